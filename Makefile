@@ -1,0 +1,55 @@
+# make run     set up .venv on first use and run the main job on the demo model
+# make test    the tests
+# make check   style, types and the tests
+# More settings for the job: make run ARGS="prompt=cot limit=5"
+
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: run test check lint lock train-demo ui help
+
+run: install-run
+	@$(BIN)/python run.py $(ARGS)
+
+test: install-dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: install-dev
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
+
+check: lint test
+
+ui: install-run
+	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db
+
+# Train the demo model again, in an environment of its own: torch is large.
+train-demo: .venv-train
+	@.venv-train/bin/python -m training.train_demo $(ARGS)
+
+# Pin the newest versions that fit pyproject.toml.
+lock: install-dev
+	@$(BIN)/python -m pip install --quiet uv
+	@for group in run dev; do \
+	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-emit-index-url \
+	    $$( [ $$group = dev ] && echo "--extra dev -c requirements/run.txt" ) \
+	    pyproject.toml -o requirements/$$group.txt; \
+	done
+
+.PHONY: install-run install-dev
+install-run install-dev: install-%: | .venv
+	@$(BIN)/python tools/install.py $*
+
+.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@$(PYTHON) -m venv .venv
+
+.venv-train:
+	@$(PYTHON) -m venv .venv-train
+	@.venv-train/bin/python -m pip install --quiet -e '.[train]'
+
+help:
+	@sed -n 's/^# //p' Makefile | head -4
