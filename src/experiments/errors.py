@@ -1,0 +1,68 @@
+"""What a user can fix, each with the next thing to type.
+
+    UserError
+    ├── ConfigError      a setting, a key or an option of the command line
+    ├── DatasetError     a problem file, a data set that is not here
+    ├── WeightsError     a GGUF that is missing, damaged or too large
+    ├── BackendError     a model that could not generate (out of memory, died, refused)
+    ├── SandboxError     the judge itself cannot work; never a verdict about a program
+    └── StoreError       a folder or a file of results that cannot be read or written
+
+A `UserError` is told in one line and without a traceback. Every other exception is a
+bug and keeps its traceback.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Something that the user can put right.
+
+    Args:
+        what: what failed and where, naming the file or the key.
+        hint: what to do next, preferably something to type.
+    """
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what, hint)  # both, so that the error survives pickling
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Return the error as one line."""
+        line = f"{self.what.rstrip('.')}. {self.hint}" if self.hint else self.what
+        return " ".join(line.split())
+
+
+class ConfigError(UserError):
+    """A setting, a key or an option of the command line is wrong."""
+
+
+class DatasetError(UserError):
+    """A data set or one of its problem files cannot be used."""
+
+
+class WeightsError(UserError):
+    """A GGUF file is missing, damaged, or does not fit this machine."""
+
+
+class BackendError(UserError):
+    """The model could not generate."""
+
+
+class SandboxError(UserError):
+    """The judge cannot work here. It says nothing about the program under test."""
+
+
+class StoreError(UserError):
+    """A folder or a file of results cannot be read or written."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint that names the closest of the known names, or lists them all."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1)
+    if close:
+        return f"Did you mean '{close[0]}'?"
+    return f"Known: {', '.join(names)}." if names else ""

@@ -1,0 +1,219 @@
+"""What YAML may say: the dataclasses that Hydra validates `conf/` against.
+
+A misspelled key or a wrong type, in a file or on the command line, is an error that names
+the key. Behaviour groups (`backend`, `dataset`) are not here: they carry a `_target_`
+whose signature is their schema.
+
+These classes are not frozen: frozen ones break Hydra's composition.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from omegaconf import MISSING
+
+
+class Isolation(Enum):
+    """How programs under test are kept apart from this machine."""
+
+    auto = "auto"
+    bubblewrap = "bubblewrap"
+    process = "process"
+
+
+class CacheMode(Enum):
+    """What the store of generations is used for."""
+
+    off = "off"
+    read = "read"
+    on = "on"
+
+
+class PromptKind(Enum):
+    """`chat` for models with a chat template, `completion` for base models."""
+
+    chat = "chat"
+    completion = "completion"
+
+
+@dataclass
+class ApiConfig:
+    """A model behind an OpenAI-compatible server, for `backend=openai`.
+
+    Attributes:
+        model: as the server names it.
+        base_url: of the server, up to `/v1`.
+        key_variable: the environment variable that holds the key. The key itself is in no
+            configuration, so that it gets into no log.
+        usd_per_million_input, usd_per_million_output: prices of tokens; null: not known.
+    """
+
+    model: str | None = None
+    base_url: str | None = None
+    key_variable: str = "OPENAI_API_KEY"
+    usd_per_million_input: float | None = None
+    usd_per_million_output: float | None = None
+
+
+@dataclass
+class ModelConfig:
+    """A model: where its weights are and what is known of it.
+
+    Attributes:
+        name: shown in tables.
+        file: path of a GGUF on this disk; decides alone where it is set.
+        files: file name per quantization, looked for in `models/` and in `repository`.
+        repository: hub repository (`owner/name`) that the files come from.
+        revision: branch, tag or commit of the repository.
+        kind: `chat` or `completion`; empty: what the GGUF says.
+        chat_template: Jinja2 source or a name known to `weights.templates`, where the GGUF
+            lacks one.
+        api: where a server has the model, instead of or beside files.
+        kv_values_per_token: numbers kept in the KV cache for one token, for the memory
+            needed of a model that is not here yet.
+        licence, parameters_billion, context_tokens, card: for people and for reports.
+        published: pass@1 in percent by data set, with its source, for comparison.
+        note: shown with every result of this model.
+    """
+
+    name: str = MISSING
+    file: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    repository: str | None = None
+    revision: str = "main"
+    kind: PromptKind | None = None
+    chat_template: str | None = None
+    api: ApiConfig = field(default_factory=ApiConfig)
+    kv_values_per_token: int | None = None
+    licence: str = ""
+    parameters_billion: float | None = None
+    context_tokens: int | None = None
+    card: str = ""
+    published: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass
+class QuantizationConfig:
+    """A level of llama.cpp's quantizer.
+
+    Attributes:
+        name: as in file names (`q4_k_m`).
+        ftype: llama.cpp's name of the level (`MOSTLY_Q4_K_M`).
+        bits_per_weight: nominal; the measured value is logged with each run.
+    """
+
+    name: str = MISSING
+    ftype: str = MISSING
+    bits_per_weight: float = MISSING
+
+
+@dataclass
+class PromptConfig:
+    """A prompt strategy: Jinja2 templates over a problem.
+
+    Attributes:
+        name: shown in tables.
+        system: system message; empty for none.
+        user: user message. `problem`, `entry_point` and `examples` are defined.
+        completion: what a base model goes on from, instead of the messages.
+    """
+
+    name: str = MISSING
+    system: str = ""
+    user: str = ""
+    completion: str = "{{ problem.prompt }}"
+
+
+@dataclass
+class SamplingConfig:
+    """How tokens are chosen; see `records.Sampling`."""
+
+    samples: int = 1
+    temperature: float = 0.0
+    max_tokens: int = 1024
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
+    repeat_penalty: float = 1.0
+
+
+@dataclass
+class SandboxConfig:
+    """Limits of one program under test, and how many are judged at once.
+
+    Attributes:
+        workers: programs judged at once; null: one per core.
+        isolation: `auto` takes bubblewrap where it works.
+        minimum_cpu_seconds, reference_factor: CPU time allowed per input is the larger of
+            the first and the second times the reference's own time (EvalPlus: 1 and 4).
+        wall_factor: the wall clock allows this many times the CPU time, for sleepers.
+        memory_megabytes: address space of the program.
+        output_megabytes: largest output for one input.
+        file_megabytes: largest file that the program may write.
+        processes: other processes that it may start; threads are held by memory.
+        load_cpu_seconds: CPU time until the entry point is defined.
+        total_cpu_seconds: CPU time for all inputs of a problem (EvalPlus: 60).
+        stop_at_first_failure: faster, but the share of passed tests is then unknown.
+    """
+
+    workers: int | None = None
+    isolation: Isolation = Isolation.auto
+    minimum_cpu_seconds: float = 1.0
+    reference_factor: float = 4.0
+    wall_factor: float = 10.0
+    memory_megabytes: int = 4096
+    output_megabytes: int = 64
+    file_megabytes: int = 16
+    processes: int = 0
+    load_cpu_seconds: float = 10.0
+    total_cpu_seconds: float = 60.0
+    stop_at_first_failure: bool = False
+
+
+@dataclass
+class TrackingConfig:
+    """Where MLflow keeps runs.
+
+    Attributes:
+        enabled: false keeps results in the run folder only.
+        uri: of the tracking server or database.
+        artifacts: folder or address of the artifacts; null: beside the database.
+        experiment: name of the MLflow experiment.
+        traces: log each generation as a trace.
+    """
+
+    enabled: bool = True
+    uri: str = "sqlite:///mlruns/mlflow.db"
+    artifacts: str | None = "mlruns/artifacts"
+    experiment: str = "python-code-generation"
+    traces: bool = True
+
+
+@dataclass
+class Config:
+    """Everything that decides a run.
+
+    Attributes:
+        limit: take the first N problems; null takes all.
+        seed: of the run; each generation has its own, made from it.
+        cache: `on` takes finished generations from the store and adds new ones, `read`
+            only takes, `off` does neither.
+        store: folder of finished generations, shared by all runs.
+        models: folder of weights.
+    """
+
+    model: ModelConfig = MISSING
+    quantization: QuantizationConfig = MISSING
+    prompt: PromptConfig = MISSING
+    dataset: dict[str, Any] = MISSING
+    backend: dict[str, Any] = MISSING
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    sandbox: SandboxConfig = field(default_factory=SandboxConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    limit: int | None = None
+    seed: int = 0
+    cache: CacheMode = CacheMode.on
+    store: str = "outputs/store"
+    models: str = "models"
