@@ -1,0 +1,222 @@
+"""The sandbox: what comes back, which limits hold, what programs cannot see."""
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from experiments.errors import SandboxError
+from experiments.sandbox import (
+    Kind,
+    Limits,
+    Sandbox,
+    abilities,
+    choose,
+    decode,
+    host,
+    isolation,
+    missing,
+)
+
+LIMITS = Limits(memory_megabytes=512, wall_factor=3.0, load_cpu_seconds=1.0, total_cpu_seconds=5.0)
+
+
+@pytest.fixture(scope="module", params=list(dict.fromkeys([choose("auto"), "process"])))
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    with Sandbox(LIMITS, request.param) as sandbox:
+        yield sandbox
+
+
+def run(sandbox: Sandbox, program: str, *inputs, seconds: float = 1.0, **options):
+    calls = inputs or ((1,),)
+    return list(sandbox.run(program, "f", calls, [seconds] * len(calls), **options))
+
+
+def values(replies):
+    return [decode(reply.payload) for reply in replies]
+
+
+def test_outputs_come_back_in_order(sandbox: Sandbox) -> None:
+    replies = run(sandbox, "def f(x): return [x, str(x)]", *((n,) for n in range(50)))
+    assert [reply.index for reply in replies] == list(range(50))
+    assert values(replies) == [[n, str(n)] for n in range(50)]
+
+
+def test_each_call_gets_fresh_inputs(sandbox: Sandbox) -> None:
+    calls = (([1, 2],),) * 3
+    replies = run(sandbox, "def f(x):\n    x.append(0)\n    return len(x)", *calls)
+    assert values(replies) == [3, 3, 3]
+
+
+def test_an_exception_is_told_with_its_builtin_types(sandbox: Sandbox) -> None:
+    program = "class Mine(KeyError): pass\ndef f(x): raise Mine('gone')"
+    (reply,) = run(sandbox, program)
+    assert (reply.kind, reply.exception) == (Kind.RAISED, "Mine")
+    assert reply.builtin_types[:2] == ("KeyError", "LookupError")
+    assert "gone" in reply.text
+
+
+@pytest.mark.parametrize("program", ["def f(x", "x = 1", "\0", "def g(x): return 1"])
+def test_what_is_no_program_is_no_code(sandbox: Sandbox, program: str) -> None:
+    (reply,) = run(sandbox, program)
+    assert (reply.index, reply.kind) == (-1, Kind.NO_CODE)
+
+
+def test_an_endless_loop_is_given_three_inputs_and_no_more(sandbox: Sandbox) -> None:
+    replies = run(sandbox, "def f(x):\n    while True: pass", *(((1,),) * 6), seconds=0.1)
+    assert [reply.kind for reply in replies] == [Kind.TIMED_OUT] * host.STRIKES
+
+
+def test_after_a_timeout_the_next_inputs_are_given(sandbox: Sandbox) -> None:
+    program = "def f(x):\n    while x == 1: pass\n    return x"
+    replies = run(sandbox, program, (0,), (1,), (2,), seconds=0.1)
+    assert [reply.kind for reply in replies] == [Kind.VALUE, Kind.TIMED_OUT, Kind.VALUE]
+
+
+def test_a_sleeper_is_caught_by_the_wall_clock(sandbox: Sandbox) -> None:
+    replies = run(sandbox, "import time\ndef f(x): time.sleep(1000)", seconds=0.1)
+    assert [(reply.kind, reply.text) for reply in replies] == [(Kind.TIMED_OUT, "wall time")]
+
+
+def test_memory_is_limited(sandbox: Sandbox) -> None:
+    (reply,) = run(sandbox, "def f(x): return len(bytearray(10**10))")
+    assert reply.kind is Kind.OUT_OF_MEMORY
+
+
+def test_an_early_exit_is_a_death(sandbox: Sandbox) -> None:
+    replies = run(
+        sandbox, "import os\ndef f(x):\n    if x == 1: os._exit(0)\n    return x", (1,), (2,)
+    )
+    assert [reply.kind for reply in replies] == [Kind.DIED, Kind.VALUE]
+
+
+def test_outputs_that_are_not_plain_are_told_by_their_type(sandbox: Sandbox) -> None:
+    (reply,) = run(sandbox, "def f(x): return [f, iter([])]")
+    assert [each.parts for each in decode(reply.payload)] == [("function",), ("list_iterator",)]
+
+
+def test_subclasses_become_their_base_type(sandbox: Sandbox) -> None:
+    program = (
+        "import collections, enum\n"
+        "class E(enum.IntEnum):\n    A = 3\n"
+        "P = collections.namedtuple('P', 'x y')\n"
+        "def f(x): return [E.A, P(1, 2), True]"
+    )
+    assert values(run(sandbox, program)) == [[3, (1, 2), True]]
+
+
+def test_numpy_results_are_told_as_such(sandbox: Sandbox) -> None:
+    pytest.importorskip("numpy")
+    program = "import numpy\ndef f(x): return numpy.arange(3), numpy.float64(0.5)"
+    ((array, scalar),) = values(run(sandbox, program, seconds=10.0))
+    assert (array.shape, array.items, scalar.shape, scalar.items) == ((3,), [0, 1, 2], None, [0.5])
+
+
+def test_an_output_too_large_to_send_is_told_by_its_digest() -> None:
+    with Sandbox(Limits(output_megabytes=1)) as sandbox:
+        first, second, third = values(
+            run(sandbox, "def f(x): return 'ab'[x] * 2_000_000", (0,), (0,), (1,))
+        )
+    assert first == second != third
+    assert first.kind == "digest"
+
+
+def test_outputs_larger_than_the_region_come_back_whole(sandbox: Sandbox) -> None:
+    size = 2 * host.REGION_BYTES + 17
+    (text,) = values(run(sandbox, f"def f(x): return 'x' * {size}"))
+    assert text == "x" * size
+
+
+def test_a_caller_can_stop_between_blocks(sandbox: Sandbox) -> None:
+    program = "def f(x): return x"
+    replies = sandbox.run(program, "f", [(n,) for n in range(100)], [1.0] * 100, blocks=True)
+    assert [decode(next(replies).payload) for _ in range(5)] == [0, 1, 2, 3, 4]
+    replies.close()
+    assert values(run(sandbox, program, (7,))) == [7]
+
+
+def test_no_secret_of_the_environment_is_seen(sandbox: Sandbox) -> None:
+    program = "import os\ndef f(x): return sorted(os.environ)"
+    (names,) = values(run(sandbox, program))
+    assert set(names) <= {*isolation.ENVIRONMENT, "TMPDIR", "PWD", "LC_CTYPE"}
+
+
+@pytest.mark.parametrize("module", ["experiments", "evalplus", "omegaconf"])
+def test_neither_the_project_nor_its_packages_can_be_imported(
+    sandbox: Sandbox, module: str
+) -> None:
+    (reply,) = run(sandbox, f"def f(x):\n    import {module}")
+    assert (reply.kind, reply.exception) == (Kind.RAISED, "ModuleNotFoundError")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        "__import__('os').fork()",
+        "__import__('os').kill(__import__('os').getppid(), 0)",
+        "__import__('os').execv('/bin/true', ['true'])",
+        "__import__('socket').socket()",
+        "__import__('resource').setrlimit(0, (1, 1))",
+        "open('/usr/harm', 'w')",
+        "open('/etc/passwd').read()",
+    ],
+)
+def test_the_kernel_refuses(sandbox: Sandbox, act: str) -> None:
+    if not isolation.kernel.filter_works() or not isolation.kernel.landlock_version():
+        pytest.skip("this kernel has no system call filter or no Landlock")
+    (reply,) = run(sandbox, f"def f(x):\n    return {act}")
+    assert reply.kind is Kind.RAISED
+    assert "OSError" in reply.builtin_types or reply.exception == "ValueError"
+
+
+def test_files_are_gone_for_the_next_program(sandbox: Sandbox) -> None:
+    write = "def f(x):\n    open('left', 'w').close()\n    import os\n    return os.listdir()"
+    assert values(run(sandbox, write)) == [["left"]]
+    assert values(run(sandbox, "import os\ndef f(x): return os.listdir()")) == [[]]
+
+
+def test_a_guest_that_dies_is_replaced() -> None:
+    with Sandbox(LIMITS) as sandbox:
+        assert values(run(sandbox, "def f(x): return x")) == [1]
+        guest = sandbox._guest
+        assert guest is not None
+        guest._kill()
+        assert values(run(sandbox, "def f(x): return x")) == [1]
+
+
+def test_a_sandbox_that_cannot_start_is_an_error_and_no_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(isolation, "python", lambda: "/nonexistent/python")
+    with pytest.raises(SandboxError, match="could not be started"), Sandbox(LIMITS):
+        pass
+
+
+def test_asking_for_bubblewrap_where_it_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "bubblewrap_fault", lambda: "the command bwrap is not installed")
+    with pytest.raises(SandboxError, match="apt install bubblewrap"):
+        choose("bubblewrap")
+    assert choose("auto") == "process"
+    assert "without bubblewrap" in missing("process")
+
+
+def test_the_hash_seed_is_fixed_so_that_verdicts_repeat(sandbox: Sandbox) -> None:
+    program = "def f(x): return hash('seed')"
+    assert values(run(sandbox, program)) == values(run(sandbox, program))
+
+
+def test_abilities_tell_what_the_machine_can_do() -> None:
+    names = {ability.name for ability in abilities()}
+    assert {"bubblewrap", "system call filter", "Landlock", "memory limit"} <= names
+
+
+def test_closing_leaves_no_process_and_no_folder(tmp_path) -> None:
+    sandbox = Sandbox(LIMITS, "process")
+    with sandbox:
+        guest = sandbox._guest
+        assert guest is not None
+        pid = guest.process.pid
+        (folder,) = values(run(sandbox, "import os\ndef f(x): return os.getcwd()"))
+    assert not os.path.exists(folder)
+    assert not os.path.exists(f"/proc/{pid}") or sys.platform != "linux"
