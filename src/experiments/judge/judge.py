@@ -1,0 +1,297 @@
+"""Verdicts for solutions, streamed as they are reached."""
+
+import os
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from experiments.errors import DatasetError
+from experiments.judge import compare, pool
+from experiments.judge.truth import Truth, call_text, truths
+from experiments.records import Dataset, Failure, Outcome, Solution, Verdict
+from experiments.sandbox import Kind, Limits, Reply, Sandbox, choose, decode, describe
+from experiments.sandbox.wire import WireError
+
+NEAR = 0.7
+"""From this share of a limit on, a time is near it."""
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """How programs are judged; the names are those of `schema.SandboxConfig`.
+
+    Attributes:
+        workers: programs judged at once; None: one per core.
+        isolation: `auto`, `bubblewrap` or `process`.
+        minimum_cpu_seconds, reference_factor: CPU time allowed per input is the larger of
+            the first and the second times the reference's own time.
+        stop_at_first_failure: give no further inputs after a failure.
+        wall_factor, memory_megabytes, output_megabytes, file_megabytes, processes,
+        load_cpu_seconds, total_cpu_seconds, hash_seed: see `sandbox.Limits`. What is
+            expected always comes from hash seed 0.
+    """
+
+    workers: int | None = None
+    isolation: str = "auto"
+    minimum_cpu_seconds: float = 1.0
+    reference_factor: float = 4.0
+    wall_factor: float = 10.0
+    memory_megabytes: int = 4096
+    output_megabytes: int = 64
+    file_megabytes: int = 16
+    processes: int = 0
+    load_cpu_seconds: float = 10.0
+    total_cpu_seconds: float = 60.0
+    hash_seed: int = 0
+    stop_at_first_failure: bool = False
+
+    @property
+    def limits(self) -> Limits:
+        """What a program may use, whatever its inputs."""
+        return Limits(
+            memory_megabytes=self.memory_megabytes,
+            output_megabytes=self.output_megabytes,
+            file_megabytes=self.file_megabytes,
+            processes=self.processes,
+            wall_factor=self.wall_factor,
+            load_cpu_seconds=self.load_cpu_seconds,
+            total_cpu_seconds=self.total_cpu_seconds,
+            hash_seed=self.hash_seed,
+        )
+
+
+class Judging(Iterator[Verdict]):
+    """Verdicts as they are reached, in no particular order.
+
+    Attributes:
+        isolation: `bubblewrap` or `process`.
+        retried: how many solutions were judged once more alone.
+        changed: how many of these got another verdict.
+    """
+
+    def __init__(
+        self,
+        solutions: Iterable[Solution],
+        dataset: Dataset,
+        settings: JudgeSettings,
+        cache_folder: Path | None,
+    ) -> None:
+        self.isolation = choose(settings.isolation)
+        self.retried = 0
+        self.changed = 0
+        self._verdicts = self._judge(list(solutions), dataset, settings, cache_folder)
+
+    def __next__(self) -> Verdict:
+        """Return the next verdict."""
+        return next(self._verdicts)
+
+    def close(self) -> None:
+        """End all programs."""
+        self._verdicts.close()
+
+    def _judge(
+        self,
+        solutions: Sequence[Solution],
+        dataset: Dataset,
+        settings: JudgeSettings,
+        cache_folder: Path | None,
+    ) -> Generator[Verdict, None, None]:
+        workers = settings.workers or len(os.sched_getaffinity(0))
+
+        def open_sandbox(limits: Limits = settings.limits) -> Sandbox:
+            return Sandbox(limits, self.isolation, dataset.preload)
+
+        problems = {problem.id: problem for problem in dataset.problems}
+        for solution in solutions:
+            if solution.problem_id not in problems:
+                raise DatasetError(
+                    f"A solution is for {solution.problem_id}, which is not in {dataset.name}"
+                )
+        wanted = dict.fromkeys(solution.problem_id for solution in solutions)
+        known = truths(
+            [problems[name] for name in wanted],
+            cache_folder,
+            open_sandbox,
+            settings.limits,
+            workers,
+        )
+
+        def work(sandbox: Sandbox, solution: Solution) -> _Judged:
+            return _judge_one(sandbox, solution, known[solution.problem_id], settings)
+
+        # the longest first, so that no worker is left alone with one; a problem's together
+        order = {name: (-known[name].seconds, place) for place, name in enumerate(wanted)}
+        tasks = sorted(solutions, key=lambda solution: order[solution.problem_id])
+        again: list[tuple[Solution, Verdict]] = []
+        for solution, judged in pool.parallel(tasks, work, open_sandbox, workers):
+            if judged.near:
+                again.append((solution, judged.verdict))
+            else:
+                yield judged.verdict
+        if not again:
+            return
+        with open_sandbox() as sandbox:
+            for solution, before in again:
+                verdict = replace(work(sandbox, solution).verdict, retried=True)
+                self.retried += 1
+                self.changed += (verdict.base, verdict.plus) != (before.base, before.plus)
+                yield verdict
+
+
+def judge(
+    solutions: Iterable[Solution],
+    dataset: Dataset,
+    settings: JudgeSettings | None = None,
+    cache_folder: Path | None = None,
+) -> Judging:
+    """Judge solutions and yield a verdict for each, as they are reached.
+
+    Solutions whose time came near a limit are judged once more, alone, when all others are
+    done; their verdicts come last.
+
+    Args:
+        solutions: in any order, several per problem if so wished.
+        dataset: the problems that they are for.
+        settings: how to judge.
+        cache_folder: where what the references give is kept; None: nowhere.
+
+    Raises:
+        SandboxError: the sandbox does not work here.
+        DatasetError: a solution is for an unknown problem, or a reference fails.
+    """
+    return Judging(solutions, dataset, settings or JudgeSettings(), cache_folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    verdict: Verdict
+    near: bool
+
+
+def _judge_one(
+    sandbox: Sandbox, solution: Solution, truth: Truth, settings: JudgeSettings
+) -> _Judged:
+    problem, expected = truth.problem, truth.expected
+    base, total = len(problem.base_inputs), len(expected)
+    allowed = [
+        max(settings.minimum_cpu_seconds, settings.reference_factor * each.seconds)
+        for each in expected
+    ]
+    sets = 2 if 0 < base < total else 1
+    all_seconds = max(sets * settings.total_cpu_seconds, settings.reference_factor * truth.seconds)
+    passed = [0, 0]
+    outcomes: list[Outcome | None] = [None, None]  # the first failure in base, in extra
+    failure: Failure | None = None
+    near = False
+    given = 0
+    if not solution.program.strip():
+        reply = Reply(-1, Kind.NO_CODE, text="there is no program")
+        replies: Iterator[Reply] = iter([reply])
+        cpu_seconds = 0.0
+    else:
+        replies = sandbox.run(
+            solution.program,
+            problem.entry_point,
+            truth.calls,
+            allowed,
+            total_cpu_seconds=all_seconds,
+            as_set=problem.comparison == "set",
+            blocks=settings.stop_at_first_failure,
+        )
+    try:
+        for reply in replies:
+            index = reply.index
+            limit = allowed[index] if index >= 0 else settings.load_cpu_seconds
+            near = near or reply.kind is Kind.TIMED_OUT or reply.cpu_seconds > NEAR * limit
+            if index < 0:
+                outcomes = [_OUTCOMES[reply.kind]] * 2
+                failure = Failure("(loading the program)", "", _actual(reply))
+                break
+            given = index + 1
+            extra = index >= base
+            right = _is_right(reply, truth, index)
+            if right:
+                passed[extra] += 1
+                continue
+            if outcomes[extra] is None:
+                outcomes[extra] = _OUTCOMES[reply.kind]
+            if failure is None:
+                failure = Failure(
+                    call_text(problem.entry_point, truth.calls.blobs[index]),
+                    _wanted(expected[index]),
+                    _actual(reply),
+                )
+            if settings.stop_at_first_failure:
+                break
+    finally:
+        close = getattr(replies, "close", None)
+        if close is not None:
+            close()
+    cpu_seconds = sandbox.cpu_seconds if solution.program.strip() else 0.0
+    if failure is None and given < total:  # the time for all is used up
+        late = [given < base, True]
+        outcomes = [
+            Outcome.TIMED_OUT if is_late and each is None else each
+            for is_late, each in zip(late, outcomes, strict=True)
+        ]
+        failure = Failure("(all inputs)", "", f"over the CPU time for all ({all_seconds:.0f} s)")
+        near = True
+    first_base, first_extra = outcomes
+    if first_base is None and passed[0] < base:
+        first_base = first_extra
+    verdict = Verdict(
+        problem_id=solution.problem_id,
+        sample=solution.sample,
+        base=first_base or Outcome.PASSED,
+        plus=first_base or first_extra or Outcome.PASSED,
+        base_passed=passed[0],
+        base_total=base,
+        extra_passed=passed[1],
+        extra_total=total - base,
+        failure=failure,
+        cpu_seconds=cpu_seconds,
+        isolation=sandbox.isolation,
+    )
+    return _Judged(verdict, near)
+
+
+_OUTCOMES = {
+    Kind.VALUE: Outcome.WRONG_ANSWER,
+    Kind.RAISED: Outcome.RAISED,
+    Kind.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY,
+    Kind.TIMED_OUT: Outcome.TIMED_OUT,
+    Kind.DIED: Outcome.DIED,
+    Kind.NO_CODE: Outcome.NO_CODE,
+}
+
+
+def _is_right(reply: Reply, truth: Truth, index: int) -> bool:
+    expected = truth.expected[index]
+    if expected.raises:
+        return reply.kind is Kind.RAISED and expected.raises in reply.builtin_types
+    return reply.kind is Kind.VALUE and compare.is_right(
+        reply.payload, expected, truth.problem.comparison, truth.calls.blobs[index]
+    )
+
+
+def _wanted(expected: compare.Expected) -> str:
+    return f"raises {expected.raises}" if expected.raises else describe(expected.value)
+
+
+def _actual(reply: Reply) -> str:
+    """What the program did, as a short text."""
+    match reply.kind:
+        case Kind.VALUE:
+            if len(reply.payload) > 1 << 20:
+                return f"an output of {len(reply.payload) >> 20} MB"
+            try:
+                return describe(decode(reply.payload))
+            except WireError as error:
+                return str(error)
+        case Kind.RAISED:
+            text = f"raises {reply.exception}: {reply.text}"
+        case Kind.NO_CODE:
+            text = reply.text
+        case _:
+            text = f"{reply.kind.value.replace('_', ' ')}: {reply.text}"
+    return text if len(text) <= 300 else text[:297] + "..."

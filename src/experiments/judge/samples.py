@@ -1,0 +1,208 @@
+"""Judge programs from elsewhere: JSON lines in, JSON lines out."""
+
+import contextlib
+import gzip
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import DatasetError, StoreError
+from experiments.judge.judge import JudgeSettings, Judging
+from experiments.metrics import pass_at_k
+from experiments.records import Dataset, Outcome, Solution, Verdict
+
+KS = (1, 5, 10, 100)
+
+
+@dataclass(frozen=True)
+class SamplesSummary:
+    """What came out of a file of samples.
+
+    Attributes:
+        samples, problems: how many were judged, of how many problems.
+        missing: problems of the data set that no sample is for; they do not count below.
+        outcomes: number of samples by outcome, base and extra tests together.
+        base, plus: pass@k by k, for each k that all problems have samples enough for.
+        isolation: `bubblewrap` or `process`.
+        retried, changed: judged once more alone, and how many verdicts that changed.
+    """
+
+    samples: int
+    problems: int
+    missing: int
+    outcomes: dict[str, int]
+    base: dict[int, float]
+    plus: dict[int, float]
+    isolation: str
+    retried: int
+    changed: int
+
+    def lines(self) -> list[str]:
+        """Return the summary as lines for a terminal."""
+        found = [f"{self.samples} samples of {self.problems} problems, {self.isolation}"]
+        for name, values in (("base", self.base), ("base + extra", self.plus)):
+            told = "  ".join(f"pass@{k} {100 * value:.1f} %" for k, value in values.items())
+            found.append(f"{name}: {told}")
+        found.append("  ".join(f"{name} {count}" for name, count in self.outcomes.items()))
+        if self.retried:
+            found.append(
+                f"{self.retried} near a time limit judged once more alone, {self.changed} changed"
+            )
+        if self.missing:
+            found.append(f"{self.missing} problems of the data set have no sample")
+        return found
+
+
+def judge_samples(
+    dataset: Dataset,
+    samples_path: Path,
+    out_path: Path,
+    settings: JudgeSettings,
+    cache_folder: Path | None = None,
+) -> SamplesSummary:
+    """Judge a file of samples and write one line per sample, in their order.
+
+    A line in has `task_id` and `solution`, or `completion`, which goes on from the prompt.
+    A line out has all its keys, and `base` and `plus` (outcomes), `tests_passed`,
+    `tests_total`, `failure`, `isolation`, `retried`. The file appears when it is complete.
+
+    Args:
+        dataset: the problems.
+        samples_path: `.jsonl` or `.jsonl.gz`.
+        out_path: the same choice.
+        settings: how to judge.
+        cache_folder: see `judge`.
+
+    Raises:
+        DatasetError: a line is broken, or is for a problem that is not in the data set.
+        StoreError: a file cannot be read or written.
+    """
+    samples = list(_read(samples_path, dataset))
+    solutions = [
+        Solution(sample["task_id"], number, program)
+        for number, (sample, program) in enumerate(samples)
+    ]
+    with _writing(out_path) as file:
+        judging = Judging(solutions, dataset, settings, cache_folder)
+        verdicts: dict[int, Verdict] = {}
+        written = 0
+        for verdict in judging:
+            verdicts[verdict.sample] = verdict
+            while written in verdicts:  # in order, as soon as possible
+                line = _line(samples[written][0], verdicts[written])
+                file.write(json.dumps(line) + "\n")
+                written += 1
+    return _summary(dataset, solutions, verdicts, judging)
+
+
+def _read(path: Path, dataset: Dataset) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield each line's object with its program."""
+    prompts = {problem.id: problem.prompt for problem in dataset.problems}
+    reading = gzip.open if path.suffix == ".gz" else open
+    try:
+        with reading(path, "rt", encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _sample(line, f"{path}, line {number}", prompts, dataset.name)
+    except (OSError, EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(f"{path} cannot be read: {reason}", "Name a .jsonl file.") from None
+
+
+def _sample(
+    line: str, where: str, prompts: dict[str, str], dataset: str
+) -> tuple[dict[str, Any], str]:
+    form = 'Each line is {"task_id": ..., "solution": ...}, or "completion" instead.'
+    try:
+        sample = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{where} is no JSON: {error}", form) from None
+    if not isinstance(sample, dict) or not isinstance(sample.get("task_id"), str):
+        raise DatasetError(f"{where} has no task_id", form)
+    name = sample["task_id"]
+    if name not in prompts:
+        raise DatasetError(
+            f"{where}: {dataset} has no problem '{name}'",
+            f"Its problems are named like '{next(iter(prompts), '')}'.",
+        )
+    if isinstance(sample.get("solution"), str):
+        return sample, sample["solution"]
+    if isinstance(sample.get("completion"), str):
+        return sample, prompts[name] + sample["completion"]
+    raise DatasetError(f"{where} has neither a solution nor a completion", form)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[Any]:
+    """Open a file beside the one that is wanted, and put it there when it is complete."""
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file: Any = (
+            gzip.open(part, "wt", encoding="utf-8")  # noqa: SIM115 - closed below
+            if path.suffix == ".gz"
+            else part.open("w", encoding="utf-8")
+        )
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror or error}", "Choose another --out."
+        ) from None
+    with file:
+        yield file
+    os.replace(part, path)
+
+
+def _line(sample: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
+    failure = verdict.failure
+    return {
+        **sample,
+        "base": verdict.base.value,
+        "plus": verdict.plus.value,
+        "tests_passed": verdict.tests_passed,
+        "tests_total": verdict.tests_total,
+        "failure": None
+        if failure is None
+        else {"call": failure.call, "expected": failure.expected, "actual": failure.actual},
+        "isolation": verdict.isolation,
+        "retried": verdict.retried,
+    }
+
+
+def _summary(
+    dataset: Dataset,
+    solutions: list[Solution],
+    verdicts: dict[int, Verdict],
+    judging: Judging,
+) -> SamplesSummary:
+    by_problem: dict[str, list[Verdict]] = defaultdict(list)
+    for solution in solutions:
+        by_problem[solution.problem_id].append(verdicts[solution.sample])
+    fewest = min((len(found) for found in by_problem.values()), default=0)
+
+    def rates(name: str) -> dict[int, float]:
+        return {
+            k: sum(
+                pass_at_k(len(found), sum(getattr(v, name) is Outcome.PASSED for v in found), k)
+                for found in by_problem.values()
+            )
+            / len(by_problem)
+            for k in KS
+            if k <= fewest
+        }
+
+    counts = Counter(verdict.plus.value for verdict in verdicts.values())
+    return SamplesSummary(
+        samples=len(solutions),
+        problems=len(by_problem),
+        missing=len(dataset.problems) - len(by_problem),
+        outcomes=dict(counts.most_common()),
+        base=rates("base"),
+        plus=rates("plus"),
+        isolation=judging.isolation,
+        retried=judging.retried,
+        changed=judging.changed,
+    )

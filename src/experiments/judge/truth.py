@@ -1,0 +1,263 @@
+"""What the references give and how long they take: the expected side of every verdict."""
+
+import hashlib
+import platform
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import DatasetError
+from experiments.judge import compare, pool
+from experiments.records import Problem
+from experiments.sandbox import Calls, Kind, Limits, Reply, Sandbox, decode, describe
+
+VERSION = 1
+"""To be raised when what is measured changes."""
+
+REFERENCE_SECONDS = 300.0
+"""CPU time that a reference may take for one input."""
+
+SLOW_SECONDS = 0.1
+"""From here on a reference's time decides a limit, and is measured again."""
+
+AGREEMENT = 1.25
+MEASUREMENTS = 5
+
+Measured = tuple[tuple[bytes, str, float], ...]
+"""Per input: the output in wire form, or the builtin exception type, and CPU seconds."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A problem, ready to judge solutions of it.
+
+    Attributes:
+        problem: the problem.
+        calls: the inputs, base first, as a sandbox takes them.
+        expected: per input.
+    """
+
+    problem: Problem
+    calls: Calls
+    expected: tuple[compare.Expected, ...] = field(repr=False)
+
+    @property
+    def seconds(self) -> float:
+        """CPU time of the reference for all inputs."""
+        return sum(each.seconds for each in self.expected)
+
+
+def truths(
+    problems: Sequence[Problem],
+    cache_folder: Path | None,
+    open_sandbox: Callable[[Limits], Sandbox],
+    limits: Limits,
+    workers: int,
+) -> dict[str, Truth]:
+    """Return the truth per problem id, computed in parallel where it is not cached.
+
+    Raises:
+        DatasetError: a reference does not do what a reference must.
+    """
+    calls = {problem.id: _calls(problem) for problem in problems}
+    keys = {problem.id: _key(problem, calls[problem.id]) for problem in problems}
+    recall = _memory(cache_folder)
+    measured = {problem.id: recall.find(keys[problem.id]) for problem in problems}
+    for problem in problems:
+        found = measured[problem.id]
+        if found is not None and not _is_whole(found, len(calls[problem.id])):
+            recall.forget(keys[problem.id])
+            measured[problem.id] = None
+    wanted = [problem for problem in problems if measured[problem.id] is None]
+    if wanted:
+        generous = Limits(
+            memory_megabytes=limits.memory_megabytes,
+            output_megabytes=limits.output_megabytes,
+            wall_factor=limits.wall_factor,
+            load_cpu_seconds=REFERENCE_SECONDS,
+            total_cpu_seconds=10 * REFERENCE_SECONDS,
+        )
+
+        def measure(sandbox: Sandbox, problem: Problem) -> Measured:
+            return _measure(sandbox, problem, calls[problem.id])
+
+        for problem, result in pool.parallel(
+            wanted, measure, lambda: open_sandbox(generous), workers
+        ):
+            measured[problem.id] = recall.keep(keys[problem.id], result)
+    found_truths = {}
+    for problem in problems:
+        result_of = measured[problem.id]
+        assert result_of is not None
+        expected = [compare.Expected(*each) for each in result_of]
+        base = len(problem.base_inputs)
+        for part in (expected[:base], expected[base:]):
+            compare.with_tolerances(part, problem.atol)
+        found_truths[problem.id] = Truth(problem, calls[problem.id], tuple(expected))
+    return found_truths
+
+
+def _calls(problem: Problem) -> Calls:
+    if problem.comparison not in compare.COMPARISONS:
+        known = ", ".join(compare.COMPARISONS)
+        raise DatasetError(
+            f"{problem.id}: unknown comparison '{problem.comparison}'", f"Known: {known}."
+        )
+    try:
+        return Calls([*problem.base_inputs, *problem.extra_inputs])
+    except ValueError as error:
+        raise DatasetError(
+            f"{problem.id}: an input is not plain data ({error})",
+            "Inputs are made of None, bool, int, float, complex, str, bytes, list, tuple, "
+            "dict, set and frozenset.",
+        ) from None
+
+
+def _measure(sandbox: Sandbox, problem: Problem, calls: Calls) -> Measured:
+    """Run the reference; measure again what decides a limit, until two times agree."""
+    started = time.monotonic()
+    replies = _replies(sandbox, problem, calls)
+    measured = [_outcome(problem, reply, calls.blobs[reply.index]) for reply in replies]
+    del started
+    for index, (payload, raises, seconds) in enumerate(measured):
+        if seconds < SLOW_SECONDS:
+            continue
+        one = Calls.of_blobs([calls.blobs[index]])
+        times = [seconds]
+        while len(times) < MEASUREMENTS:
+            times.append(_replies(sandbox, problem, one)[0].cpu_seconds)
+            times.sort()
+            if times[1] <= times[0] * AGREEMENT:
+                break
+        measured[index] = (payload, raises, times[0])
+    return tuple(measured)
+
+
+def _replies(sandbox: Sandbox, problem: Problem, calls: Calls) -> list[Reply]:
+    replies = list(
+        sandbox.run(
+            problem.reference,
+            problem.entry_point,
+            calls,
+            [REFERENCE_SECONDS] * len(calls),
+            as_set=problem.comparison == "set",
+        )
+    )
+    if replies and replies[0].index < 0:
+        reply = replies[0]
+        what = reply.exception or reply.kind.value
+        raise DatasetError(f"{problem.id}: the reference cannot be loaded: {what}: {reply.text}")
+    if len(replies) != len(calls):
+        raise DatasetError(f"{problem.id}: the reference does not answer all inputs")
+    return replies
+
+
+def _outcome(problem: Problem, reply: Reply, arguments: bytes) -> tuple[bytes, str, float]:
+    if reply.kind is Kind.VALUE:
+        plain = problem.comparison in ("not_none", "anything") or _is_plain(decode(reply.payload))
+        if plain:
+            return reply.payload, "", reply.cpu_seconds
+        what = f"gives no plain data: {describe(decode(reply.payload))}"
+    elif reply.kind is Kind.RAISED and reply.builtin_types[:1] == (reply.exception,):
+        return b"", reply.exception, reply.cpu_seconds
+    else:
+        what = f"{reply.kind.value} {reply.exception} {reply.text}".strip()
+    raise DatasetError(
+        f"{problem.id}: the reference fails on {call_text(problem.entry_point, arguments)}: {what}"
+    )
+
+
+def _is_plain(value: Any) -> bool:
+    from experiments.sandbox import wire
+
+    match value:
+        case list() | tuple():
+            return all(map(_is_plain, value))
+        case wire.Items(kind="dict", items=pairs):
+            return all(_is_plain(key) and _is_plain(item) for key, item in pairs)
+        case wire.Items(items=items):
+            return all(map(_is_plain, items))
+        case wire.Special(kind="other"):
+            return False
+    return True
+
+
+def call_text(entry_point: str, arguments: bytes, length: int = 200) -> str:
+    """Return a call as a short text for a person."""
+    values = decode(arguments)
+    text = ", ".join(describe(value, length) for value in values)
+    text = text if len(text) <= length else text[: length - 3] + "..."
+    return f"{entry_point}({text})"
+
+
+def _key(problem: Problem, calls: Calls) -> str:
+    """Return a digest of all that decides what the reference gives."""
+    digest = hashlib.sha256()
+    parts = [problem.reference.encode("utf-8", "surrogatepass"), problem.entry_point.encode()]
+    parts += [b"set" if problem.comparison == "set" else b"", *calls.blobs]
+    for part in parts:
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _is_whole(measured: Any, count: int) -> bool:
+    if not isinstance(measured, tuple) or len(measured) != count:
+        return False
+    for each in measured:
+        match each:
+            case (bytes(), str(), float()):
+                continue
+        return False
+    return True
+
+
+class _Nothing(Exception):
+    """What was looked for is not in the cache."""
+
+
+def _remember(key: str, version: int, python: str, result: Any) -> Any:
+    """What `joblib.Memory` wraps: the result is given by the caller (and ignored as key)."""
+    if result is None:
+        raise _Nothing(key, version, python)
+    return result
+
+
+class _memory:  # noqa: N801 - used as a function
+    """Measured truths on disk, found again by key; nothing is kept if there is no folder."""
+
+    def __init__(self, folder: Path | None) -> None:
+        import joblib
+
+        self.cached = None
+        if folder is not None:
+            memory = joblib.Memory(folder, verbose=0)
+            self.cached = memory.cache(_remember, ignore=["result"])
+        self.rest = (VERSION, platform.python_implementation() + platform.python_version())
+
+    def find(self, key: str) -> Any:
+        """Return what is kept under the key; None if there is nothing or it is damaged."""
+        if self.cached is None or not self.cached.check_call_in_cache(key, *self.rest, None):
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a damaged file is computed again
+            try:
+                return self.cached(key, *self.rest, None)
+            except _Nothing:
+                return None
+
+    def keep(self, key: str, result: Measured) -> Measured:
+        """Keep a result and return it."""
+        if self.cached is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.cached(key, *self.rest, result)
+        return result
+
+    def forget(self, key: str) -> None:
+        """Remove what is kept under the key."""
+        if self.cached is not None:
+            self.cached.call_and_shelve(key, *self.rest, None).clear()

@@ -1,0 +1,146 @@
+"""Verdicts: outcomes, counts, ground truth, second judgements."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from experiments.errors import DatasetError
+from experiments.judge import JudgeSettings, judge, truth
+from experiments.records import Dataset, Outcome, Problem, Solution
+
+PROBLEM = Problem(
+    id="p",
+    entry_point="f",
+    prompt="def f(x):\n",
+    reference="def f(x):\n    return 10 // x\n",
+    base_inputs=((1,), (2,)),
+    extra_inputs=((5,), (0,), (3,)),
+)
+SETTINGS = JudgeSettings(workers=2, minimum_cpu_seconds=0.2, wall_factor=3.0, memory_megabytes=512)
+
+
+def dataset(*problems: Problem) -> Dataset:
+    return Dataset("set", "digest", problems or (PROBLEM,))
+
+
+def verdict(program: str, problem: Problem = PROBLEM, **settings):
+    chosen = replace(SETTINGS, **settings)
+    (found,) = judge([Solution(problem.id, 3, program)], dataset(problem), chosen)
+    return found
+
+
+def test_the_reference_passes_where_it_raises_too() -> None:
+    found = verdict(PROBLEM.reference)
+    assert (found.base, found.plus) == (Outcome.PASSED, Outcome.PASSED)
+    assert (found.tests_passed, found.tests_total, found.sample) == (5, 5, 3)
+    assert found.failure is None
+    assert found.cpu_seconds > 0
+    assert found.isolation in ("bubblewrap", "process")
+
+
+@pytest.mark.parametrize(
+    ("program", "base", "plus", "passed"),
+    [
+        ("", "no_code", "no_code", 0),
+        ("def f(x", "no_code", "no_code", 0),
+        ("g = 1", "no_code", "no_code", 0),
+        ("1 / 0", "raised", "raised", 0),
+        ("def f(x): return 10 / x", "passed", "wrong_answer", 4),
+        ("def f(x): return 10 // x if x else None", "passed", "wrong_answer", 4),
+        ("def f(x):\n    if x == 2: raise ValueError\n    return 10 // x", "raised", "raised", 4),
+        ("def f(x):\n    while x == 5: pass\n    return 10 // x", "passed", "timed_out", 4),
+        ("def f(x): return bytearray(10**11)", "out_of_memory", "out_of_memory", 0),
+        (
+            "import os\ndef f(x):\n    x == 5 and os._exit(0)\n    return 10 // x",
+            "passed",
+            "died",
+            4,
+        ),
+    ],
+)
+def test_outcomes(program: str, base: str, plus: str, passed: int) -> None:
+    found = verdict(program)
+    assert (found.base.value, found.plus.value, found.tests_passed) == (base, plus, passed)
+    assert found.failure is not None
+
+
+def test_the_first_failure_is_told() -> None:
+    failure = verdict("def f(x): return [x]").failure
+    assert failure is not None
+    assert (failure.call, failure.expected, failure.actual) == ("f(1)", "10", "[1]")
+
+
+def test_a_subclass_of_the_expected_exception_is_right_and_another_is_not() -> None:
+    good = (
+        "class Mine(ZeroDivisionError): pass\ndef f(x):\n    if not x: raise Mine\n    return 10//x"
+    )
+    assert verdict(good).plus is Outcome.PASSED
+    assert verdict(good.replace("ZeroDivisionError", "ValueError")).plus is Outcome.RAISED
+
+
+def test_stopping_at_the_first_failure_gives_the_same_outcome() -> None:
+    for program in (PROBLEM.reference, "def f(x): return 10 / x", "def f(x): return x"):
+        full, short = verdict(program), verdict(program, stop_at_first_failure=True)
+        assert (full.base, full.plus, full.failure) == (short.base, short.plus, short.failure)
+
+
+def test_a_timed_out_program_is_judged_once_more() -> None:
+    solutions = [Solution("p", 0, "def f(x):\n    while True: pass"), Solution("p", 1, "")]
+    judging = judge(solutions, dataset(), SETTINGS)
+    found = list(judging)
+    assert [(each.sample, each.retried) for each in found] == [(1, False), (0, True)]
+    assert (judging.retried, judging.changed) == (1, 0)
+
+
+def test_a_failing_reference_is_an_error_of_the_data_set() -> None:
+    broken = replace(PROBLEM, reference="def f(x): return object()")
+    with pytest.raises(DatasetError, match=r"p: the reference fails on f\(1\)"):
+        verdict("", broken)
+
+
+def test_a_solution_of_an_unknown_problem_is_an_error() -> None:
+    with pytest.raises(DatasetError, match="q, which is not in set"):
+        list(judge([Solution("q", 0, "")], dataset(), SETTINGS))
+
+
+def test_the_truth_is_cached_and_a_damaged_cache_is_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+    measure = truth._measure
+
+    def counting(*arguments):
+        measured.append(1)
+        return measure(*arguments)
+
+    monkeypatch.setattr(truth, "_measure", counting)
+
+    def passes() -> bool:
+        solution = Solution("p", 0, PROBLEM.reference)
+        (found,) = judge([solution], dataset(), SETTINGS, tmp_path)
+        return found.plus is Outcome.PASSED
+
+    assert passes()
+    assert passes()
+    assert len(measured) == 1
+    (kept,) = tmp_path.rglob("output.pkl")
+    kept.write_bytes(kept.read_bytes()[:20])
+    assert passes()
+    assert len(measured) == 2
+    assert passes()
+    assert len(measured) == 2
+
+
+def test_many_solutions_of_many_problems_get_their_own_verdicts() -> None:
+    other = replace(PROBLEM, id="q", reference="def f(x): return -x", extra_inputs=())
+    programs = {"p": PROBLEM.reference, "q": other.reference}
+    solutions = [
+        Solution(name, number, programs[source])
+        for number, (name, source) in enumerate([(n, s) for n in "pq" for s in "pq"] * 10)
+    ]
+    found = {each.sample: each for each in judge(solutions, dataset(PROBLEM, other), SETTINGS)}
+    assert len(found) == len(solutions)
+    for solution in solutions:
+        right = solution.program == programs[solution.problem_id]
+        assert (found[solution.sample].plus is Outcome.PASSED) == right

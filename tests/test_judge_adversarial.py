@@ -1,0 +1,164 @@
+"""A hundred programs that try to pass without being right, or to do harm.
+
+Each file in `adversarial/` begins with a comment that says what it tries. The right outputs
+cannot be had but by the hidden reference, so that any pass is a forgery.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from experiments.judge import JudgeSettings, judge
+from experiments.judge.judge import _judge_one
+from experiments.judge.truth import Truth, truths
+from experiments.records import Dataset, Outcome, Problem, Solution
+from experiments.sandbox import Limits, Sandbox, choose
+
+FILES = sorted((Path(__file__).parent / "adversarial").glob("*.py"))
+SECRET = "EXPERIMENTS_ADVERSARIAL_SECRET"
+VALUE = "a-secret-that-nobody-may-see"
+HARM = "experiments-adversarial-harm"
+REFERENCE = "def answer(values):\n    return [value * 7919 % 1009 for value in values]\n"
+PROBLEM = Problem(
+    id="hidden",
+    entry_point="answer",
+    prompt="def answer(values):\n",
+    reference=REFERENCE,
+    base_inputs=(([1, 2, 3],), ([70, 80],)),
+    extra_inputs=tuple(([number, number + 5, 900],) for number in range(4, 8)),
+)
+SETTINGS = JudgeSettings(
+    workers=1,
+    minimum_cpu_seconds=0.1,
+    load_cpu_seconds=0.5,
+    wall_factor=3.0,
+    memory_megabytes=512,
+    total_cpu_seconds=2.0,
+)
+
+
+def isolations() -> list[str]:
+    """Both ways, where bubblewrap works."""
+    return list(dict.fromkeys([choose("auto"), "process"]))
+
+
+class Bench:
+    """A warm sandbox that takes one program after the other, as a worker does."""
+
+    def __init__(self, isolation: str, preload: tuple[str, ...]) -> None:
+        def open_sandbox(limits: Limits) -> Sandbox:
+            return Sandbox(limits, isolation)
+
+        self.truth: Truth = truths([PROBLEM], None, open_sandbox, SETTINGS.limits, 1)["hidden"]
+        self.sandbox = Sandbox(SETTINGS.limits, isolation, preload)
+        self.sandbox.__enter__()
+
+    def verdict(self, program: str):
+        solution = Solution("hidden", 0, program)
+        return _judge_one(self.sandbox, solution, self.truth, SETTINGS).verdict
+
+
+@pytest.fixture(scope="module")
+def visitors() -> Iterator[list[str]]:
+    """A server on this machine: who connected to it?"""
+    met: list[str] = []
+    server = socket.create_server(("127.0.0.1", 47614), reuse_port=False)
+    server.settimeout(0.2)
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                connection, address = server.accept()
+                met.append(str(address))
+                connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield met
+    ended.set()
+    thread.join()
+    server.close()
+
+
+@pytest.fixture(scope="module", params=isolations())
+def bench(request: pytest.FixtureRequest, visitors: list[str]) -> Iterator[Bench]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SECRET, VALUE)
+        bench = Bench(request.param, ("numpy",))
+        before = traces()
+        yield bench
+        below = descendants()
+        bench.sandbox.close()
+        assert len(below) <= 3, "a process was left"  # bwrap twice and the guest
+        assert not [process for process in below if Path(f"/proc/{process}").exists()]
+        assert traces() == before, "a file was left"
+        assert not visitors, "a program reached the network"
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", 47613)) != 0, "a port was left open"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_no_adversarial_program_passes_or_harms(bench: Bench, file: Path) -> None:
+    verdict = bench.verdict(file.read_text())
+    assert verdict.base is not Outcome.PASSED
+    assert verdict.plus is not Outcome.PASSED
+    assert verdict.tests_passed == 0
+    assert VALUE not in str(verdict)
+    assert "root:" not in str(verdict)
+    after = bench.verdict(REFERENCE)
+    assert after.plus is Outcome.PASSED, after
+
+
+def test_the_suite_is_large_and_says_what_it_tries() -> None:
+    assert len(FILES) >= 50
+    assert all(file.read_text().startswith("# ") for file in FILES)
+
+
+def test_no_adversarial_program_spoils_those_judged_beside_it() -> None:
+    names = ("forged_frames", "kill_group", "leave_files", "forged_region", "poison_modules")
+    programs = [
+        (Path(__file__).parent / "adversarial" / f"{name}.py").read_text() for name in names
+    ]
+    solutions = []
+    for number, program in enumerate(programs * 4):
+        solutions += [Solution("hidden", 2 * number, program)]
+        solutions += [Solution("hidden", 2 * number + 1, REFERENCE)]
+    dataset = Dataset("hidden", "", (PROBLEM,))
+    verdicts = list(judge(solutions, dataset, JudgeSettings(workers=2)))
+    assert len(verdicts) == len(solutions)
+    assert {v.plus is Outcome.PASSED for v in verdicts if v.sample % 2} == {True}
+    assert {v.plus is Outcome.PASSED for v in verdicts if v.sample % 2 == 0} == {False}
+
+
+def traces() -> set[str]:
+    """Files that a program may have left where it should not be able to."""
+    places = ("/tmp", "/var/tmp", "/dev/shm", str(Path.home()), str(Path.cwd()))
+    names = (HARM, "random.py", "heapq.py", "filler-0", "deeper")
+    return {
+        str(path)
+        for path in (Path(place, name) for place in places for name in names)
+        if path.exists()
+    }
+
+
+def descendants() -> list[int]:
+    """Processes that were started by this one, by whatever way."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            parents[int(path.parent.name)] = int(fields[1])
+    found = []
+    for process in parents:
+        above = process
+        while above in parents and above != os.getpid():
+            above = parents[above]
+        if above == os.getpid() and process != os.getpid():
+            found.append(process)
+    return found

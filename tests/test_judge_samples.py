@@ -1,0 +1,97 @@
+"""Files of samples: one line out per line in, in order, and mistakes told by line."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments.errors import DatasetError, StoreError
+from experiments.judge import JudgeSettings
+from experiments.judge.samples import judge_samples
+from experiments.records import Dataset, Problem
+
+PROBLEMS = tuple(
+    Problem(
+        id=f"set/{number}",
+        entry_point="f",
+        prompt="def f(x):\n",
+        reference=f"def f(x):\n    return x + {number}\n",
+        base_inputs=((1,),),
+        extra_inputs=((2,), (3,)),
+    )
+    for number in range(3)
+)
+DATASET = Dataset("set", "digest", PROBLEMS)
+SETTINGS = JudgeSettings(workers=2, memory_megabytes=512)
+
+
+def write(path: Path, *lines: object) -> Path:
+    text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "wt") as file:
+        file.write(text)
+    return path
+
+
+def test_a_line_out_per_line_in_in_order_with_other_keys_kept(tmp_path: Path) -> None:
+    samples = write(
+        tmp_path / "samples.jsonl",
+        {"task_id": "set/1", "solution": "def f(x): return x + 1", "model": "a"},
+        {"task_id": "set/0", "completion": "    return x"},
+        "",
+        {"task_id": "set/1", "solution": "def f(x): return 2 if x == 1 else 0"},
+        {"task_id": "set/0", "solution": "def f(x"},
+    )
+    summary = judge_samples(DATASET, samples, tmp_path / "out" / "verdicts.jsonl", SETTINGS)
+    lines = [json.loads(x) for x in (tmp_path / "out/verdicts.jsonl").read_text().splitlines()]
+    told = [
+        (x["task_id"], x["base"], x["plus"], x["tests_passed"], x["tests_total"]) for x in lines
+    ]
+    assert told == [
+        ("set/1", "passed", "passed", 3, 3),
+        ("set/0", "passed", "passed", 3, 3),
+        ("set/1", "passed", "wrong_answer", 1, 3),
+        ("set/0", "no_code", "no_code", 0, 3),
+    ]
+    assert lines[0]["model"] == "a"
+    assert lines[0]["isolation"] in ("bubblewrap", "process")
+    assert (summary.samples, summary.problems, summary.missing) == (4, 2, 1)
+    assert summary.base == {1: 0.75}
+    assert summary.plus == {1: 0.5}
+    assert "base + extra: pass@1 50.0 %" in summary.lines()
+
+
+def test_compressed_files_are_read_and_written(tmp_path: Path) -> None:
+    line = {"task_id": "set/0", "solution": PROBLEMS[0].reference}
+    samples = write(tmp_path / "samples.jsonl.gz", line)
+    judge_samples(DATASET, samples, tmp_path / "out.jsonl.gz", SETTINGS)
+    with gzip.open(tmp_path / "out.jsonl.gz", "rt") as file:
+        assert [json.loads(line)["plus"] for line in file] == ["passed"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("{", "line 2 is no JSON"),
+        ("[]", "line 2 has no task_id"),
+        ({"task_id": "set/9", "solution": ""}, "line 2: set has no problem 'set/9'"),
+        ({"task_id": "set/0"}, "line 2 has neither a solution nor a completion"),
+    ],
+)
+def test_a_broken_line_is_named_by_its_number(tmp_path: Path, line: object, told: str) -> None:
+    samples = write(tmp_path / "s.jsonl", {"task_id": "set/0", "solution": "x"}, line)
+    with pytest.raises(DatasetError, match=told):
+        judge_samples(DATASET, samples, tmp_path / "out.jsonl", SETTINGS)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_files_that_cannot_be_opened_are_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be read: No such file"):
+        judge_samples(DATASET, tmp_path / "none.jsonl", tmp_path / "out.jsonl", SETTINGS)
+    (tmp_path / "x.jsonl.gz").write_bytes(b"no archive")
+    with pytest.raises(StoreError, match="cannot be read"):
+        judge_samples(DATASET, tmp_path / "x.jsonl.gz", tmp_path / "out.jsonl", SETTINGS)
+    samples = write(tmp_path / "s.jsonl", {"task_id": "set/0", "solution": "x"})
+    with pytest.raises(StoreError, match="cannot be written"):
+        judge_samples(DATASET, samples, tmp_path / "s.jsonl" / "out.jsonl", SETTINGS)
