@@ -1,0 +1,181 @@
+"""A folder of our own problem files -> a data set."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import DatasetError
+from experiments.mutation import parse
+from experiments.problems import cache, run
+from experiments.problems.form import DIFFICULTIES, Form, read_form
+from experiments.records import Dataset, Problem
+from experiments.sandbox import Sandbox
+
+CACHE = "outputs/cache"
+
+
+def load_own(folder: str | Path, name: str = "problems", cache: str | Path = CACHE) -> Dataset:
+    """Return the problems of `folder`: `{easy,medium,hard}/*.py`, in that order, by name.
+
+    A file is read once per content: its extra inputs and the check of its examples come
+    from the sandbox and are kept. The digest is one over the problems, not over the text of
+    the files: a comment does not change it.
+
+    Args:
+        folder: with one folder per difficulty.
+        name: of the data set.
+        cache: where problems are kept that were read before.
+
+    Raises:
+        DatasetError: the first mistake in the files.
+    """
+    with _Loader(Path(cache)) as loader:
+        loaded = [loader.load(path) for path in problem_files(Path(folder))]
+    return Dataset(
+        name=name,
+        digest=hashlib.sha256("".join(each.digest for each in loaded).encode()).hexdigest(),
+        problems=tuple(each.problem for each in loaded),
+        preload=tuple(sorted({module for each in loaded for module in each.modules})),
+    )
+
+
+def load_problem(path: Path, cache: str | Path = CACHE) -> Problem:
+    """Return the problem in one file.
+
+    Raises:
+        DatasetError: the first mistake in the file.
+    """
+    with _Loader(Path(cache)) as loader:
+        return loader.load(path).problem
+
+
+def problem_files(folder: Path) -> list[Path]:
+    """Return the problem files of a folder, easy ones first, by name.
+
+    Raises:
+        DatasetError: there are none, or a folder is not named as a difficulty.
+    """
+    if not folder.is_dir():
+        raise DatasetError(
+            f"There is no folder {folder}", "Name the folder of the problems: dataset.folder=PATH"
+        )
+    for path in sorted(folder.glob("*/*.py")):
+        if path.parent.name not in DIFFICULTIES and not _is_hidden(path):
+            raise DatasetError(
+                f"{path} is in no folder of a difficulty",
+                f"Move it to one of {', '.join(DIFFICULTIES)}.",
+            )
+    found = [
+        path
+        for difficulty in DIFFICULTIES
+        for path in sorted((folder / difficulty).glob("*.py"))
+        if not _is_hidden(path)
+    ]
+    if not found:
+        raise DatasetError(
+            f"There are no problems in {folder}",
+            "A problem is a file such as easy/quiet_hours.py in it.",
+        )
+    return found
+
+
+def imports_of(programs: Iterable[str]) -> tuple[str, ...]:
+    """Return the modules of the standard library that some programs import."""
+    found: set[str] = set()
+    for program in programs:
+        if "import" not in program:
+            continue
+        for node in ast.walk(parse(program)):
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module)
+    return tuple(sorted(name for name in found if name.split(".")[0] in sys.stdlib_module_names))
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A problem with what is told of it to the data set.
+
+    Attributes:
+        digest: over its content.
+        modules: of the standard library, that the reference imports.
+    """
+
+    problem: Problem
+    digest: str
+    modules: tuple[str, ...]
+
+
+class _Loader:
+    """Loads problem files; opens a sandbox only if one is not kept."""
+
+    def __init__(self, cache_folder: Path) -> None:
+        self.folder = cache_folder
+        self.sandbox: Sandbox | None = None
+
+    def __enter__(self) -> _Loader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.sandbox is not None:
+            self.sandbox.close()
+
+    def load(self, path: Path) -> _Loaded:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
+        name = f"{path.parent.name}/{path.stem}"
+        key = cache.key(name, content)
+        kept = cache.find(self.folder, name, key)
+        if kept is not None:
+            fields, digest, modules = kept
+            return _Loaded(Problem(*fields), digest, modules)
+        problem = self._read(read_form(path))
+        fields = tuple(getattr(problem, name) for name in Problem.__dataclass_fields__)
+        digest = hashlib.sha256(_canonical(fields).encode("utf-8", "surrogatepass")).hexdigest()
+        modules = imports_of([problem.reference])
+        cache.keep(self.folder, name, key, (fields, digest, modules))
+        return _Loaded(problem, digest, modules)
+
+    def _read(self, form: Form) -> Problem:
+        if self.sandbox is None:
+            self.sandbox = Sandbox()
+        run.check_examples(form, self.sandbox)
+        return Problem(
+            id=form.id,
+            entry_point=form.entry_point,
+            prompt=form.prompt,
+            reference=form.reference,
+            base_inputs=form.base_inputs,
+            extra_inputs=run.extra_inputs(form, self.sandbox),
+            atol=form.atol,
+            title=form.title,
+            difficulty=form.difficulty,
+            topics=form.topics,
+        )
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith(("_", ".")) or path.parent.name.startswith(("_", "."))
+
+
+def _canonical(value: Any) -> str:
+    """Return a text that is the same for the same value in every process."""
+    if isinstance(value, set | frozenset):
+        return f"{type(value).__name__}{{{','.join(sorted(map(_canonical, value)))}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_canonical, value))}]"
+    if isinstance(value, tuple):
+        return f"({','.join(map(_canonical, value))},)"
+    if isinstance(value, dict):
+        items = (f"{_canonical(key)}:{_canonical(item)}" for key, item in value.items())
+        return f"{{{','.join(items)}}}"
+    return repr(value)
