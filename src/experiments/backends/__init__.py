@@ -1,0 +1,50 @@
+"""Prompts → generations.
+
+A backend is anything that `Backend` describes. `llama_cpp` runs a GGUF of this disk,
+`scripted` recites answers without a model. Both are made by Hydra from `conf/backend/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Protocol
+
+from experiments.records import Generation, Prompt, Request, Sampling
+
+Told = Callable[[str], None]
+"""Is called now and then, while a model works, with a few words for a person."""
+
+
+class Backend(Protocol):
+    """Writes an answer to each prompt."""
+
+    needs_weights: ClassVar[bool]
+    """Whether it runs a GGUF of this disk."""
+
+    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
+        """Return one request per generation, in the order of prompts and samples.
+
+        A request has the prompt as the model reads it and a key of everything that decides
+        the text. No model is loaded. Samples that cannot differ (greedy) share one key.
+
+        Raises:
+            UserError: the prompts do not go with the model.
+        """
+
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, told: Told | None = None
+    ) -> Iterator[Generation]:
+        """Yield generations as they are finished, in any order.
+
+        A model is loaded only if there is a request. What was yielded is complete, whatever
+        happens to the rest.
+
+        Raises:
+            BackendError: the model could not go on.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the manifest says about this backend, as plain data."""
+
+    def statistics(self) -> dict[str, float]:
+        """Return what was measured since construction; empty if nothing was generated."""

@@ -1,0 +1,273 @@
+"""Runs a GGUF of this disk with llama.cpp, many prompts at once, in a process of its own.
+
+The parent renders and keys (no model needed), `host` keeps the process, `worker` is its main
+program, and `engine` does the work there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+from experiments.backends import Told
+from experiments.backends.keys import request
+from experiments.backends.llama_cpp import host, machine, memory
+from experiments.backends.llama_cpp.template import ChatTemplate
+from experiments.errors import ConfigError, did_you_mean
+from experiments.records import (
+    FinishReason,
+    Generation,
+    Prompt,
+    Request,
+    Sampling,
+    Weights,
+)
+
+KV_TYPES = ("f16", "q8_0", "q4_0", "f32", "bf16")
+
+
+class LlamaCpp:
+    """A backend that runs a GGUF.
+
+    Args:
+        weights: the file, and what its header says.
+        parallel: sequences decoded at once; `auto` by cores, memory and the model's KV size.
+        threads: `auto` is one per core.
+        context_tokens: most tokens of one prompt and its answer; the model's own limit caps it.
+        batch_tokens: most tokens in one call of llama.cpp.
+        micro_batch_tokens: most tokens in one pass through the model.
+        flash_attention: llama.cpp's fused attention.
+        kv_type: numbers in the KV cache: f16, q8_0, q4_0, f32 or bf16.
+        stop: texts that end a generation.
+        stop_when_complete: end where the asked answer is complete.
+        memory_map: map the file instead of reading it.
+
+    Raises:
+        ConfigError: a setting makes no sense.
+        BackendError: llama.cpp is not installed.
+    """
+
+    needs_weights: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        weights: Weights,
+        parallel: int | str = "auto",
+        threads: int | str = "auto",
+        context_tokens: int = 4096,
+        batch_tokens: int = 512,
+        micro_batch_tokens: int = 512,
+        flash_attention: bool = False,
+        kv_type: str = "f16",
+        stop: Sequence[str] = (),
+        stop_when_complete: bool = True,
+        memory_map: bool = True,
+    ) -> None:
+        if kv_type not in KV_TYPES:
+            raise ConfigError(
+                f"There is no backend.kv_type '{kv_type}'", did_you_mean(kv_type, KV_TYPES)
+            )
+        if kv_type in ("q8_0", "q4_0") and not flash_attention:
+            raise ConfigError(
+                f"backend.kv_type={kv_type} works with flash attention only",
+                "Add backend.flash_attention=true.",
+            )
+        for name, value in (
+            ("context_tokens", context_tokens),
+            ("batch_tokens", batch_tokens),
+            ("micro_batch_tokens", micro_batch_tokens),
+        ):
+            _positive(name, value)
+        if weights.context_tokens:
+            context_tokens = min(context_tokens, weights.context_tokens)
+        self._weights = weights
+        self._kv_type = kv_type
+        self._parallel = (
+            memory.parallel(weights, context_tokens, kv_type)
+            if parallel == "auto"
+            else _positive("parallel", parallel)
+        )
+        self._settings: dict[str, Any] = {
+            "parallel": self._parallel,
+            "threads": machine.cores() if threads == "auto" else _positive("threads", threads),
+            "context_tokens": context_tokens,
+            "batch_tokens": max(batch_tokens, self._parallel),
+            "micro_batch_tokens": min(micro_batch_tokens, max(batch_tokens, self._parallel)),
+            "flash_attention": bool(flash_attention),
+            "kv_type": kv_type,
+            "stop": [str(text) for text in stop if text],
+            "stop_when_complete": bool(stop_when_complete),
+            "memory_map": bool(memory_map),
+        }
+        self._build = machine.build()
+        self._totals: dict[str, float] = {}
+
+    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
+        """Return requests in the model's own chat template, keyed; see `Backend`.
+
+        Raises:
+            WeightsError: there is no chat template for chat prompts, or it fails.
+            ConfigError: the sampling makes no sense.
+        """
+        _check(sampling)
+        is_chat = any(prompt.messages for prompt in prompts)
+        template = ChatTemplate(self._weights) if is_chat else None
+        decides = self._deciding()
+        requests = []
+        for prompt in prompts:
+            messages = prompt.messages
+            text = template.render(messages) if template and messages else prompt.completion
+            requests += [
+                request(prompt, text, sample, sampling, decides)
+                for sample in range(sampling.samples)
+            ]
+        return requests
+
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, told: Told | None = None
+    ) -> Iterator[Generation]:
+        """Yield generations as they are finished; see `Backend`.
+
+        Raises:
+            BackendError: not enough memory, or llama.cpp failed or died.
+        """
+        if not requests:
+            return
+        identity = (self._weights.sha256, str(self._weights.path), repr(self._settings))
+        if not host.is_loaded(identity):
+            host.close_worker()  # whose memory counts as free in what follows
+            self._check_memory(requests, sampling)
+        energy = machine.energy_joules()
+        began = time.perf_counter()
+        worker, is_fresh = host.worker_for(identity, str(self._weights.path), self._settings)
+        wanted = {one.key: one for one in requests}
+        jobs = [
+            {
+                "key": one.key,
+                "text": one.text,
+                "seed": one.seed,
+                "is_chat": bool(one.prompt.messages),
+                "entry_point": one.prompt.entry_point,
+            }
+            for one in wanted.values()
+        ]
+        made = 0
+        try:
+            for kind, reply in worker.write(jobs, _sampler(sampling)):
+                if kind == "written":
+                    made += 1
+                    yield _generation(wanted[reply.pop("key")], reply)
+                elif told is not None:
+                    told(_news(reply))
+        finally:
+            self._add("load_seconds", worker.load_seconds if is_fresh else 0.0)
+            self._add("generation_seconds", time.perf_counter() - began)
+            self._add("generations_made", made)
+            joules = machine.energy_between(energy, machine.energy_joules())
+            if joules is not None:
+                self._add("energy_joules", joules)
+            peak = max(self._totals.get("peak_memory_bytes", 0), worker.peak_bytes)
+            self._totals["peak_memory_bytes"] = peak
+            for name, value in worker.counters.items():
+                self._add(name, value)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the build, the settings and the weights' digest."""
+        return {
+            "name": "llama_cpp",
+            "build": self._build,
+            **self._settings,
+            "weights_sha256": self._weights.sha256,
+        }
+
+    def statistics(self) -> dict[str, float]:
+        """Return speeds, times and memory of what was generated since construction.
+
+        Generations from the store are not in it. Where prompts were read while others were
+        decoded, the time is split between reading and decoding by their tokens.
+        """
+        totals = self._totals
+        if not totals:
+            return {}
+        numbers = {
+            "load_seconds": totals["load_seconds"],
+            "generation_seconds": totals["generation_seconds"],
+            "peak_memory_megabytes": totals["peak_memory_bytes"] / 1e6,
+        }
+        for name, tokens, seconds in (
+            ("reading_tokens_per_second", "read_tokens", "reading_seconds"),
+            ("decoding_tokens_per_second", "decoded_tokens", "decoding_seconds"),
+        ):
+            if totals.get(seconds):
+                numbers[name] = totals[tokens] / totals[seconds]
+        for name in ("read_tokens", "shared_tokens", "decoded_tokens"):
+            if name in totals:
+                numbers[name] = totals[name]
+        if "energy_joules" in totals:
+            numbers["energy_joules"] = totals["energy_joules"]
+        return numbers
+
+    def _deciding(self) -> dict[str, Any]:
+        """Return the settings that decide a text, its weights and llama.cpp's build."""
+        without = {"threads", "memory_map"}  # no number depends on them
+        if self._settings["flash_attention"]:
+            without.discard("threads")  # which split the sums
+        settings = {k: v for k, v in self._settings.items() if k not in without}
+        return {
+            "backend": "llama_cpp",
+            "weights": self._weights.sha256,
+            "build": self._build,
+            **settings,
+        }
+
+    def _check_memory(self, requests: Sequence[Request], sampling: Sampling) -> None:
+        longest = max(len(one.text.encode()) for one in requests)  # no token is under a byte
+        tokens = min(self._settings["context_tokens"], longest + sampling.max_tokens)
+        memory.check(self._weights, tokens, self._parallel, self._kv_type)
+
+    def _add(self, name: str, value: float) -> None:
+        self._totals[name] = self._totals.get(name, 0.0) + value
+
+
+def _positive(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        choices = "auto or a number from 1" if name in ("parallel", "threads") else "1 or more"
+        raise ConfigError(f"backend.{name} is {value!r}", f"Set it to {choices}.")
+    return value
+
+
+def _check(sampling: Sampling) -> None:
+    problems = {
+        "samples": sampling.samples >= 1,
+        "max_tokens": sampling.max_tokens >= 1,
+        "temperature": sampling.temperature >= 0,
+        "top_k": sampling.top_k >= 0,
+        "top_p": 0 < sampling.top_p <= 1,
+        "min_p": 0 <= sampling.min_p <= 1,
+        "repeat_penalty": sampling.repeat_penalty > 0,
+    }
+    for name, holds in problems.items():
+        if not holds:
+            value = getattr(sampling, name)
+            raise ConfigError(f"sampling.{name} is {value}", "See conf/config.yaml.")
+
+
+def _sampler(sampling: Sampling) -> dict[str, Any]:
+    names = ("temperature", "max_tokens", "top_k", "top_p", "min_p", "repeat_penalty")
+    return {name: value for name, value in asdict(sampling).items() if name in names}
+
+
+def _generation(wanted: Request, reply: dict[str, Any]) -> Generation:
+    reason = FinishReason(reply.pop("finish_reason"))
+    return Generation(wanted.key, wanted.problem_id, wanted.sample, finish_reason=reason, **reply)
+
+
+def _news(reply: dict[str, Any]) -> str:
+    parts = [
+        f"{reply[name]:.0f} tokens/s {what}"
+        for name, what in (("decoded_per_second", "written"), ("read_per_second", "read"))
+        if reply[name]
+    ]
+    return f"{' · '.join(parts)} · {reply['active']} at once"

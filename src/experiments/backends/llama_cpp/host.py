@@ -1,0 +1,223 @@
+"""The parent's side of the process that a model lives in.
+
+There is one such process at most, kept from job to job while the weights and settings stay
+the same, and ended before another is started, so that two models are never in memory.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+from experiments.backends.llama_cpp.frames import read_frame, write_frame
+from experiments.errors import BackendError
+
+LINES_KEPT = 20
+"""Last lines of llama.cpp's messages that are shown when it fails."""
+
+SECONDS_TO_END = 1.0
+"""A worker that does not end by itself in this time is killed."""
+
+
+class Worker:
+    """A process with a loaded model.
+
+    Args:
+        path: of the GGUF.
+        settings: of `engine.Settings`, as plain data.
+
+    Raises:
+        BackendError: the model could not be loaded.
+    """
+
+    def __init__(self, path: str, settings: dict[str, Any]) -> None:
+        self.load_seconds = 0.0
+        self.peak_bytes = 0
+        self.counters: dict[str, float] = {}
+        self._path = path
+        self._owner = os.getpid()
+        self._lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "experiments.backends.llama_cpp.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C in the terminal does not reach it
+        )
+        self._errors = threading.Thread(target=self._keep_lines, daemon=True)
+        self._errors.start()
+        try:
+            self._send({"load": {"path": path, "settings": settings}})
+            reply = self._receive("loading")
+            if "loaded" not in reply:
+                raise self._failure(f"llama.cpp could not load {path}")
+            self.load_seconds = reply["loaded"]
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be given work by this process."""
+        return self._owner == os.getpid() and self._process.poll() is None
+
+    def write(
+        self, jobs: list[dict[str, Any]], sampler: dict[str, Any]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield `("written", …)` for each finished job and `("told", …)` in between.
+
+        If the caller stops early, or is interrupted, the process is killed: what it was
+        about to write is not wanted any more.
+
+        Raises:
+            BackendError: the process died or llama.cpp failed. All that was finished
+                before was yielded.
+        """
+        done = False
+        try:
+            self._send({"write": {"jobs": jobs, "sampler": sampler}})
+            while True:
+                reply = self._receive("generating")
+                self.peak_bytes = max(self.peak_bytes, reply.get("peak_bytes", 0))
+                if "written" in reply:
+                    yield "written", reply["written"]
+                elif "told" in reply:
+                    self.peak_bytes = max(self.peak_bytes, reply["told"]["peak_bytes"])
+                    yield "told", reply["told"]
+                elif "done" in reply:
+                    self.counters = reply["done"]
+                    done = True
+                    return
+                else:
+                    raise self._failure(f"{self._path}: {reply['failed']}")
+        finally:
+            if not done:
+                self.kill()
+
+    def close(self) -> None:
+        """End the process, by force if it has to be."""
+        if self._owner != os.getpid():
+            return  # a forked child has no say over its parent's worker
+        if self._process.poll() is None:
+            with suppress(OSError):
+                self._stdin.close()
+            try:
+                self._process.wait(SECONDS_TO_END)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._forget()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._process.wait()
+        self._errors.join(SECONDS_TO_END)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+
+    @property
+    def _stdin(self) -> BinaryIO:
+        assert self._process.stdin is not None
+        return self._process.stdin  # type: ignore[return-value]
+
+    def _send(self, message: dict[str, Any]) -> None:
+        try:
+            write_frame(self._stdin, message)
+        except OSError as error:
+            raise self._death("before it began") from error
+
+    def _receive(self, doing: str) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        reply = read_frame(self._process.stdout)  # type: ignore[arg-type]
+        if reply is None:
+            raise self._death(f"while {doing}")
+        return reply
+
+    def _death(self, when: str) -> BackendError:
+        try:
+            code = self._process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        reason = " (which the system sends when memory runs out)" if code == -9 else ""
+        return self._failure(f"llama.cpp died {when}, {how}{reason}, with {self._path}")
+
+    def _failure(self, what: str) -> BackendError:
+        self._errors.join(0.2)  # the last lines may still be on their way
+        lines = [line.strip() for line in self._lines if line.strip()]
+        said = f". It wrote: {' | '.join(lines[-6:])}" if lines else ""
+        return BackendError(
+            what + said,
+            "What was generated is kept: the same command goes on from there.",
+        )
+
+    def _keep_lines(self) -> None:
+        assert self._process.stderr is not None
+        with suppress(OSError, ValueError):
+            for line in self._process.stderr:
+                self._lines.append(line.decode(errors="replace"))
+
+
+def worker_for(
+    identity: tuple[Any, ...], path: str, settings: dict[str, Any]
+) -> tuple[Worker, bool]:
+    """Return a process with this model, and whether it was loaded just now.
+
+    Args:
+        identity: of weights and settings; equal ones share a process.
+        path: of the GGUF.
+        settings: of `engine.Settings`, as plain data.
+
+    Raises:
+        BackendError: the model could not be loaded.
+    """
+    global _current
+    if _current is not None:
+        known, worker = _current
+        if known == identity and worker.is_alive:
+            return worker, False
+        close_worker()
+    worker = Worker(path, settings)
+    _current = (identity, worker)
+    return worker, True
+
+
+def close_worker() -> None:
+    """Free the model's memory, if there is one in it."""
+    global _current
+    if _current is not None:
+        _current[1].close()
+        _current = None
+
+
+def is_loaded(identity: tuple[Any, ...]) -> bool:
+    """Tell whether this model is in memory."""
+    return _current is not None and _current[0] == identity and _current[1].is_alive
+
+
+_current: tuple[tuple[Any, ...], Worker] | None = None
+
+atexit.register(close_worker)
+
+
+def _environment() -> dict[str, str]:
+    environment = dict(os.environ)
+    environment["GGML_NO_BACKTRACE"] = "1"  # it would start a debugger on itself
+    # Threads that wait for each other spin, which is fast where each has a core to itself
+    # and ruinous where it has not. This long and no longer.
+    environment.setdefault("GOMP_SPINCOUNT", "10000")
+    return environment

@@ -1,0 +1,92 @@
+"""How much memory a model needs, told before it is loaded."""
+
+from __future__ import annotations
+
+from experiments.backends.llama_cpp import machine
+from experiments.errors import BackendError
+from experiments.records import Weights
+
+MOST_AT_ONCE = 16
+"""Beyond this many sequences, two cores gain little and memory is better left alone."""
+
+BYTES_PER_VALUE = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
+
+BITS_PER_WEIGHT = {
+    "f16": 16.0,
+    "q8_0": 8.5,
+    "q6_k": 6.56,
+    "q5_k_m": 5.7,
+    "q4_k_m": 4.9,
+    "q4_0": 4.6,
+    "q3_k_m": 3.9,
+    "q2_k": 3.0,
+}
+"""Of a model of several billion parameters, its larger tensors included."""
+
+MARGIN_BYTES = 192 * machine.MEBIBYTE
+"""The process itself and llama.cpp's buffers for intermediate results."""
+
+
+def parallel(weights: Weights, context_tokens: int, kv_type: str) -> int:
+    """Return how many sequences are decoded at once by default.
+
+    It depends on the machine and the model, and not on what happens to be free at the
+    moment: the same command finds its generations again.
+    """
+    most = MOST_AT_ONCE if machine.cores() <= 4 else 2 * MOST_AT_ONCE
+    each = kv_bytes(weights, context_tokens, kv_type)
+    if not each:
+        return most
+    room = (machine.memory_total() - weights.bytes) / 2
+    return max(1, min(most, int(room / each)))
+
+
+def kv_bytes(weights: Weights, tokens: int, kv_type: str) -> float:
+    """Return the bytes that so many tokens take in the KV cache; 0 if it is not known."""
+    return weights.kv_values_per_token * tokens * BYTES_PER_VALUE[kv_type]
+
+
+def check(weights: Weights, tokens: int, sequences: int, kv_type: str) -> None:
+    """Say now if the model does not fit into memory.
+
+    Args:
+        weights: to be loaded.
+        tokens: of the longest sequence.
+        sequences: decoded at once.
+        kv_type: numbers in the KV cache.
+
+    Raises:
+        BackendError: it does not fit; names what would.
+    """
+    cache = kv_bytes(weights, tokens, kv_type) * sequences
+    logits = 4 * weights.vocabulary * sequences
+    beside = cache + logits + MARGIN_BYTES
+    needed = weights.bytes + beside
+    there = machine.memory_available()
+    if needed <= there:
+        return
+    fitting = [
+        name
+        for name, bits in BITS_PER_WEIGHT.items()
+        if weights.parameters * bits / 8 + beside <= there
+        and weights.parameters * bits / 8 < weights.bytes
+    ]
+    one = kv_bytes(weights, tokens, kv_type) + MARGIN_BYTES
+    if fitting:
+        hint = f"These would fit: quantization={','.join(fitting)}."
+    elif sequences > 1 and weights.bytes + one <= there:
+        hint = "It would fit with fewer at once: backend.parallel=1."
+    else:
+        hint = "No quantization of it would fit: choose a smaller model, or free some memory."
+    if fitting and sequences > 1 and weights.bytes + one <= there:
+        hint += " So would this one, with fewer at once: backend.parallel=1."
+    raise BackendError(
+        f"Not enough memory for {weights.path}: {_size(needed)} needed (weights "
+        f"{_size(weights.bytes)}, {sequences} sequences of {tokens} tokens {_size(cache)}), "
+        f"{_size(there)} there",
+        hint,
+    )
+
+
+def _size(count: float) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**29 else f"{count / 2**20:.0f} MiB"

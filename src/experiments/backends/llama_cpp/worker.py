@@ -1,0 +1,141 @@
+"""The process that a model lives in: `python -m experiments.backends.llama_cpp.worker`.
+
+It reads frames from standard input and writes frames to what was standard output:
+
+    → {"load": {path, settings}}          ← {"loaded": seconds} or {"failed": text}
+    → {"write": {jobs, sampler}}          ← {"written": …}*, {"told": …}*, {"done": counters}
+                                            or {"failed": text}
+
+llama.cpp's messages go to standard error, whose end the parent keeps. Ctrl-C is the
+parent's affair: this process ignores it, and ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+import time
+from dataclasses import asdict
+from typing import Any, BinaryIO
+
+from experiments.backends.llama_cpp.frames import read_frame, write_frame
+
+SECONDS_BETWEEN_NEWS = 0.3
+
+
+def main() -> None:
+    """Serve one parent until it goes away."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever is printed must not get between the frames
+    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
+    try:
+        _serve(requests, replies)
+    except BrokenPipeError:
+        os._exit(0)
+
+
+def _listen(stream: BinaryIO, requests: queue.SimpleQueue[dict[str, Any]]) -> None:
+    """Pass requests on, and end the process with its parent, in the middle of work or not."""
+    while (request := read_frame(stream)) is not None:
+        requests.put(request)
+    os._exit(0)
+
+
+def _serve(requests: queue.SimpleQueue[dict[str, Any]], replies: BinaryIO) -> None:
+    import llama_cpp.llama_cpp as llama
+
+    from experiments.backends.llama_cpp.engine import (
+        Engine,
+        EngineError,
+        Job,
+        Model,
+        Sampler,
+        Settings,
+    )
+
+    keep = _log_to_stderr(llama)
+    engine: Engine | None = None
+    while True:
+        request = requests.get()
+        try:
+            if "load" in request:
+                began = time.perf_counter()
+                settings = dict(request["load"]["settings"])
+                settings["stop"] = tuple(settings["stop"])
+                model = Model(request["load"]["path"], settings["memory_map"])
+                engine = Engine(model, Settings(**settings))
+                write_frame(replies, {"loaded": time.perf_counter() - began})
+            elif "write" in request:
+                assert engine is not None
+                jobs = [Job(**job) for job in request["write"]["jobs"]]
+                sampler = Sampler(**request["write"]["sampler"])
+                news = _News(replies, engine)
+                before = asdict(engine.counters)
+                for written in engine.write(jobs, sampler, news.on_step):
+                    reply = asdict(written)
+                    del reply["token_ids"]
+                    write_frame(replies, {"written": reply})
+                after = asdict(engine.counters)
+                counters = {name: after[name] - before[name] for name in after}
+                write_frame(replies, {"done": counters, "peak_bytes": _peak_bytes()})
+        except EngineError as error:
+            write_frame(replies, {"failed": str(error)})
+        del request
+        assert keep
+
+
+class _News:
+    """Tells the parent now and then how fast it goes."""
+
+    def __init__(self, replies: BinaryIO, engine: Any) -> None:
+        self._replies = replies
+        self._counters = engine.counters
+        self._last = time.perf_counter()
+        self._read, self._decoded = self._counters.read_tokens, self._counters.decoded_tokens
+
+    def on_step(self, active: int) -> None:
+        now = time.perf_counter()
+        seconds = now - self._last
+        if seconds < SECONDS_BETWEEN_NEWS:
+            return
+        counters = self._counters
+        told = {
+            "active": active,
+            "read_per_second": (counters.read_tokens - self._read) / seconds,
+            "decoded_per_second": (counters.decoded_tokens - self._decoded) / seconds,
+            "peak_bytes": _peak_bytes(),
+        }
+        self._last, self._read, self._decoded = now, counters.read_tokens, counters.decoded_tokens
+        write_frame(self._replies, {"told": told})
+
+
+def _peak_bytes() -> int:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _log_to_stderr(llama: Any) -> Any:
+    """Write llama.cpp's warnings and errors, and not its chatter; keep the result alive."""
+    warning, more = 3, 5
+    shown = False
+
+    @llama.llama_log_callback  # type: ignore[untyped-decorator]
+    def log(level: int, text: bytes, _: Any) -> None:
+        nonlocal shown
+        shown = shown if level == more else level >= warning
+        if shown:
+            sys.stderr.write(text.decode(errors="replace"))
+            sys.stderr.flush()
+
+    llama.llama_log_set(log, None)
+    return log
+
+
+if __name__ == "__main__":
+    main()

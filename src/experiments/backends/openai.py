@@ -1,0 +1,449 @@
+"""Asks a model behind an OpenAI-compatible server: a service, or a server of your own.
+
+Requests have the same keys, go through the same store and give the same records as those of
+`llama_cpp`. What a server is known for (its name, its address) is part of the key, so that
+answers of two servers are never taken for each other.
+
+The key is read from the environment when the first request is made. It is in no setting, and
+it is cut out of every message that is passed on.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from experiments.backends import Told
+from experiments.backends.completeness import BlockWatcher, StatementWatcher
+from experiments.backends.keys import is_greedy, request
+from experiments.errors import BackendError, ConfigError
+from experiments.records import (
+    FinishReason,
+    Generation,
+    Prompt,
+    Request,
+    Sampling,
+    Weights,
+)
+
+if TYPE_CHECKING:
+    from openai import OpenAI as Client
+
+LONGEST_DELAY_SECONDS = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class OpenAI:
+    """A backend that asks a server.
+
+    Args:
+        weights: ignored; the server has its own.
+        model: as the server names it.
+        base_url: of the server, up to `/v1`.
+        key_variable: environment variable with the key. A server of this machine needs none.
+        usd_per_million_input, usd_per_million_output: prices; None if they are not known.
+        name: of the model in the configuration, for errors.
+        concurrency: requests at once.
+        timeout_seconds: of one request.
+        retries: of one request, after 429, 5xx, a timeout or a broken connection.
+        first_delay_seconds: before the first retry; doubled each time, up to a minute. What
+            the server asks for (`Retry-After`) comes first.
+        stop: texts that end a generation.
+        stop_when_complete: cut the text where the asked answer is complete, as `llama_cpp`
+            stops there. All tokens are paid for all the same.
+        extra: further fields of the request.
+
+    Raises:
+        ConfigError: no model, no server, or a setting that makes no sense.
+    """
+
+    needs_weights: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        weights: Weights | None = None,
+        model: str | None = None,
+        base_url: str | None = None,
+        key_variable: str = "OPENAI_API_KEY",
+        usd_per_million_input: float | None = None,
+        usd_per_million_output: float | None = None,
+        name: str = "",
+        concurrency: int = 4,
+        timeout_seconds: float = 300.0,
+        retries: int = 8,
+        first_delay_seconds: float = 1.0,
+        stop: Sequence[str] = (),
+        stop_when_complete: bool = True,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not model or not base_url:
+            missing = "model.api.base_url" if model else "model.api.model"
+            raise ConfigError(
+                f"backend=openai asks a server, and {missing} of the model '{name}' is not set",
+                "For a server of your own: model.api.model=NAME model.api.base_url="
+                "http://127.0.0.1:8080/v1. To run it here: backend=llama_cpp.",
+            )
+        address = urlsplit(base_url)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise ConfigError(
+                f"model.api.base_url is '{address.scheme}:…', which is no web address",
+                "Write it like http://127.0.0.1:8080/v1",
+            )
+        if address.username or address.password or address.query:
+            raise ConfigError(
+                "model.api.base_url holds a user, a password or a query, which would be logged",
+                f"Put the key into the environment variable {key_variable}.",
+            )
+        for key, value, least in (
+            ("concurrency", concurrency, 1),
+            ("timeout_seconds", timeout_seconds, 0.1),
+            ("retries", retries, 0),
+            ("first_delay_seconds", first_delay_seconds, 0),
+        ):
+            if value < least:
+                raise ConfigError(f"backend.{key}={value} is too small", f"The least is {least}.")
+        self._model = model
+        self._base_url = base_url
+        self._is_here = address.hostname in ("localhost", "127.0.0.1", "::1")
+        self._key_variable = key_variable
+        self._prices = (usd_per_million_input, usd_per_million_output)
+        self._concurrency = concurrency
+        self._timeout_seconds = timeout_seconds
+        self._retries = retries
+        self._first_delay_seconds = first_delay_seconds
+        self._stop = [str(text) for text in stop if text]
+        self._stop_when_complete = bool(stop_when_complete)
+        self._extra = dict(extra or {})
+        self._totals: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._given_up = threading.Event()
+
+    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
+        """Return requests; the text of a chat is its messages, since the server dresses them."""
+        decides = {
+            "backend": "openai",
+            "base_url": self._base_url,
+            "model": self._model,
+            "stop": self._stop,
+            "stop_when_complete": self._stop_when_complete,
+            "extra": self._extra,
+        }
+        return [
+            request(prompt, _text(prompt), sample, sampling, decides)
+            for prompt in prompts
+            for sample in range(sampling.samples)
+        ]
+
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, told: Told | None = None
+    ) -> Iterator[Generation]:
+        """Yield generations as they come; see `Backend`.
+
+        Raises:
+            BackendError: the server cannot be reached, refuses, or fails for too long.
+        """
+        if not requests:
+            return
+        key = self._key()
+        client = self._client(key)
+        began = time.perf_counter()
+        self._given_up.clear()
+        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="openai")
+        try:
+            waiting = iter(requests)
+            running: set[Future[Generation]] = set()
+            while True:
+                # Only as many as run: after a failure nothing more is asked or paid for.
+                for wanted in waiting:
+                    running.add(pool.submit(self._answer, client, key, wanted, sampling, began))
+                    if len(running) >= self._concurrency:
+                        break
+                if not running:
+                    break
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                failed = [future for future in done if future.exception()]
+                for future in done:
+                    if future not in failed:
+                        yield self._counted(future.result())
+                if failed:
+                    self._given_up.set()  # what runs may end, and is not lost
+                    for future in running:
+                        if future.exception() is None:
+                            yield self._counted(future.result())
+                    failed[0].result()
+                if told is not None:
+                    told(self._news(time.perf_counter() - began))
+        finally:
+            self._given_up.set()  # no further retries
+            client.close()
+            pool.shutdown(wait=True, cancel_futures=True)
+            self._add("generation_seconds", time.perf_counter() - began)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the server and the settings; never the key."""
+        return {
+            "name": "openai",
+            "model": self._model,
+            "base_url": self._base_url,
+            "key_variable": self._key_variable,
+            "usd_per_million_input": self._prices[0],
+            "usd_per_million_output": self._prices[1],
+            "concurrency": self._concurrency,
+            "timeout_seconds": self._timeout_seconds,
+            "stop": self._stop,
+            "stop_when_complete": self._stop_when_complete,
+            "extra": self._extra,
+        }
+
+    def statistics(self) -> dict[str, float]:
+        """Return tokens, money and retries of what was asked since construction."""
+        if not self._totals:
+            return {}
+        numbers = {name: float(value) for name, value in self._totals.items()}
+        if None not in self._prices:
+            numbers["cost_usd"] = self._usd()
+        return numbers
+
+    def _usd(self) -> float:
+        read, written = self._prices
+        tokens = self._totals.get("prompt_tokens", 0), self._totals.get("new_tokens", 0)
+        return (tokens[0] * (read or 0.0) + tokens[1] * (written or 0.0)) / 1e6
+
+    def _key(self) -> str:
+        key = os.environ.get(self._key_variable, "").strip()
+        if not key and not self._is_here:
+            raise BackendError(
+                f"{self._base_url} needs a key, and the environment variable "
+                f"{self._key_variable} is not set",
+                f"Type: export {self._key_variable}=...",
+            )
+        return key
+
+    def _client(self, key: str) -> Client:
+        from openai import OpenAI as Client
+
+        for chatty in ("httpx", "httpx2", "openai"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        return Client(
+            api_key=key or "none",  # the client insists on one
+            base_url=self._base_url,
+            timeout=self._timeout_seconds,
+            max_retries=0,  # ours wait longer, and stop when one request failed for good
+        )
+
+    def _answer(
+        self, client: Client, key: str, wanted: Request, sampling: Sampling, began: float
+    ) -> Generation:
+        """Return the answer to one request, asked again where that may help."""
+        import openai
+
+        attempt = 0
+        while True:
+            asked = time.perf_counter()
+            try:
+                return self._asked(client, wanted, sampling, asked - began)
+            except openai.BadRequestError as error:
+                if _is_too_long(error):
+                    return _too_long(wanted, _said(error, key))
+                raise self._refusal(error, key) from None
+            except openai.OpenAIError as error:
+                attempt += 1
+                if attempt > self._retries or not _may_pass(error):
+                    raise self._refusal(error, key) from None
+                with self._lock:
+                    self._totals["retries"] = self._totals.get("retries", 0) + 1
+                delay = _delay(error, attempt, self._first_delay_seconds)
+                log.info("%s: asked again in %.0f s.", _said(error, key), delay)
+            if self._given_up.wait(delay):
+                raise BackendError("Another request failed")
+
+    def _asked(self, client: Any, wanted: Request, sampling: Sampling, waited: float) -> Generation:
+        """Ask once."""
+        fields: dict[str, Any] = {
+            "model": self._model,
+            "max_tokens": sampling.max_tokens,
+            "temperature": max(0.0, sampling.temperature),
+        }
+        if not is_greedy(sampling):
+            # Services take seeds of 63 bits at most, some of 31.
+            fields |= {"top_p": sampling.top_p, "seed": wanted.seed & 0x7FFFFFFF}
+        if self._stop:
+            fields["stop"] = self._stop
+        if self._extra:
+            fields["extra_body"] = self._extra
+        began = time.perf_counter()
+        answer: Any
+        if wanted.prompt.messages:
+            messages = [{"role": m.role, "content": m.content} for m in wanted.prompt.messages]
+            answer = client.chat.completions.create(messages=messages, **fields)
+        else:
+            answer = client.completions.create(prompt=wanted.prompt.completion, **fields)
+        seconds = time.perf_counter() - began
+        return self._generation(wanted, answer, waited, seconds)
+
+    def _generation(
+        self, wanted: Request, answer: Any, waited: float, seconds: float
+    ) -> Generation:
+        """Return the record of an answer."""
+        choices = getattr(answer, "choices", None)
+        if not choices:
+            raise BackendError(
+                f"{self._base_url} answered without a choice", "Is it an OpenAI-compatible server?"
+            )
+        choice = choices[0]
+        text = (choice.message.content if wanted.prompt.messages else choice.text) or ""
+        reason = FinishReason.TOKEN_LIMIT if choice.finish_reason == "length" else None
+        note = ""
+        if reason is None and choice.finish_reason not in ("stop", None):
+            note = f"The server ended the answer: {choice.finish_reason}."
+        if self._stop_when_complete:
+            text, complete = _complete(text, wanted.prompt)
+            reason = FinishReason.ANSWER_COMPLETE if complete else reason
+        usage = getattr(answer, "usage", None)
+        return Generation(
+            key=wanted.key,
+            problem_id=wanted.problem_id,
+            sample=wanted.sample,
+            text=text,
+            finish_reason=reason or FinishReason.END_TOKEN,
+            prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
+            new_tokens=getattr(usage, "completion_tokens", 0) or 0,
+            seconds_waiting=waited,
+            seconds_decoding=seconds,
+            note=note,
+        )
+
+    def _refusal(self, error: Exception, key: str) -> BackendError:
+        """Return what a server said, in one line, with something to do."""
+        import openai
+
+        said = _said(error, key)
+        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+            return BackendError(
+                f"{self._base_url} refuses the key: {said}",
+                f"Check the environment variable {self._key_variable}.",
+            )
+        if isinstance(error, openai.NotFoundError):
+            return BackendError(
+                f"{self._base_url} has no model '{self._model}': {said}",
+                "Correct model.api.model or model.api.base_url.",
+            )
+        if _is_out_of_money(error):
+            return BackendError(
+                f"{self._base_url} has no more credit for this key: {said}",
+                "Top it up, and type the same command again: what is done is kept.",
+            )
+        if isinstance(error, openai.APIConnectionError):
+            return BackendError(
+                f"{self._base_url} cannot be reached: {said}",
+                "Start the server, or correct model.api.base_url. What is done is kept.",
+            )
+        return BackendError(
+            f"{self._base_url} failed: {said}",
+            "Type the same command again later: what is done is kept.",
+        )
+
+    def _counted(self, generation: Generation) -> Generation:
+        self._add("prompt_tokens", generation.prompt_tokens)
+        self._add("new_tokens", generation.new_tokens)
+        self._add("generations_made", 1)
+        return generation
+
+    def _add(self, name: str, value: float) -> None:
+        with self._lock:
+            self._totals[name] = self._totals.get(name, 0) + value
+
+    def _news(self, seconds: float) -> str:
+        speed = f"{self._totals.get('new_tokens', 0) / max(seconds, 1e-9):.0f} tokens/s"
+        money = "" if None in self._prices else f" · {self._usd():.4f} USD"
+        return speed + money
+
+
+def _text(prompt: Prompt) -> str:
+    """Return what decides a prompt, in a form that a person can read."""
+    if not prompt.messages:
+        return prompt.completion
+    turns = [{"role": m.role, "content": m.content} for m in prompt.messages]
+    return json.dumps(turns, ensure_ascii=False, indent=1)
+
+
+def _complete(text: str, prompt: Prompt) -> tuple[str, bool]:
+    """Return the text up to where the asked answer is complete, and whether it is."""
+    content = bytearray(text.encode(errors="replace"))
+    watcher = BlockWatcher(prompt.entry_point) if prompt.messages else StatementWatcher()
+    end = watcher.complete_at(content)
+    if end is None:
+        return text, False
+    return bytes(content[:end]).decode(errors="replace"), True
+
+
+def _said(error: Exception, key: str) -> str:
+    """Return the words of an error, short, in one line and without the key."""
+    body = getattr(error, "body", None)
+    words = body.get("message") if isinstance(body, dict) else None
+    status = getattr(error, "status_code", None)
+    if words is None:
+        cause = error.__cause__
+        words = f"{error} {cause}" if cause is not None else str(error)
+    line = " ".join(f"{status or ''} {words}".split())
+    if key:
+        line = line.replace(key, "[key]")
+        # Servers shorten a key that they repeat: no long beginning or end of it, either.
+        for length in range(len(key) - 1, 7, -1):
+            line = line.replace(key[:length], "[key]").replace(key[-length:], "[key]")
+    return line if len(line) <= 300 else line[:299] + "…"
+
+
+def _is_out_of_money(error: Exception) -> bool:
+    return getattr(error, "code", None) in ("insufficient_quota", "billing_hard_limit_reached")
+
+
+def _may_pass(error: Exception) -> bool:
+    """Tell whether asking again may help."""
+    import openai
+
+    if isinstance(error, openai.APIConnectionError):  # timeouts are of this kind, too
+        return True
+    status = getattr(error, "status_code", 0)
+    return not _is_out_of_money(error) and (status in (408, 409, 425, 429) or status >= 500)
+
+
+def _delay(error: Exception, attempt: int, first: float) -> float:
+    """Return the seconds to wait: what the server asks for, else doubled each time.
+
+    A random part keeps requests that failed together from coming back together.
+    """
+    response = getattr(error, "response", None)
+    asked = response.headers.get("retry-after", "") if response is not None else ""
+    try:
+        return min(max(float(asked), 0.0), LONGEST_DELAY_SECONDS)
+    except ValueError:
+        longest = min(first * float(2 ** (attempt - 1)), LONGEST_DELAY_SECONDS)
+        return longest * random.uniform(0.5, 1.0)
+
+
+def _is_too_long(error: Exception) -> bool:
+    words = str(error).lower()
+    return getattr(error, "code", None) == "context_length_exceeded" or (
+        "context" in words and ("exceed" in words or "maximum" in words)
+    )
+
+
+def _too_long(wanted: Request, said: str) -> Generation:
+    return Generation(
+        wanted.key,
+        wanted.problem_id,
+        wanted.sample,
+        "",
+        FinishReason.PROMPT_TOO_LONG,
+        note=said,
+    )

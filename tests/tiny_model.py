@@ -1,0 +1,131 @@
+"""Small llama models with random weights: quick to make, and real to llama.cpp."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}"
+    "<|{{ message['role'] }}|>\n{{ message['content'] }}{{ eos_token }}\n"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
+
+
+def write_tiny_model(
+    path: Path,
+    *,
+    layers: int = 2,
+    width: int = 64,
+    heads: int = 4,
+    kv_heads: int = 2,
+    feed_forward: int = 128,
+    vocabulary: int = 300,
+    context_tokens: int = 2048,
+    template: str | None = CHAT_TEMPLATE,
+    end_bias: float | None = 0.0,
+    scale: float = 1.0,
+    seed: int = 0,
+    special: Sequence[str] = ("<s>", "</s>"),
+) -> Path:
+    """Write a llama with random weights and a byte-level vocabulary, and return its path.
+
+    Args:
+        end_bias: makes the end token more likely (there is no bias in a llama, so it is
+            added to one direction of the output that the final norm keeps constant).
+            None: its logit is 0, which is never the largest of many.
+        scale: of the output's weights: larger, more certain.
+        special: texts of the special tokens; the first begins a text, the second ends it.
+    """
+    random = np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_name("tiny")
+    writer.add_context_length(context_tokens)
+    writer.add_embedding_length(width)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(feed_forward)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv_heads)
+    writer.add_rope_dimension_count(width // heads)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    _add_vocabulary(writer, vocabulary, list(special))
+    if template is not None:
+        writer.add_chat_template(template)
+
+    def matrix(name: str, rows: int, columns: int, factor: float = 1.0) -> None:
+        values = random.standard_normal((rows, columns)) * factor / np.sqrt(columns)
+        writer.add_tensor(f"{name}.weight", values.astype(np.float16))
+
+    def norm(name: str) -> None:
+        writer.add_tensor(f"{name}.weight", np.ones(width, dtype=np.float32))
+
+    kv_width = width // heads * kv_heads
+    embedding = random.standard_normal((vocabulary, width)).astype(np.float32)
+    embedding[:, 0] = 8.0  # survives every layer: the same number for every token
+    writer.add_tensor("token_embd.weight", embedding.astype(np.float16))
+    for layer in range(layers):
+        prefix = f"blk.{layer}"
+        norm(f"{prefix}.attn_norm")
+        matrix(f"{prefix}.attn_q", width, width)
+        matrix(f"{prefix}.attn_k", kv_width, width)
+        matrix(f"{prefix}.attn_v", kv_width, width)
+        matrix(f"{prefix}.attn_output", width, width)
+        norm(f"{prefix}.ffn_norm")
+        matrix(f"{prefix}.ffn_gate", feed_forward, width)
+        matrix(f"{prefix}.ffn_up", feed_forward, width)
+        matrix(f"{prefix}.ffn_down", width, feed_forward)
+    norm("output_norm")
+    output = random.standard_normal((vocabulary, width)) * scale
+    output[:, 0] = 0.0
+    if end_bias is None:
+        output[END] = 0.0
+    else:
+        output[END, 0] = end_bias
+    writer.add_tensor("output.weight", output.astype(np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+BEGIN, END = 256, 257
+
+
+def _add_vocabulary(writer: gguf.GGUFWriter, size: int, special: list[str]) -> None:
+    """Add one token per byte, the special ones, and merges of two letters for the rest."""
+    byte_texts = _byte_texts()
+    letters = [byte_texts[code] for code in b"etaoinshrdlucmfwygpbvk"]
+    pairs = [(a, b) for a in letters for b in letters][: max(size - 256 - len(special), 0)]
+    tokens = [*byte_texts, *special, *(a + b for a, b in pairs)]
+    kinds = [gguf.TokenType.NORMAL] * len(tokens)
+    kinds[BEGIN : BEGIN + len(special)] = [gguf.TokenType.CONTROL] * len(special)
+    while len(tokens) < size:
+        tokens.append(f"<unused{len(tokens)}>")
+        kinds.append(gguf.TokenType.UNUSED)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types(kinds)
+    writer.add_token_merges([f"{a} {b}" for a, b in pairs])
+    writer.add_bos_token_id(BEGIN)
+    writer.add_eos_token_id(END)
+    writer.add_add_bos_token(True)
+    writer.add_vocab_size(size)
+
+
+def _byte_texts() -> list[str]:
+    """Return the visible character that stands for each byte in byte-level vocabularies."""
+    visible = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    texts, moved = [], 256
+    for code in range(256):
+        if code in visible:
+            texts.append(chr(code))
+        else:
+            texts.append(chr(moved))
+            moved += 1
+    return texts
