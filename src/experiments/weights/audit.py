@@ -1,0 +1,64 @@
+"""What one prompt of a run looked like to the model: kept with each run, for a person to check.
+
+A wrong template, a doubled begin token or a missing stop token costs a model many points and
+raises no error, so each run says what it used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from experiments.records import Request, Weights
+from experiments.weights import header
+
+_ENDS = ("eos", "eot", "eom")
+
+
+def audit(request: Request, weights: Weights | None, backend: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one rendered prompt and what surrounds it, as plain data.
+
+    Args:
+        request: the first of a run, say.
+        weights: None if a server has the model and dresses the messages itself.
+        backend: what the backend says of itself (`describe`).
+    """
+    is_chat = bool(request.prompt.messages)
+    said: dict[str, Any] = {
+        "problem": request.problem_id,
+        "kind": "chat" if is_chat else "completion",
+        "prompt": request.text,
+        "template": {"source": "none" if not is_chat else "server"},
+        "stop_strings": list(backend.get("stop", ())),
+    }
+    if weights is None:
+        return said
+    found = header.read(weights.path)
+    begin = weights.bos_token
+    written = _leading(request.text, begin) if is_chat else 0
+    adds = found.metadata.get("tokenizer.ggml.add_bos_token")
+    if is_chat and weights.chat_template:
+        said["template"] = {
+            "source": weights.template_source,
+            "sha256": hashlib.sha256(weights.chat_template.encode()).hexdigest(),
+            "same_as_in_gguf": weights.chat_template == found.text("tokenizer.chat_template"),
+        }
+    said["begin_token"] = {
+        "text": begin,
+        "in_prompt": written,
+        "added_by_tokenizer": adds,  # None: the file does not say, its tokenizer's default holds
+        # The engine adds one only where the text has none.
+        "read_by_model": max(written, 1) if adds else written if adds is False else None,
+    }
+    ends = {name: found.token(f"tokenizer.ggml.{name}_token_id") for name in _ENDS}
+    said["stop_tokens"] = {name: text for name, text in ends.items() if text}
+    return said
+
+
+def _leading(text: str, token: str) -> int:
+    """Return how often a text begins with a token."""
+    count = 0
+    while token and text.startswith(token, count * len(token)):
+        count += 1
+    return count

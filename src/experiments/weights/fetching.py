@@ -1,0 +1,347 @@
+"""Fetches a file from the Hugging Face hub, the one place where weights come from outside.
+
+`huggingface_hub` talks to the hub: the token (`HF_TOKEN`, or of `hf auth login`), mirrors
+(`HF_ENDPOINT`), offline mode (`HF_HUB_OFFLINE=1`) and certificates are its own settings.
+What is added here:
+
+- A download that was cut goes on where it stopped, also in a later run. (`hf_hub_download`
+  drops the beginning of a file when its process ends.)
+- The content is held against the digest that the hub tells before it gets its name, so a
+  file under its name is whole. The digest is kept, and is not computed again.
+- Two runs that want the same file fetch it once: the second waits for the first.
+- Without a connection it ends at once, and for a minute does not try again.
+
+See docs/decisions/models.md.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.errors import WeightsError, did_you_mean
+from experiments.weights import digests, header
+from experiments.weights.lock import locked
+from experiments.weights.progress import Transfer
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfFileMetadata
+
+log = logging.getLogger(__name__)
+
+HUB = "https://huggingface.co"
+
+
+def fetch(model: str, repository: str | None, revision: str, name: str, target: Path) -> Path:
+    """Return `target`, fetched from a repository of the hub.
+
+    Args:
+        model: name of the model, for the error.
+        repository: `owner/name`; None if the model has none.
+        revision: branch, tag or commit.
+        name: of the file in the repository.
+        target: where it belongs on this disk: `models/<model>/<file>`.
+
+    Raises:
+        WeightsError: it could not be fetched: no connection, no such file, no permission,
+            no room, or content that is not what the hub says it is.
+    """
+    if repository is None:
+        raise WeightsError(
+            f"{target} is missing: the model '{model}' names no repository to fetch it from",
+            "Put the file there, or set model.file to a GGUF on this disk.",
+        )
+    wanted = _Wanted(repository, revision, name, target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with locked(target, "fetches"):
+            if not target.is_file():  # else fetched by the process that we waited for
+                _fetch(wanted)
+    except WeightsError:
+        raise
+    except OSError as error:
+        raise _of_disk(wanted, error) from None
+    return target
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """One file of one repository, and where it is put."""
+
+    repository: str
+    revision: str
+    name: str
+    target: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all models."""
+        return self.target.parent.parent
+
+    @property
+    def page(self) -> str:
+        return f"{_endpoint()}/{self.repository}"
+
+    def error(self, reason: str, hint: str = "") -> WeightsError:
+        """Return the error that says which file, why not, and how to do it by hand."""
+        by_hand = f"curl -L --create-dirs -o {self.target} {self.page}/resolve/{self.revision}/"
+        return WeightsError(
+            f"{self.target} is missing, and {self.name} of {self.repository} was not fetched: "
+            f"{reason}",
+            f"{hint} Or put it there by hand: {by_hand}{self.name}".strip(),
+        )
+
+
+_RESERVE = 64 * 10**6
+_RETRY_SECONDS = 60.0
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_GIT_SHA1 = re.compile(r"[0-9a-f]{40}")
+
+_unreachable: dict[str, tuple[float, str]] = {}
+"""Hubs that could not be reached: when, and why. A sweep asks for many files."""
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or HUB
+
+
+def _fetch(wanted: _Wanted) -> None:
+    """Download, check, and give the file its name."""
+    found = _ask(wanted)
+    etag = found.etag or ""
+    part = wanted.target.parent / f".{wanted.target.name}.{etag[:16]}.part"
+    for other in wanted.target.parent.glob(f".{wanted.target.name}.*.part"):
+        if other != part:
+            other.unlink()  # of an older version of the file
+    size = found.size
+    here = part.stat().st_size if part.is_file() else 0
+    if size is not None and here > size:
+        part.unlink()
+        here = 0
+    _check_room(wanted, size, here)
+    began = time.monotonic()
+    _download(wanted, found, part, here)
+    digest = _checked(wanted, part, etag)
+    part.replace(wanted.target)
+    digests.keep(wanted.target, wanted.folder, digest)
+    _note(wanted, found, digest)
+    log.info(
+        "Fetched %s: %s in %.0f s, SHA-256 as the hub says.",
+        wanted.target,
+        header.human_bytes(wanted.target.stat().st_size),
+        time.monotonic() - began,
+    )
+
+
+def _ask(wanted: _Wanted) -> HfFileMetadata:
+    """Return what the hub says of the file.
+
+    Raises:
+        WeightsError: the hub cannot be reached, or has no such file for us.
+    """
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HFValidationError
+
+    if constants.is_offline_mode():
+        raise wanted.error("HF_HUB_OFFLINE is set", "Unset HF_HUB_OFFLINE.")
+    endpoint = _endpoint()
+    when, why = _unreachable.get(endpoint, (-_RETRY_SECONDS, ""))
+    if time.monotonic() - when < _RETRY_SECONDS:
+        raise _no_connection(wanted, why)
+    try:
+        url = hf_hub_url(
+            wanted.repository, wanted.name, revision=wanted.revision, endpoint=endpoint
+        )
+        found = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT, endpoint=endpoint)
+    except HFValidationError as error:
+        raise wanted.error(str(error), "See model.repository.") from None
+    except Exception as error:
+        raise _of_hub(wanted, error) from None
+    if not found.commit_hash or not found.etag:
+        raise wanted.error(
+            f"{endpoint} does not answer as a hub does", "Check HF_ENDPOINT, or a proxy between."
+        )
+    return found
+
+
+def _check_room(wanted: _Wanted, size: int | None, here: int) -> None:
+    """Raise if the disk has no room for the rest of the file."""
+    free = shutil.disk_usage(wanted.target.parent).free
+    needed = (size or 0) - here + _RESERVE
+    if free < needed:
+        raise wanted.error(
+            f"it needs {header.human_bytes(needed)} more, and the disk has "
+            f"{header.human_bytes(free)} left",
+            "Make room, or set models to a folder on another disk.",
+        )
+
+
+def _download(wanted: _Wanted, found: HfFileMetadata, part: Path, here: int) -> None:
+    """Write the rest of the file to `part`; what came stays there, whatever happens."""
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    # By its commit, so that what comes is what was asked about.
+    url = hf_hub_url(
+        wanted.repository, wanted.name, revision=found.commit_hash, endpoint=_endpoint()
+    )
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+    log.info(
+        "Fetching %s of %s%s.",
+        wanted.name,
+        wanted.repository,
+        f", going on after {header.human_bytes(here)}" if here else "",
+    )
+    try:
+        with part.open("ab") as file:
+            http_get(
+                url,
+                file,
+                resume_size=here,
+                headers=headers,
+                expected_size=found.size,
+                displayed_filename=wanted.name,
+                tqdm_class=Transfer,
+            )
+            file.flush()
+            os.fsync(file.fileno())
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _of_hub(wanted, error) from None
+
+
+def _checked(wanted: _Wanted, part: Path, etag: str) -> str:
+    """Return the SHA-256 of what came.
+
+    Raises:
+        WeightsError: it is not what the hub says, or no GGUF; it is then removed.
+    """
+    with part.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    actual = digest
+    if _GIT_SHA1.fullmatch(etag):  # small files are kept in git itself
+        content = part.read_bytes()
+        actual = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    elif not _SHA256.fullmatch(etag):
+        part.unlink()
+        raise wanted.error(f"the hub tells no digest of it (its ETag is '{etag[:40]}')")
+    if actual != etag:
+        part.unlink()
+        raise wanted.error(
+            f"what came has the digest {actual[:12]}…, and the hub says {etag[:12]}…; it was "
+            "removed",
+            "Type the same command again. If this happens again, a mirror or a proxy changes "
+            "files: see HF_ENDPOINT.",
+        )
+    try:
+        header.read(part)
+    except WeightsError:
+        part.unlink()
+        raise wanted.error("the repository's file is no whole GGUF; it was removed") from None
+    return digest
+
+
+def _note(wanted: _Wanted, found: HfFileMetadata, digest: str) -> None:
+    """Leave beside the file where it came from; a folder that cannot be written costs that."""
+    note = {
+        "repository": wanted.repository,
+        "file": wanted.name,
+        "commit": found.commit_hash,
+        "sha256": digest,
+    }
+    try:
+        path = wanted.target.parent / f".{wanted.target.name}.origin.json"
+        path.write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+    except OSError:
+        return
+
+
+def _of_disk(wanted: _Wanted, error: OSError) -> WeightsError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return wanted.error(
+            "the disk is full",
+            "Make room, and type the same command again: it goes on where it stopped.",
+        )
+    return WeightsError(
+        f"{wanted.target} cannot be written: {error.strerror or error}",
+        "Set models to a folder that can be written.",
+    )
+
+
+def _of_hub(wanted: _Wanted, error: Exception) -> WeightsError:
+    """Return what went wrong with the hub in one line, or raise what is no fault of it."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.GatedRepoError):
+        return wanted.error(
+            "the repository is gated",
+            f"Accept its terms at {wanted.page}, and set HF_TOKEN to a token of that account.",
+        )
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return wanted.error(
+            "there is no such repository, or it is private",
+            "Correct model.repository, or set HF_TOKEN to a token that may read it.",
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return wanted.error(
+            f"the repository has no revision '{wanted.revision}'", "Correct model.revision."
+        )
+    if isinstance(error, errors.RemoteEntryNotFoundError):
+        return wanted.error("the repository has no such file", _closest(wanted))
+    if isinstance(error, errors.HfHubHTTPError):
+        code = error.response.status_code
+        refused = code in (401, 403)
+        return wanted.error(
+            f"the hub answers {code}",
+            "Check HF_TOKEN." if refused else "Try later: it goes on where it stopped.",
+        )
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return wanted.error("HF_HUB_OFFLINE is set", "Unset HF_HUB_OFFLINE.")
+    if "Consistency check failed" in str(error):
+        return wanted.error(
+            "the connection broke before the end",
+            "Type the same command again: it goes on where it stopped.",
+        )
+    if not _is_of_network(error):
+        raise error
+    why = " ".join(str(error).split()) or type(error).__name__
+    _unreachable[_endpoint()] = (time.monotonic(), why)
+    return _no_connection(wanted, why)
+
+
+def _is_of_network(error: Exception) -> bool:
+    import httpx2  # what huggingface_hub speaks HTTP with
+
+    return isinstance(error, httpx2.TransportError | ConnectionError | TimeoutError)
+
+
+def _no_connection(wanted: _Wanted, why: str) -> WeightsError:
+    return wanted.error(
+        f"{_endpoint()} cannot be reached ({why})",
+        "Check the connection, or set HF_ENDPOINT to a mirror; what came is kept.",
+    )
+
+
+def _closest(wanted: _Wanted) -> str:
+    """Return a hint with the name of the repository's most similar file."""
+    from huggingface_hub import HfApi
+
+    try:
+        files: list[Any] = HfApi(endpoint=_endpoint()).list_repo_files(
+            wanted.repository, revision=wanted.revision
+        )
+    except Exception:  # only a hint: whatever it is, the error above says what matters
+        return "Correct model.files."
+    names = [name for name in files if name.endswith(".gguf")]
+    return f"Correct model.files. {did_you_mean(wanted.name, names)}"

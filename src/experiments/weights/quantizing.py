@@ -1,0 +1,157 @@
+"""Makes a quantized GGUF from an unquantized one, with llama.cpp's own quantizer.
+
+The quantizer runs in a process of its own, since llama.cpp aborts on some bad input. It
+writes beside the target under another name; only a complete, synced file gets the target's
+name, so a crash leaves none that looks finished. Two runs that want the same file make it
+once: the second waits for the first.
+
+The new file carries the SHA-256 of its source (`SOURCE_KEY`), so that one made from an
+older source is told from a current one.
+"""
+
+import glob
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from experiments.errors import WeightsError
+from experiments.weights import header
+from experiments.weights.lock import locked
+
+log = logging.getLogger(__name__)
+
+SOURCE_KEY = "experiments.source_sha256"
+
+
+def quantize(source: Path, source_sha256: str, target: Path, ftype: str, bits: float) -> None:
+    """Write `target`, quantized from `source`.
+
+    If another process makes the same file, waits for it and takes its result.
+
+    Args:
+        source: a GGUF in F32, F16 or BF16.
+        source_sha256: of its content.
+        target: the file to write; one that is there is replaced.
+        ftype: llama.cpp's name of the level (`MOSTLY_Q4_K_M`).
+        bits: nominal bits per weight, to tell whether the disk has room.
+
+    Raises:
+        WeightsError: the folder cannot be written, the disk is too full, or the quantizer
+            failed.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with locked(target, "makes") as lock:
+            if made_from(target) == source_sha256:
+                return  # by the process that we waited for
+            for left_over in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+                left_over.unlink()  # of a run that died: we hold the lock
+            _check_room(source, target, bits)
+            _make(source, source_sha256, target, ftype, lock)
+    except OSError as error:
+        raise WeightsError(
+            f"{target} cannot be written: {error.strerror or error}",
+            "Set models to a folder that can be written.",
+        ) from None
+
+
+def made_from(path: Path) -> str | None:
+    """Return the SHA-256 of the file that a GGUF was quantized from here.
+
+    Empty for a GGUF that was not made here; None if there is no complete GGUF.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return header.read(path).text(SOURCE_KEY)
+    except WeightsError:
+        return None
+
+
+# Quantized tensors are a little more than nominal: some stay in a finer type.
+_ROOM_FACTOR = 1.2
+_ROOM_RESERVE = 16 * 10**6
+_CAUSE = re.compile(r"\b(?:error|failed|GGML_ASSERT)\b", re.IGNORECASE)
+
+
+def _check_room(source: Path, target: Path, bits: float) -> None:
+    """Raise if the disk has too little room for the new file."""
+    parameters = header.read(source).parameters
+    needed = int(parameters * bits / 8 * _ROOM_FACTOR) + _ROOM_RESERVE
+    free = shutil.disk_usage(target.parent).free
+    if free < needed:
+        raise WeightsError(
+            f"{target} needs about {header.human_bytes(needed)}, "
+            f"and the disk has {header.human_bytes(free)} left",
+            "Make room, or set models to a folder on another disk.",
+        )
+
+
+def _make(source: Path, source_sha256: str, target: Path, ftype: str, lock: int) -> None:
+    """Run the quantizer, and give its result the target's name."""
+    part = target.parent / f".{target.name}.{os.getpid()}.part"
+    log.info("Quantizing %s to %s.", source, target.name)
+    began = time.monotonic()
+    # The child has the lock, too: if we are killed, nobody touches its file until it ends.
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-P",  # else modules of this folder could hide others
+            str(Path(__file__).with_name("quantizer.py")),
+            str(source),
+            str(part),
+            ftype,
+            SOURCE_KEY,
+            source_sha256,
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        pass_fds=(lock,),
+    )
+    try:
+        _, told = process.communicate()
+        if process.returncode != 0:
+            raise WeightsError(
+                f"llama.cpp could not quantize {source} to {ftype}: "
+                f"{_reason(told.decode(errors='replace'), process.returncode)}",
+                "Choose another quantization.",
+            )
+        made = header.read(part)  # complete?
+        if made.text(SOURCE_KEY) != source_sha256:
+            raise WeightsError(f"llama.cpp wrote {target.name} without the name of its source")
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(target)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        part.unlink(missing_ok=True)
+    log.info(
+        "%s: %s, %.2f bits per weight, made in %.0f s.",
+        target.name,
+        header.human_bytes(made.file_bytes),
+        made.bits_per_weight,
+        time.monotonic() - began,
+    )
+
+
+def _reason(told: str, code: int) -> str:
+    """Return the line of llama.cpp's messages that names the cause."""
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    for line in lines:
+        if _CAUSE.search(line):
+            return line
+    ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"{lines[-1]} ({ended})" if lines else ended

@@ -1,0 +1,310 @@
+"""Where weights come from, in which order, and that results are labelled with what they are."""
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import gguf
+import numpy
+import pytest
+from tiny_model import write_tiny_model
+
+from experiments import weights
+from experiments.errors import ConfigError, WeightsError
+from experiments.schema import ModelConfig, QuantizationConfig
+from experiments.weights import digests, header, quantizing
+
+Q8_0 = QuantizationConfig("q8_0", "MOSTLY_Q8_0", 8.5)
+Q4_0 = QuantizationConfig("q4_0", "MOSTLY_Q4_0", 4.67)
+F16 = QuantizationConfig("f16", "MOSTLY_F16", 16.0)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose rows fit every level: 256 wide."""
+    path = tmp_path_factory.mktemp("tiny") / "tiny-f16.gguf"
+    return write_tiny_model(path, layers=1, width=256, feed_forward=256)
+
+
+@pytest.fixture(scope="module")
+def tiny_q4(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, quantized and stripped of what says that it was made here."""
+    folder = tmp_path_factory.mktemp("tiny_q4")
+    path = folder / "tiny-q4_0.gguf"
+    quantizing.quantize(tiny, "", path, "MOSTLY_Q4_0", 4.67)
+    return path
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    return tmp_path / "models"
+
+
+def model(**changes: object) -> ModelConfig:
+    files = {"f16": "tiny-f16.gguf", "q4_0": "tiny-q4_0.gguf"}
+    return ModelConfig(**{"name": "tiny", "files": files, **changes})  # type: ignore[arg-type]
+
+
+def put(source: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy(source, target))
+
+
+def test_a_level_is_made_from_f16_on_first_use_and_kept(tiny: Path, models: Path) -> None:
+    put(tiny, models / "tiny" / "tiny-f16.gguf")
+    made = weights.locate(model(), Q8_0, models)
+    assert made.path == models / "tiny" / "tiny-q8_0.gguf"
+    assert (made.quantization, made.model) == ("q8_0", "tiny")
+    assert header.read(made.path).level == "q8_0"
+    assert 8 < made.bits_per_weight < 9
+    assert made.parameters == header.read(tiny).parameters
+    before = made.path.stat().st_mtime_ns
+    assert weights.locate(model(), Q8_0, models) == made
+    assert made.path.stat().st_mtime_ns == before
+
+
+def test_what_backends_need_is_taken_from_the_header(tiny: Path, models: Path) -> None:
+    put(tiny, models / "tiny" / "tiny-f16.gguf")
+    found = weights.locate(model(), F16, models)
+    assert (found.architecture, found.context_tokens, found.vocabulary) == ("llama", 2048, 300)
+    assert (found.bos_token, found.eos_token) == ("<s>", "</s>")
+    assert found.kv_values_per_token == 1 * 2 * (64 + 64)
+    assert found.bytes == tiny.stat().st_size
+    assert found.template_source == "gguf"
+
+
+def test_the_template_of_the_config_replaces_that_of_the_file(tiny: Path, models: Path) -> None:
+    put(tiny, models / "tiny" / "tiny-f16.gguf")
+    found = weights.locate(model(chat_template="{{ 1 }}"), F16, models)
+    assert (found.chat_template, found.template_source) == ("{{ 1 }}", "config")
+
+
+def test_a_file_without_template_has_none(tmp_path: Path, models: Path) -> None:
+    path = write_tiny_model(tmp_path / "base.gguf", template=None)
+    found = weights.locate(model(file=str(path)), F16, models)
+    assert (found.chat_template, found.template_source) == (None, "none")
+
+
+@pytest.mark.parametrize("place", ["tiny/tiny-q4_0.gguf", "tiny-q4_0.gguf"])
+def test_a_file_put_by_hand_is_found(tiny_q4: Path, models: Path, place: str) -> None:
+    path = put(tiny_q4, models / place)
+    assert weights.locate(model(), Q4_0, models).path == path
+
+
+def test_a_file_put_by_hand_comes_before_making_one(
+    tiny: Path, tiny_q4: Path, models: Path
+) -> None:
+    put(tiny, models / "tiny" / "tiny-f16.gguf")
+    path = put(tiny_q4, models / "tiny" / "tiny-q4_0.gguf")
+    before = path.stat().st_mtime_ns
+    assert weights.locate(model(), Q4_0, models).path == path
+    assert path.stat().st_mtime_ns == before
+
+
+def test_a_level_made_from_an_older_source_is_made_again(
+    tiny: Path, models: Path, tmp_path: Path
+) -> None:
+    source = put(tiny, models / "tiny" / "tiny-f16.gguf")
+    old = weights.locate(model(), Q8_0, models)
+    put(write_tiny_model(tmp_path / "n.gguf", layers=1, width=256, seed=1), source)
+    new = weights.locate(model(), Q8_0, models)
+    assert new.path == old.path
+    assert new.sha256 != old.sha256
+    assert header.read(new.path).text(quantizing.SOURCE_KEY) == digests.sha256(source, models)
+
+
+def test_a_name_that_lies_about_its_content_is_refused(tiny: Path, models: Path) -> None:
+    put(tiny, models / "tiny" / "tiny-q4_0.gguf")
+    with pytest.raises(WeightsError, match=r"tiny-q4_0\.gguf should hold q4_0 and holds f16"):
+        weights.locate(model(), Q4_0, models)
+
+
+def test_a_source_that_is_no_f16_is_refused(tiny_q4: Path, models: Path) -> None:
+    put(tiny_q4, models / "tiny" / "tiny-f16.gguf")
+    with pytest.raises(WeightsError, match="should hold f16 and holds q4_0"):
+        weights.locate(model(), Q8_0, models)
+
+
+def test_a_named_file_is_quantized_to_what_was_asked_for(tiny: Path, models: Path) -> None:
+    made = weights.locate(model(name="local", files={}, file=str(tiny)), Q4_0, models)
+    assert made.quantization == header.read(made.path).level == "q4_0"
+    assert made.path.parent == models / "local"
+    assert made.path.name.startswith("tiny-f16-")
+    assert not list(tiny.parent.glob("*q4_0*"))
+
+
+def test_a_named_file_that_is_quantized_is_labelled_with_its_own_level(
+    tiny_q4: Path, models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        found = weights.locate(model(file=str(tiny_q4)), Q8_0, models)
+    assert (found.path, found.quantization) == (tiny_q4, "q4_0")
+    assert "is already quantized, to q4_0" in caplog.text
+    assert "quantization=q8_0 has no effect" in caplog.text
+
+
+def test_a_named_file_of_the_level_asked_for_is_taken_in_silence(
+    tiny_q4: Path, models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert weights.locate(model(file=str(tiny_q4)), Q4_0, models).path == tiny_q4
+    assert not caplog.records
+
+
+def test_missing_weights_are_told_with_where_they_come_from_and_go(models: Path) -> None:
+    hub = model(repository="maker/tiny-GGUF", revision="v2", files={"q4_0": "tiny.Q4_0.gguf"})
+    with pytest.raises(WeightsError) as caught:
+        weights.locate(hub, Q4_0, models)
+    message = str(caught.value)
+    assert f"{models}/tiny/tiny.Q4_0.gguf is missing" in message
+    assert "tiny.Q4_0.gguf of maker/tiny-GGUF" in message
+    assert "https://huggingface.co/maker/tiny-GGUF/resolve/v2/tiny.Q4_0.gguf" in message
+    assert "\n" not in message
+
+
+def test_a_level_that_the_repository_lacks_is_told_with_those_it_has(models: Path) -> None:
+    hub = model(repository="maker/tiny-GGUF", files={"q4_0": "a.gguf", "q8_0": "b.gguf"})
+    with pytest.raises(WeightsError, match=r"no file of tiny at f16\. It has: q4_0, q8_0"):
+        weights.locate(hub, F16, models)
+
+
+def test_a_model_without_files_asks_for_one(models: Path) -> None:
+    with pytest.raises(WeightsError, match=r"model=local model\.file=PATH"):
+        weights.locate(model(name="local", files={}), Q8_0, models)
+
+
+def test_a_level_that_llama_cpp_lacks_is_told_before_any_file_is_opened(models: Path) -> None:
+    wrong = QuantizationConfig("q4", "MOSTLY_Q4_K_N", 4.0)
+    with pytest.raises(ConfigError, match=r"MOSTLY_Q4_K_N.*Did you mean 'MOSTLY_Q4_K_"):
+        weights.locate(model(), wrong, models)
+
+
+def test_a_model_name_cannot_lead_out_of_the_folder(models: Path) -> None:
+    with pytest.raises(ConfigError, match=r"model\.name is '\.\./x'"):
+        weights.locate(model(name="../x"), Q8_0, models)
+
+
+def test_damaged_weights_are_told_and_not_replaced(tiny: Path, models: Path) -> None:
+    path = put(tiny, models / "tiny" / "tiny-f16.gguf")
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(WeightsError, match="is incomplete: it has"):
+        weights.locate(model(), F16, models)
+    with pytest.raises(WeightsError, match="is incomplete: it has"):
+        weights.locate(model(), Q8_0, models)
+    assert path.exists()
+
+
+def test_a_full_disk_is_told_before_quantizing(
+    tiny: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tiny, models / "tiny" / "tiny-f16.gguf")
+    usage = shutil.disk_usage(models)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(WeightsError, match=r"needs about .* and the disk has 1000 bytes left"):
+        weights.locate(model(), Q8_0, models)
+    assert not (models / "tiny" / "tiny-q8_0.gguf").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told(tiny: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "models"
+    blocked.write_text("a file where a folder should be")
+    with pytest.raises(WeightsError, match=r"cannot be written: Not a directory.*Set models to"):
+        weights.locate(model(name="local", files={}, file=str(tiny)), Q8_0, blocked)
+
+
+def test_a_quantizer_that_fails_is_told_and_leaves_nothing(models: Path) -> None:
+    """A complete GGUF that is no model: llama.cpp refuses it in its own words."""
+    home = models / "tiny"
+    home.mkdir(parents=True)
+    writer = gguf.GGUFWriter(home / "tiny-f16.gguf", "no_such_architecture")
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_tensor("x", numpy.ones((4, 256), numpy.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(WeightsError, match=r"could not quantize .*no_such_architecture"):
+        weights.locate(model(), Q8_0, models)
+    assert not [path for path in home.iterdir() if "q8_0" in path.name and path.suffix != ".lock"]
+
+
+def test_a_killed_run_leaves_no_file_that_looks_finished(tiny: Path, models: Path) -> None:
+    """The quantizer is stopped half-way, its starter killed; the next run makes the file."""
+    source = put(tiny, models / "tiny" / "tiny-f16.gguf")
+    target = models / "tiny" / "tiny-q8_0.gguf"
+    program = (
+        "import sys, subprocess, time\n"
+        "from pathlib import Path\n"
+        "from experiments.weights import quantizing\n"
+        "def start(command, **options):\n"
+        "    Path(command[4]).write_bytes(b'GGUF half a file')\n"
+        "    print('started', flush=True)\n"
+        "    time.sleep(60)\n"
+        "subprocess.Popen = start\n"
+        "quantizing.quantize(Path(sys.argv[1]), 'x', Path(sys.argv[2]), 'MOSTLY_Q8_0', 8.5)\n"
+    )
+    run = subprocess.Popen(
+        [sys.executable, "-c", program, str(source), str(target)], stdout=subprocess.PIPE
+    )
+    assert run.stdout is not None
+    assert run.stdout.readline() == b"started\n"
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    run.stdout.close()
+    assert list(target.parent.glob("*.part")) or list(target.parent.glob(".*.part"))
+    assert not target.exists()
+    assert weights.locate(model(), Q8_0, models).quantization == "q8_0"
+    assert not list(target.parent.glob(".*.part"))
+
+
+def test_two_runs_that_want_one_file_make_it_once(tiny: Path, models: Path) -> None:
+    put(tiny, models / "tiny" / "tiny-f16.gguf")
+    program = (
+        "import logging, sys\n"
+        "from pathlib import Path\n"
+        "from experiments import weights\n"
+        "from experiments.schema import ModelConfig, QuantizationConfig\n"
+        "logging.basicConfig(level='INFO', format='%(message)s', stream=sys.stdout)\n"
+        "model = ModelConfig(name='tiny', files={'f16': 'tiny-f16.gguf'})\n"
+        "level = QuantizationConfig('q8_0', 'MOSTLY_Q8_0', 8.5)\n"
+        "print(weights.locate(model, level, Path(sys.argv[1])).sha256)\n"
+    )
+    command = [sys.executable, "-c", program, str(models)]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    told = [run.communicate(timeout=120)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0]
+    assert sum("Quantizing" in text for text in told) == 1
+    assert len({text.splitlines()[-1] for text in told}) == 1
+
+
+def test_a_digest_is_computed_once(tiny: Path, tmp_path: Path) -> None:
+    first = digests.sha256(tiny, tmp_path)
+    kept = next((tmp_path / ".digests").iterdir())
+    kept.write_text(kept.read_text().replace(first, "0" * 64))
+    assert digests.sha256(tiny, tmp_path) == "0" * 64
+
+
+def test_a_changed_file_has_a_new_digest(tiny: Path, tmp_path: Path) -> None:
+    path = put(tiny, tmp_path / "m.gguf")
+    before = digests.sha256(path, tmp_path)
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x55")
+    os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns + 1))
+    assert digests.sha256(path, tmp_path) != before
+
+
+def test_digests_are_computed_where_none_can_be_kept(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / ".digests").write_text("a file in the way")
+    assert len(digests.sha256(tiny, tmp_path)) == 64
+
+
+@pytest.mark.parametrize("kept", ["", "{", "[]", '{"file": 1, "sha256": "x"}'])
+def test_a_damaged_digest_is_computed_again(tiny: Path, tmp_path: Path, kept: str) -> None:
+    right = digests.sha256(tiny, tmp_path)
+    next((tmp_path / ".digests").iterdir()).write_text(kept)
+    assert digests.sha256(tiny, tmp_path) == right
