@@ -1,0 +1,104 @@
+"""What Hydra and OmegaConf say of a wrong configuration, in one line that helps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from typing import Any, get_type_hints
+
+from experiments.errors import ConfigError, UserError, did_you_mean
+from experiments.schema import Config
+
+
+def explain(error: BaseException) -> str:
+    """Return one line that names the key or the file, and what to type instead."""
+    if isinstance(error, UserError):
+        return str(error)
+    text = str(error)
+    if error.__cause__ is not None:  # Hydra names the override, OmegaConf says why
+        text = f"{text}\n{error.__cause__}"
+    for pattern, explanation in _EXPLANATIONS:
+        if match := re.search(pattern, text, re.DOTALL):
+            return str(explanation(match))
+    return " ".join(text.split())
+
+
+def _unknown_option(match: re.Match[str]) -> ConfigError:
+    group, _, name = match["name"].rpartition("/")
+    options = re.findall(r"^\t(\S+)$", match["options"], re.MULTILINE)
+    close = did_you_mean(name, options)
+    listed = f"Known: {', '.join(sorted(options))}."
+    return ConfigError(
+        f"There is no {group} '{name}' (conf/{group}/{name}.yaml)",
+        close if close.startswith("Known") else f"{close} {listed}",
+    )
+
+
+def _unknown_key(match: re.Match[str]) -> ConfigError:
+    *path, last = match["key"].lstrip("+~").split(".")
+    where = f"conf/{path[0]}/*.yaml" if path and path[0] in _GROUPS else "conf/config.yaml"
+    return ConfigError(
+        f"There is no setting '{'.'.join([*path, last])}'",
+        f"{did_you_mean(last, _known(path))} See {where}.",
+    )
+
+
+def _wrong_type(match: re.Match[str]) -> ConfigError:
+    key = match["key"]
+    where = f" (in conf/{match['file']}.yaml)" if match["file"] else ""
+    reason = " ".join(match["reason"].split())
+    return ConfigError(f"{key} has a wrong value{where}: {reason}", f"See {key} in conf/.")
+
+
+def _wrong_group(match: re.Match[str]) -> ConfigError:
+    key = match["key"]
+    return ConfigError(
+        f"{key}={match['value']} does not fit: {key} is a block of settings",
+        f"Set one of them: {', '.join(f'{key}.{name}' for name in _known([key]))}.",
+    )
+
+
+def _missing_value(match: re.Match[str]) -> ConfigError:
+    return ConfigError(f"{match['key']} may not be null", "Leave it out to take the default.")
+
+
+def _unreadable(match: re.Match[str]) -> ConfigError:
+    return ConfigError(
+        f"The command line cannot be read: {' '.join(match['reason'].split())}",
+        "An override is KEY=VALUE; quote values with special characters: \"key='a, b'\"",
+    )
+
+
+_GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "experiment")
+_BLOCKS = "|".join(field.name for field in fields(Config) if is_dataclass(field.type))
+
+_EXPLANATIONS: list[tuple[str, Callable[[re.Match[str]], ConfigError]]] = [
+    (
+        r"Could not find '(?P<name>[^']+)'\s+Available options in '[^']+':\n(?P<options>.*?)\n*$",
+        _unknown_option,
+    ),
+    (r"Could not override '(?P<key>[^']+)'", _unknown_key),
+    (r"Key '[^']+' (?:is )?not in .*?full_key: (?P<key>\S+)", _unknown_key),
+    (rf"Error merging override (?P<key>{_BLOCKS})=(?P<value>\S*)\n", _wrong_group),
+    (
+        r"(?:In '(?P<file>[^']+)': .*?|^.*?)(?P<reason>(?:Value|Invalid value|Cannot) .*?)"
+        r"\s+full_key: (?P<key>\S+)",
+        _wrong_type,
+    ),
+    (r"field '[^']+' is not Optional\s+full_key: (?P<key>\S+)", _missing_value),
+    (r"(?P<reason>Config group override must be a string.*)", _unreadable),
+    (
+        r"(?P<reason>(?:Error parsing override|no viable alternative|mismatched|extraneous|token "
+        r"recognition).*?)(?:\s+See https:|$)",
+        _unreadable,
+    ),
+]
+
+
+def _known(path: list[str]) -> list[str]:
+    """Return the names of the settings below a path, as far as the schema knows them."""
+    kind: Any = Config
+    for name in path:
+        kind = get_type_hints(kind).get(name) if is_dataclass(kind) else None
+    return [field.name for field in fields(kind)] if is_dataclass(kind) else []

@@ -1,0 +1,92 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+
+def options(group: str) -> str:
+    return ", ".join(sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml")))
+
+
+def said(root: Path, folder: Path, *overrides: str) -> tuple[int, str]:
+    command = [sys.executable, str(root / "run.py"), *overrides]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        (
+            "modle=demo",
+            "error: There is no setting 'modle'. Did you mean 'model'? See conf/config.yaml.",
+        ),
+        (
+            "sampling.temprature=1",
+            "error: There is no setting 'sampling.temprature'. Did you mean 'temperature'? "
+            "See conf/config.yaml.",
+        ),
+        (
+            "model=demoo",
+            "error: There is no model 'demoo' (conf/model/demoo.yaml). Did you mean 'demo'? "
+            f"Known: {options('model')}.",
+        ),
+        (
+            "quantization=q9",
+            "error: There is no quantization 'q9' (conf/quantization/q9.yaml). "
+            f"Known: {options('quantization')}.",
+        ),
+        (
+            "limit=ten",
+            "error: limit has a wrong value: Value 'ten' of type 'str' could not be converted "
+            "to Integer. See limit in conf/.",
+        ),
+        (
+            "sandbox.isolation=jail",
+            "error: sandbox.isolation has a wrong value: Invalid value 'jail', expected one of "
+            "[auto, bubblewrap, process]. See sandbox.isolation in conf/.",
+        ),
+        ("seed=null", "error: seed may not be null. Leave it out to take the default."),
+        (
+            "tracking=off",
+            "error: tracking=off does not fit: tracking is a block of settings. Set one of them: "
+            "tracking.enabled, tracking.uri, tracking.artifacts, tracking.experiment, "
+            "tracking.traces.",
+        ),
+        (
+            "limit",
+            "error: The command line cannot be read: Error parsing override 'limit' missing "
+            "EQUAL at '<EOF>'. An override is KEY=VALUE; quote values with special characters: "
+            "\"key='a, b'\"",
+        ),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_line(
+    root: Path, tmp_path: Path, override: str, expected: str
+) -> None:
+    code, text = said(root, tmp_path, override)
+    assert text == expected
+    assert code == 1
+
+
+def test_a_sweep_with_a_wrong_option_starts_no_job(root: Path, tmp_path: Path) -> None:
+    code, text = said(root, tmp_path, "-m", "prompt=plain,coot")
+    assert text.splitlines()[-1].startswith("error: There is no prompt 'coot'")
+    assert code == 1
+    assert not list(tmp_path.glob("outputs/**/generations.jsonl"))
+
+
+def test_a_mistake_in_a_file_names_the_file(root: Path, tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    for path in (root / "conf").rglob("*.yaml"):
+        copy = conf / path.relative_to(root / "conf")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(path.read_text())
+    wrong = conf / "prompt" / "plain.yaml"
+    wrong.write_text(wrong.read_text() + "tempertaure: 3\n")
+    code, text = said(root, tmp_path, "--config-path", str(conf))
+    assert "tempertaure" in text
+    assert len(text.splitlines()) == 1
+    assert code == 1
