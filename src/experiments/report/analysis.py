@@ -1,0 +1,376 @@
+"""A collection of runs → what can be said of it: comparisons, fronts, orders, breakdowns.
+
+Numbers only; how they look is for the tables, the plots and the page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+from statistics import fmean
+
+from experiments.metrics import Answer, Comparison, Finding, Interval, answers, compare
+from experiments.metrics import wilson_interval as _wilson
+from experiments.records import Outcome, Verdict
+from experiments.report.collect import KINDS, Attempt, Group, ProblemInfo, Run
+
+UNPAIRED = frozenset({"dataset", "limit"})
+"""Labels whose levels are not asked the same problems."""
+
+MOST_PAIRS = 200
+"""More comparisons than this say nothing once they are corrected for being so many."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two levels of an axis, compared on the same problems.
+
+    Attributes:
+        first, second: the levels; differences are second minus first.
+        context: what both runs have in common; empty for the mean over all contexts.
+        answer: the finding, corrected for the other pairs beside it.
+    """
+
+    first: str
+    second: str
+    context: str
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A label in which runs differ, with each level paired with each other.
+
+    Attributes:
+        label: `prompt`, `quantization`, ...
+        contexts: settings of the other labels that have at least two levels.
+        overall: each pair of levels, on the mean over the contexts that have both.
+        single: the same in each context; empty if there is only one.
+    """
+
+    label: str
+    contexts: int
+    overall: tuple[Pair, ...]
+    single: tuple[Pair, ...] = ()
+
+
+def axes(group: Group, labels: Iterable[str]) -> list[Axis]:
+    """Return each label's levels paired with each other, all else being equal."""
+    found = []
+    for label in labels:
+        if label in UNPAIRED:
+            continue
+        contexts: dict[str, dict[str, Run]] = defaultdict(dict)
+        for run in group.runs:
+            others = [v for k, v in sorted(run.labels.items()) if k != label and k in labels and v]
+            contexts[" · ".join(others)].setdefault(run.labels.get(label, ""), run)
+        paired = {name: runs for name, runs in contexts.items() if len(runs) > 1}
+        levels = {level for runs in paired.values() for level in runs}
+        if paired and math.comb(len(levels), 2) <= MOST_PAIRS:
+            found.append(_axis(label, paired))
+    return found
+
+
+@lru_cache(maxsize=16)
+def against_the_best(group: Group) -> list[Pair]:
+    """Return the best run compared with each other one."""
+    best, *others = group.runs
+    kept = [run for run in others if best.rates.keys() & run.rates.keys()]
+    made = [compare(best.rates, run.rates) for run in kept]
+    return [
+        Pair(best.name, run.name, "", answer)
+        for run, answer in zip(kept, answers(made), strict=True)
+    ]
+
+
+def sentence(pair: Pair) -> str:
+    """Return what a comparison says, in one sentence."""
+    points = abs(100 * pair.answer.comparison.difference)
+    match pair.answer.finding:
+        case Finding.BETTER:
+            return f"{pair.second} is better than {pair.first}, by {points:.1f} points"
+        case Finding.WORSE:
+            return f"{pair.second} is worse than {pair.first}, by {points:.1f} points"
+        case Finding.EQUAL:
+            return f"{pair.second} and {pair.first} differ by less than 5 points"
+        case _:
+            return f"{pair.second} against {pair.first} is not known yet{_to_know(pair.answer)}"
+
+
+def _to_know(answer: Answer) -> str:
+    needed = answer.problems_needed
+    return f": some {rounded(needed):,} problems would tell" if needed else ""
+
+
+def rounded(number: int) -> int:
+    """Return a number with two digits that count: an estimate has no more."""
+    digits = max(0, len(str(number)) - 2)
+    return int(round(number, -digits))
+
+
+def front(points: Sequence[tuple[float, float]]) -> list[bool]:
+    """Return which points (cost, gain) no other beats in one without losing in the other."""
+    return [
+        not any(
+            (other[0] <= cost and other[1] >= gain) and other != (cost, gain) for other in points
+        )
+        for cost, gain in points
+    ]
+
+
+def by_ease(group: Group) -> list[ProblemInfo]:
+    """Return the problems in the order of the map: solved by most runs first.
+
+    Among equals, those come first that better runs solve, so that the border between solved
+    and not runs as straight as it can.
+    """
+    total: dict[str, float] = {
+        problem.id: sum(run.rates.get(problem.id, 0.0) for run in group.runs)
+        for problem in group.problems
+    }
+
+    def key(problem: ProblemInfo) -> tuple[float, list[float], str]:
+        return (
+            -total[problem.id],
+            [-run.rates.get(problem.id, 0.0) for run in group.runs],
+            problem.id,
+        )
+
+    return sorted(group.problems, key=key)
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """pass@1 of one run under three rules of what the answer's program is.
+
+    Attributes:
+        strict: the asked format or nothing; None where the run does not say.
+        ours: our extraction.
+        sanitizer: EvalPlus's sanitizer; None if it was not asked.
+        rescued: right programs in answers that lost the format.
+        wrong: samples with a wrong program, or none.
+    """
+
+    strict: float | None
+    ours: float
+    sanitizer: float | None
+    rescued: int
+    wrong: int
+
+
+def extraction(run: Run) -> Extraction:
+    """Return how much of a run's score depends on how its answers are read."""
+    known = all(attempt.format_kept is not None for attempt in run.attempts)
+    strict = _mean_rate(run.attempts, lambda a: a.passed and bool(a.format_kept))
+    return Extraction(
+        strict=strict if known and run.attempts else None,
+        ours=_mean_rate(run.attempts, lambda a: a.passed),
+        sanitizer=_mean_rate(run.sanitized, lambda v: v.plus is Outcome.PASSED)
+        if run.sanitized
+        else None,
+        rescued=sum(a.passed and a.format_kept is False for a in run.attempts),
+        wrong=sum(not a.passed for a in run.attempts),
+    )
+
+
+def kinds(run: Run) -> dict[str, int]:
+    """Return how often each kind of outcome came, passes with and without the format apart."""
+    counted: Counter[str] = Counter()
+    for attempt in run.attempts:
+        lost = attempt.kind == KINDS[0] and attempt.format_kept is False
+        counted[FORMAT_LOST if lost else attempt.kind] += 1
+    return {kind: counted[kind] for kind in ALL_KINDS}
+
+
+FORMAT_LOST = "passed_format_lost"
+ALL_KINDS = (KINDS[0], FORMAT_LOST, *KINDS[1:])
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Some problems of a data set, and the share of them that each run solves."""
+
+    name: str
+    problems: int
+    shares: tuple[tuple[float, Interval], ...]
+
+
+def by_difficulty(group: Group) -> list[Slice]:
+    """Return the runs' pass@1 by difficulty, in the order of the data set."""
+    members: dict[str, list[str]] = defaultdict(list)
+    for problem in group.problems:
+        if problem.difficulty:
+            members[problem.difficulty].append(problem.id)
+    return _slices(group, members)
+
+
+def by_topic(group: Group) -> list[Slice]:
+    """Return the runs' pass@1 by topic, the commonest topic first."""
+    members: dict[str, list[str]] = defaultdict(list)
+    for problem in group.problems:
+        for topic in problem.topics:
+            members[topic].append(problem.id)
+    ordered = sorted(members.items(), key=lambda item: (-len(item[1]), item[0]))
+    return _slices(group, dict(ordered))
+
+
+def agreement(first: Run, second: Run) -> float | None:
+    """Return the share of problems on which two runs have the same result."""
+    common = first.rates.keys() & second.rates.keys()
+    if not common:
+        return None
+    return fmean(1.0 - abs(first.rates[p] - second.rates[p]) for p in common)
+
+
+@dataclass(frozen=True)
+class Together:
+    """What the runs of a group do together.
+
+    Attributes:
+        by_any, by_all: problems that at least one run, that every run solves.
+        alone: problem to the only run that solves it.
+    """
+
+    by_any: int
+    by_all: int
+    alone: Mapping[str, str]
+
+
+def together(group: Group) -> Together:
+    """Return what is solved by any run, by all, and by one alone."""
+    solvers = {
+        problem.id: [run.name for run in group.runs if run.rates.get(problem.id, 0.0) > 0]
+        for problem in group.problems
+    }
+    return Together(
+        by_any=sum(bool(names) for names in solvers.values()),
+        by_all=sum(len(names) == len(group.runs) for names in solvers.values()),
+        alone={problem: names[0] for problem, names in solvers.items() if len(names) == 1}
+        if len(group.runs) > 1
+        else {},
+    )
+
+
+def published(run: Run, base: bool = False) -> float | None:
+    """Return the published pass@1 in percent of a run's model on its data set."""
+    name = run.dataset.removesuffix("_plus") if base else run.dataset
+    value = run.config.get(f"model.published.{name}")
+    return float(value) if isinstance(value, int | float) else None
+
+
+def headline(group: Group) -> str:
+    """Return the main result in one or two sentences."""
+    best, *others = group.runs
+    share = best.metrics.get("pass_at_1/plus")
+    if share is None:
+        return f"{best.name} has no verdicts on {group.dataset}."
+    low, high = (100 * best.metrics[f"pass_at_1/plus_{end}"] for end in ("low", "high"))
+    told = (
+        f"{best.name} solves {100 * share:.1f} % of the {len(best.rates)} problems in "
+        f"{group.dataset} (95 % interval {low:.0f} to {high:.0f})."
+    )
+    compared = against_the_best(group) if others else []
+    if not compared:
+        return told
+    if len(others) == 1:
+        return f"{told} {sentence(compared[0])[0].upper()}{sentence(compared[0])[1:]}."
+    equal = sum(pair.answer.finding is not Finding.WORSE for pair in compared)
+    if equal == 0:
+        return f"{told} It is better than each of the {len(others)} others."
+    if equal == len(compared):
+        return f"{told} None of the {len(others)} others is shown to be worse."
+    return f"{told} {equal} of the {len(others)} others are not shown to be worse."
+
+
+def shared_settings(runs: Sequence[Run]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Return the settings that all runs share, and those in which they differ, per run."""
+    keys = dict.fromkeys(key for run in runs for key in run.config)
+    shared, differing = {}, {}
+    for key in keys:
+        values = [_shown(run.config.get(key)) for run in runs]
+        if len(set(values)) == 1:
+            shared[key] = values[0]
+        else:
+            differing[key] = values
+    return shared, differing
+
+
+def _axis(label: str, contexts: Mapping[str, Mapping[str, Run]]) -> Axis:
+    levels = _levels(contexts)
+    pairs = sum(math.comb(len(runs), 2) for runs in contexts.values())
+    overall, names = [], []
+    single: list[tuple[str, str, str, Comparison]] = []
+    for first, second in combinations(levels, 2):
+        both = {n: (c[first], c[second]) for n, c in contexts.items() if first in c and second in c}
+        both = {n: (a, b) for n, (a, b) in both.items() if a.rates.keys() & b.rates.keys()}
+        if not both:
+            continue
+        names.append((first, second))
+        overall.append(
+            compare(
+                _mean_rates([a for a, _ in both.values()]),
+                _mean_rates([b for _, b in both.values()]),
+            )
+        )
+        if len(contexts) > 1 and pairs <= MOST_PAIRS:
+            for context, (a, b) in both.items():
+                single.append((first, second, context, compare(a.rates, b.rates)))
+    return Axis(
+        label,
+        len(contexts),
+        tuple(
+            Pair(*pair, "", answer) for pair, answer in zip(names, answers(overall), strict=True)
+        ),
+        tuple(
+            Pair(first, second, context, answer)
+            for (first, second, context, _), answer in zip(
+                single, answers([each[3] for each in single]), strict=True
+            )
+        ),
+    )
+
+
+def _levels(contexts: Mapping[str, Mapping[str, Run]]) -> list[str]:
+    """Return the levels; those of quantization from many bits to few, others by name."""
+    bits: dict[str, float] = {}
+    for runs in contexts.values():
+        for level, run in runs.items():
+            bits.setdefault(level, run.bits_per_weight or 0.0)
+    return sorted(bits, key=lambda level: (-bits[level], level))
+
+
+def _mean_rates(runs: Sequence[Run]) -> dict[str, float]:
+    """Return, for the problems that all of these runs have, the mean of their rates."""
+    common = set.intersection(*(set(run.rates) for run in runs))
+    return {problem: fmean(run.rates[problem] for run in runs) for problem in sorted(common)}
+
+
+def _mean_rate(samples: Sequence[Attempt] | Sequence[Verdict], passed: object) -> float:
+    """Return pass@1: the mean over problems of the share of samples that pass."""
+    assert callable(passed)
+    results: dict[str, list[bool]] = defaultdict(list)
+    for sample in samples:
+        results[sample.problem_id].append(bool(passed(sample)))
+    return fmean(fmean(each) for each in results.values()) if results else 0.0
+
+
+def _slices(group: Group, members: Mapping[str, Sequence[str]]) -> list[Slice]:
+    return [
+        Slice(name, len(problems), tuple(_share(run, problems) for run in group.runs))
+        for name, problems in members.items()
+    ]
+
+
+def _share(run: Run, problems: Sequence[str]) -> tuple[float, Interval]:
+    rates = [run.rates[problem] for problem in problems if problem in run.rates]
+    if not rates:
+        return 0.0, Interval(0.0, 1.0)
+    return fmean(rates), _wilson(sum(rates), len(rates))
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else str(value)

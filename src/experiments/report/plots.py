@@ -1,0 +1,246 @@
+"""The plots of a report: static SVG whose text stays text and takes the page's colour."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from experiments.report.analysis import ALL_KINDS, front, kinds
+from experiments.report.collect import Collection, Group, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.axes import Axes
+
+SECONDS = "cost/seconds_per_problem"
+SPEED = "speed/tokens_per_second"
+MEMORY = "engine/peak_memory_megabytes"
+
+WIDTH = 4.3
+"""Inches: a plot fills a phone's width without being shrunk."""
+
+MOST_LINES = 8
+_INK = "#010203"  # stands for the page's colour of text, whichever that is
+
+COLOURS = ("#3b7dd8", "#d9822b", "#1d9a6c", "#b0529b", "#8a7a1f", "#c8443c", "#3aa3b0", "#7d6bd6")
+
+KIND_COLOURS = {
+    "passed": "#1d8a63",
+    "passed_format_lost": "#7cc4a4",
+    "wrong_answer": "#e0a458",
+    "raised": "#cf6f53",
+    "timed_out": "#9a6fb0",
+    "out_of_memory": "#6a6fc0",
+    "died": "#5b6b8c",
+    "syntax_error": "#b34a6b",
+    "no_code": "#8d8d8d",
+}
+
+
+def plots(collection: Collection) -> dict[str, str]:
+    """Return the plots by name, each as an SVG document with dark text.
+
+    A plot is left out where there is nothing to draw: no two levels of quantization, no
+    times because all generations came from the store.
+    """
+    drawn: dict[str, str] = {}
+    for group in collection.groups:
+        for name, plot in _plots_of(group).items():
+            drawn[f"{group.dataset}-{name}"] = plot
+    return drawn
+
+
+def inline(svg: str, title: str) -> str:
+    """Return an SVG for a page: no prolog, the page's colour, a title for screen readers."""
+    from html import escape
+
+    body = svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    return body.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
+
+
+def standalone(svg: str) -> str:
+    """Return an SVG for a file of its own: dark on white."""
+    head, _, rest = svg.partition(">\n <metadata>")
+    if not rest:
+        head, _, rest = svg.partition(">\n <defs>")
+        return f'{head} style="background:#fff">\n <defs>{rest}' if rest else svg
+    return f'{head} style="background:#fff">\n <metadata>{rest}'
+
+
+def _plots_of(group: Group) -> dict[str, str]:
+    found = {
+        "ladder-score": _ladder(group, "pass@1, %", _percent, interval=True),
+        "ladder-speed": _ladder(group, "new tokens per second", lambda r: r.metrics.get(SPEED)),
+        "ladder-memory": _ladder(group, "peak memory, MB", lambda r: r.metrics.get(MEMORY)),
+        "cost-seconds": _cost(group, SECONDS, "seconds per problem"),
+        "cost-memory": _cost(group, MEMORY, "peak memory, MB"),
+        "kinds": _kinds(group),
+    }
+    return {name: plot for name, plot in found.items() if plot}
+
+
+def _percent(run: Run) -> float | None:
+    share = run.metrics.get("pass_at_1/plus")
+    return None if share is None else 100 * share
+
+
+def _ladder(
+    group: Group, title: str, value: Callable[[Run], float | None], interval: bool = False
+) -> str:
+    """Draw a number against bits per weight, one line for all that is equal otherwise."""
+    lines: dict[str, list[tuple[float, float, Run]]] = defaultdict(list)
+    for run in group.runs:
+        bits, number = run.bits_per_weight, value(run)
+        if bits is not None and number is not None:
+            others = [v for k, v in run.labels.items() if k not in ("quantization", "dataset")]
+            lines[" · ".join(v for v in others if v)].append((bits, number, run))
+    levels = {bits for points in lines.values() for bits, _, _ in points}
+    if len(levels) < 2:
+        return ""
+    many = len(lines) > MOST_LINES
+    with _figure(WIDTH, 2.7 if many or len(lines) == 1 else 2.7 + 0.17 * len(lines)) as (ax, save):
+        names = _without_common([*lines])
+        for index, (points, name) in enumerate(zip(lines.values(), names, strict=True)):
+            points.sort(key=lambda point: point[0])
+            x = [bits for bits, _, _ in points]
+            colour = _INK if many else COLOURS[index % len(COLOURS)]
+            shift = 0.0 if many else 0.06 * (index - (len(lines) - 1) / 2)
+            x = [bits + shift for bits in x]
+            y = [number for _, number, _ in points]
+            ax.plot(x, y, "o-", color=colour, ms=4, lw=1.4, alpha=0.35 if many else 1.0, label=name)
+            if interval and not many:
+                low = [100 * run.metrics["pass_at_1/plus_low"] for _, _, run in points]
+                high = [100 * run.metrics["pass_at_1/plus_high"] for _, _, run in points]
+                ax.vlines(x, low, high, color=colour, lw=1, alpha=0.5)
+        ax.set_xlabel("bits per weight")
+        ax.set_ylabel(title)
+        if interval:
+            ax.set_ylim(-3, 103)
+        else:
+            ax.set_ylim(bottom=0)
+        if len(lines) > 1 and not many:
+            ax.legend(loc="upper left", bbox_to_anchor=(0, -0.22), frameon=False, borderaxespad=0)
+        return save()
+
+
+def _cost(group: Group, metric: str, title: str) -> str:
+    """Draw pass@1 against a cost; points that no other beats are filled and joined."""
+    runs = [
+        (number, run, 100 * run.metrics[metric], run.metrics[metric], share)
+        for number, run in enumerate(group.runs, start=1)
+        if metric in run.metrics and (share := _percent(run)) is not None
+    ]
+    if len(runs) < 2:
+        return ""
+    points = [(cost, share) for _, _, _, cost, share in runs]
+    best = front(points)
+    with _figure(WIDTH, 2.7) as (ax, save):
+        chosen = sorted({point for point, kept in zip(points, best, strict=True) if kept})
+        if len(chosen) > 1:
+            ax.plot(*zip(*chosen, strict=True), "-", color=COLOURS[2], lw=1.4, zorder=1)
+        for (number, *_), (x, y), kept in zip(runs, points, best, strict=True):
+            colour = COLOURS[2] if kept else "#8d8d8d"
+            face = colour if kept else "none"
+            ax.plot([x], [y], "o", ms=6, mec=colour, mfc=face, zorder=2)
+            if kept or len(runs) <= 30:
+                ax.annotate(
+                    f"#{number}", (x, y), textcoords="offset points", xytext=(5, 4), fontsize=7
+                )
+        costs = [cost for cost, _ in points]
+        if min(costs) > 0 and max(costs) / min(costs) > 20:
+            ax.set_xscale("log")
+        else:
+            ax.set_xlim(left=0)
+        ax.margins(x=0.12)
+        ax.set_ylim(-3, 108)
+        ax.set_xlabel(title)
+        ax.set_ylabel("pass@1, %")
+        return save()
+
+
+def _kinds(group: Group) -> str:
+    """Draw what became of the samples of each run, as one bar each."""
+    runs = group.runs
+    counted = [kinds(run) for run in runs]
+    present = [kind for kind in ALL_KINDS if any(count[kind] for count in counted)]
+    if not present:
+        return ""
+    height = 0.9 + 0.2 * len(runs) + 0.17 * ((len(present) + 1) // 2)
+    with _figure(WIDTH, height) as (ax, save):
+        left = [0.0] * len(runs)
+        totals = [max(1, sum(count.values())) for count in counted]
+        for kind in present:
+            widths = [100 * c[kind] / t for c, t in zip(counted, totals, strict=True)]
+            label = kind.replace("_", " ")
+            ax.barh(range(len(runs)), widths, 0.78, left, color=KIND_COLOURS[kind], label=label)
+            left = [a + b for a, b in zip(left, widths, strict=True)]
+        names = [f"{_shortened(run.name)}  #{i}" for i, run in enumerate(runs, start=1)]
+        ax.set_yticks(range(len(runs)), names)
+        ax.tick_params(axis="y", length=0)
+        ax.invert_yaxis()
+        ax.set_xlim(0, 100)
+        ax.grid(visible=False)
+        ax.set_xlabel("% of samples")
+        below = -0.55 / (0.2 * len(runs) + 0.3)
+        ax.legend(loc="upper right", bbox_to_anchor=(1, below), ncols=2, frameon=False)
+        return save()
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 26 else f"…{name[-25:]}"
+
+
+def _without_common(names: Sequence[str]) -> list[str]:
+    """Return names without the parts that all of them have."""
+    parts = [name.split(" · ") for name in names]
+    common = set.intersection(*map(set, parts)) if len(parts) > 1 else set()
+    return [" · ".join(p for p in each if p not in common) or "–" for each in parts]
+
+
+@contextmanager
+def _figure(width: float, height: float) -> Iterator[tuple[Axes, Callable[[], str]]]:
+    """Yield axes to draw on and a function that returns the drawing as SVG.
+
+    It draws on a canvas of its own, so no display is needed and no state is left behind.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    settings: dict[str, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "report",
+        "text.parse_math": False,
+        "font.family": "sans-serif",
+        "font.size": 8,
+        "axes.edgecolor": _INK,
+        "axes.labelcolor": _INK,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": _INK,
+        "grid.alpha": 0.12,
+        "text.color": _INK,
+        "xtick.color": _INK,
+        "ytick.color": _INK,
+        "legend.fontsize": 7,
+        "savefig.transparent": True,
+    }
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=(width, height))
+        FigureCanvasSVG(figure)
+        ax = figure.add_subplot()
+
+        def save() -> str:
+            buffer = io.StringIO()
+            figure.savefig(
+                buffer, format="svg", bbox_inches="tight", pad_inches=0.05, metadata={"Date": None}
+            )
+            return buffer.getvalue()
+
+        yield ax, save

@@ -1,0 +1,56 @@
+"""What EvalPlus's sanitizer would have made of the same answers.
+
+Only programs that differ from ours are judged; the verdict of an equal one is the same. The
+verdicts stay with the run, so that this is done once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from experiments import store
+from experiments.errors import UserError
+from experiments.judge import judge
+from experiments.records import Dataset, Solution, Verdict
+from experiments.report.collect import SANITIZED, read
+from experiments.terminal import console
+
+
+def judge_sanitized(folder: Path, load: Callable[[str], Dataset], cache: Path) -> None:
+    """Judge what the sanitizer finds in a run's answers, once.
+
+    Args:
+        folder: of the run.
+        load: gives a data set by its name.
+        cache: where outputs of references are kept.
+
+    Raises:
+        DatasetError: the run's data set is not at hand.
+        SandboxError: the judge does not work here.
+    """
+    kept = folder / SANITIZED
+    run = read(folder)
+    if kept.exists() or not any(attempt.text for attempt in run.attempts):
+        return
+    from evalplus.sanitize import sanitize
+
+    entry_points = {problem.id: problem.entry_point for problem in run.problems}
+    verdicts: list[Verdict] = []
+    others: list[Solution] = []
+    for attempt in run.attempts:
+        program = sanitize(attempt.text, entry_points[attempt.problem_id] or None)
+        if program.strip() == attempt.program.strip():
+            verdicts.append(attempt.verdict)
+        else:
+            others.append(Solution(attempt.problem_id, attempt.sample, program))
+    if others:
+        dataset = load(run.dataset)
+        if dataset.digest != run.manifest.get("dataset", {}).get("sha256"):
+            raise UserError(
+                f"{folder}: the data set {run.dataset} has changed since this run",
+                "Run it again, or make the report without --sanitizer.",
+            )
+        verdicts += judge(others, dataset, cache_folder=cache)
+    console.print(f"{folder.name}: the sanitizer's program differs in {len(others)} answers")
+    store.write_records(kept, verdicts)

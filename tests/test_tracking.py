@@ -1,0 +1,81 @@
+"""Logging to MLflow in the background."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from experiments.records import (
+    FinishReason,
+    Generation,
+    Message,
+    Outcome,
+    Prompt,
+    Solution,
+    Verdict,
+)
+from experiments.tracking import Answer, Tracker, TrackingError, is_run_id, open_tracker
+
+
+@pytest.fixture
+def tracker(tmp_path: Path) -> Tracker:
+    return open_tracker(f"sqlite:///{tmp_path}/db/mlflow.db", str(tmp_path / "artifacts"), "x")
+
+
+def answer(number: int, passed: bool) -> Answer:
+    outcome = Outcome.PASSED if passed else Outcome.WRONG_ANSWER
+    return Answer(
+        Prompt(f"p{number}", "f", (Message("user", "Write f"),)),
+        Generation("k", f"p{number}", 0, "text ünd", FinishReason.END_TOKEN, 5, 0, 7),
+        Solution(f"p{number}", 0, "def f(): ...", True, True),
+        Verdict(f"p{number}", 0, outcome, outcome, int(passed), 1, 0, 0),
+    )
+
+
+def test_what_is_logged_in_the_background_is_all_there(tracker: Tracker, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.json").write_text("{}")
+    run = tracker.start("name")
+    with tracker.live(run) as live:
+        live.parameters({"a": {"b": 1}})
+        live.step(3, {"progress/generations": 3.0})
+        live.step(4, {"progress/generations": 4.0})  # too soon after the last
+        answers = [answer(number, number % 2 == 0) for number in range(3)]
+        live.results({"pass": 0.5}, tmp_path / "run", answers, "**half**")
+    tracker.finish(run, succeeded=True)
+    client = MlflowClient(tracking_uri=tracker.uri)
+    found = client.get_run(run)
+    assert found.data.params["a.b"] == "1"
+    assert found.data.metrics["pass"] == 0.5
+    steps = client.get_metric_history(run, "progress/generations")
+    assert [(metric.step, metric.value) for metric in steps] == [(3, 3.0)]
+    assert found.data.tags["mlflow.note.content"] == "**half**"
+    assert [file.path for file in client.list_artifacts(run)] == ["metrics.json"]
+    traces = client.search_traces(locations=[tracker.experiment_id], run_id=run)
+    assert {t.info.tags["problem"]: t.info.tags["outcome"] for t in traces} == {
+        "p0": "passed",
+        "p1": "wrong_answer",
+        "p2": "passed",
+    }
+    assert {span.outputs["text"] for trace in traces for span in trace.data.spans} == {"text ünd"}
+
+
+def test_a_failure_in_the_background_is_a_warning(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise TrackingError("MLflow is gone")
+
+    monkeypatch.setattr(Tracker, "log_parameters", fail)
+    run = tracker.start("name")
+    with caplog.at_level(logging.WARNING), tracker.live(run) as live:
+        live.parameters({"a": 1})
+        live.parameters({"b": 1})
+    assert caplog.text.count("MLflow is gone") == 1
+
+
+def test_run_ids_are_told_from_folders() -> None:
+    assert is_run_id("0" * 31 + "f")
+    assert not is_run_id("outputs/2026-01-31/12-00-00")
