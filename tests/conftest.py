@@ -1,0 +1,71 @@
+"""What several test modules need: the project's root, the public data sets, a quiet MLflow."""
+
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def evalplus_data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment that points evalplus at data sets of this disk, or a skip."""
+    variables = {
+        "HUMANEVAL_OVERRIDE_PATH": "HumanEvalPlus.jsonl.gz",
+        "MBPP_OVERRIDE_PATH": "MbppPlus.jsonl.gz",
+    }
+    if all(os.environ.get(name) for name in variables):
+        return {name: os.environ[name] for name in variables}
+    folder = tmp_path_factory.mktemp("evalplus")
+    found = {}
+    for name, archive in variables.items():
+        if not (DATA / archive).exists():
+            pytest.skip(
+                f"{archive} is not at hand: set HUMANEVAL_OVERRIDE_PATH, MBPP_OVERRIDE_PATH"
+            )
+        unpacked = folder / archive.removesuffix(".gz")
+        unpacked.write_bytes(gzip.decompress((DATA / archive).read_bytes()))
+        found[name] = str(unpacked)
+    return found
+
+
+class Workplace:
+    """A folder of its own for runs of `run.py`, as a user would start them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "models").mkdir()
+        (folder / "models" / "demo").symlink_to(ROOT / "models" / "demo")
+        (folder / "problems").symlink_to(ROOT / "problems")
+
+    def run(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        """Run `python run.py ARGUMENTS` and return what it said."""
+        return subprocess.run(
+            [sys.executable, str(ROOT / "run.py"), *arguments],
+            cwd=self.folder,
+            env={**os.environ, "COLUMNS": "200", **environment},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    @property
+    def runs(self) -> list[Path]:
+        """Folders of the runs that ended well."""
+        return sorted(path.parent for path in self.folder.glob("outputs/*/**/metrics.json"))
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Workplace:
+    return Workplace(tmp_path)
