@@ -114,7 +114,7 @@ def test_a_sweep_is_one_parent_with_its_jobs(workplace: Workplace) -> None:
 def test_models_without_weights_fail_one_by_one(workplace: Workplace) -> None:
     done = workplace.run("-m", "model=mistral,dolphin,openhermes", "prompt=plain,cot")
     assert done.returncode == 1
-    assert "6 job(s) failed" in done.stderr
+    assert "6 jobs failed" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     reasons = [p.read_text() for p in sorted(workplace.folder.glob("outputs/*/*/*/failure.txt"))]
     assert len(reasons) == 6
@@ -128,7 +128,7 @@ def test_models_without_weights_fail_one_by_one(workplace: Workplace) -> None:
 def test_a_failed_job_does_not_stop_the_sweep(workplace: Workplace) -> None:
     done = workplace.run("-m", "backend=scripted", "backend.fails_after=0,null", "limit=2")
     assert done.returncode == 1
-    assert "1 job(s) failed" in done.stderr
+    assert "1 job failed" in done.stderr
     assert len(workplace.runs) == 1
     statuses = sorted(run.info.status for run in tracked_runs(workplace.folder))
     assert statuses == ["FAILED", "FAILED", "FINISHED"]  # the parent, and one job
@@ -192,6 +192,18 @@ def test_a_folder_that_cannot_be_written_is_told(workplace: Workplace) -> None:
     assert "error: " in done.stderr
     assert "store/here" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_prompts_that_do_not_fit_the_context_are_told(workplace: Workplace) -> None:
+    few = ("limit=8", "sampling.max_tokens=8", "tracking.enabled=false")
+    some = workplace.run(*few, "backend.context_tokens=350")
+    assert some.returncode == 0, some.stderr
+    assert "prompts do not fit, and their problems count as failed" in some.stderr
+    none = workplace.run(*few, "backend.context_tokens=64")
+    assert none.returncode == 1
+    assert "error: None of the 8 prompts fits" in none.stderr
+    assert "Set backend.context_tokens higher" in none.stderr
+    assert "Traceback" not in none.stderr
 
 
 def test_a_tracking_server_that_is_not_there_is_told_before_generating(

@@ -1,9 +1,12 @@
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+
+from experiments.explain import full_disk
 
 
 def options(group: str) -> str:
@@ -56,6 +59,28 @@ def said(root: Path, folder: Path, *overrides: str) -> tuple[int, str]:
             "tracking.traces.",
         ),
         (
+            "+fobar=1",
+            "error: There is no setting 'fobar'. Known: backend, cache, dataset, limit, model, "
+            "models, prompt, quantization, sampling, sandbox, seed, store, tracking. "
+            "See conf/config.yaml.",
+        ),
+        (
+            "+model.api.modle=gpt",
+            "error: There is no setting 'model.api.modle'. Did you mean 'model'? "
+            "See conf/model/*.yaml.",
+        ),
+        (
+            "+backend.paralel=2",
+            "error: There is no setting 'backend.paralel'. Did you mean 'parallel'? "
+            "See conf/backend/*.yaml.",
+        ),
+        ("~model", "error: model is not set. Give it a value: model=..."),
+        (
+            "hydra.run.dir=/dev/null/here",
+            "error: The run's folder cannot be made: Not a directory: /dev/null/here. Set "
+            "hydra.run.dir (of a sweep: hydra.sweep.dir) to a folder that can be written.",
+        ),
+        (
             "limit",
             "error: The command line cannot be read: Error parsing override 'limit' missing "
             "EQUAL at '<EOF>'. An override is KEY=VALUE; quote values with special characters: "
@@ -90,3 +115,16 @@ def test_a_mistake_in_a_file_names_the_file(root: Path, tmp_path: Path) -> None:
     assert "tempertaure" in text
     assert len(text.splitlines()) == 1
     assert code == 1
+
+
+def test_a_full_disk_is_told_without_a_traceback() -> None:
+    told = full_disk(OSError(errno.ENOSPC, "No space left on device", "/here/verdicts.jsonl"))
+    assert str(told) == (
+        "No space left on device: /here/verdicts.jsonl. What is done is kept. Free some space, "
+        "and the same command goes on from there."
+    )
+
+
+def test_an_error_that_nobody_foresaw_is_no_full_disk() -> None:
+    assert full_disk(FileNotFoundError(errno.ENOENT, "No such file", "x")) is None
+    assert full_disk(ValueError("x")) is None

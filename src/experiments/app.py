@@ -6,11 +6,12 @@ fails does not stop a sweep; the exit code tells that one failed.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,12 +21,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from hydra.utils import get_class, instantiate
+from hydra.utils import get_class, get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.errors import ConfigError, UserError
-from experiments.explain import explain
+from experiments.explain import explain, full_disk, no_folder, refuse_unknown
 from experiments.schema import Config
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,11 @@ def main(task: Callable[[], Any]) -> int:
             raise
         _tell(f"error: {explain(error)}")
         return USER_ERROR
+    except OSError as error:
+        if wants_traceback or not error.filename:
+            raise
+        _tell(f"error: {no_folder(error)}")
+        return USER_ERROR
     except ValueError as error:
         if wants_traceback or not str(error).startswith("Config group override"):
             raise  # not what Hydra raises for `model=3`
@@ -76,8 +82,8 @@ def run_job(config: DictConfig) -> None:
             _run(config, folder)
     except Exception as error:
         failed_jobs.append(folder)
-        is_mistake = isinstance(error, UserError)
-        line = explain(error) if is_mistake else "".join(traceback.format_exception(error))
+        mistake = error if isinstance(error, UserError) else full_disk(error)
+        line = str(mistake) if mistake else "".join(traceback.format_exception(error))
         log.error("error: %s", line.rstrip())
         _record_failure(folder, line)
 
@@ -86,6 +92,7 @@ def _run(config: DictConfig, folder: Path) -> None:
     """Turn the configuration into the parts of a run, and run it."""
     from experiments import experiment, report
 
+    refuse_unknown(config, _arguments)
     settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
     plan = experiment.plan(
         settings,
@@ -100,6 +107,10 @@ def _run(config: DictConfig, folder: Path) -> None:
     if HydraConfig.get().mode == RunMode.RUN:
         report.show([result])
         report.show_next_steps(folder, settings.tracking)
+
+
+def _arguments(target: str) -> Iterable[str]:
+    return inspect.signature(get_object(target)).parameters
 
 
 def _needs_weights(backend: str) -> bool:

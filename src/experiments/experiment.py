@@ -20,13 +20,14 @@ from typing import Any
 
 from experiments import judge, store
 from experiments.backends import Backend
-from experiments.errors import ConfigError
+from experiments.errors import BackendError, ConfigError
 from experiments.extract import extract
 from experiments.metrics import summarise
 from experiments.prompts import Kind, render
 from experiments.provenance import provenance
 from experiments.records import (
     Dataset,
+    FinishReason,
     Generation,
     Problem,
     Request,
@@ -275,6 +276,7 @@ def _generate(plan: Plan, live: Live | None) -> tuple[list[Generation], float]:
             progress.advance()
             if live is not None:
                 live.step(len(found), _progress(found, started))
+    _tell_unfit(list(found.values()))
     seconds = time.monotonic() - started - plan.backend.statistics().get("load_seconds", 0.0)
     # Equal requests share a generation (greedy samples, or the same prompt in another data set).
     generations = [
@@ -282,6 +284,29 @@ def _generate(plan: Plan, live: Live | None) -> tuple[list[Generation], float]:
         for request in plan.requests
     ]
     return generations, seconds
+
+
+def _tell_unfit(generations: Sequence[Generation]) -> None:
+    """Say which prompts the context had no room for: their problems count as failed.
+
+    Raises:
+        BackendError: no prompt fitted, so there is nothing to judge.
+    """
+    unfit = [each for each in generations if each.finish_reason is FinishReason.PROMPT_TOO_LONG]
+    if not unfit:
+        return
+    first = unfit[0]
+    if len(unfit) == len(generations):
+        raise BackendError(
+            f"None of the {len(unfit)} prompts fits. {first.problem_id}: {first.note}"
+        )
+    log.warning(
+        "%d of %d prompts do not fit, and their problems count as failed. %s: %s",
+        len(unfit),
+        len(generations),
+        first.problem_id,
+        first.note,
+    )
 
 
 def _progress(found: dict[str, Generation], started: float) -> dict[str, float]:

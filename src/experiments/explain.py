@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
-from experiments.errors import ConfigError, UserError, did_you_mean
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.errors import ConfigError, StoreError, UserError, did_you_mean
 from experiments.schema import Config
 
 
@@ -24,6 +27,52 @@ def explain(error: BaseException) -> str:
     return " ".join(text.split())
 
 
+def full_disk(error: Exception) -> StoreError | None:
+    """Return what to do about a disk that takes no more; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _FULL:
+        return None
+    where = f": {error.filename}" if error.filename else ""
+    return StoreError(
+        f"{error.strerror}{where}",
+        "What is done is kept. Free some space, and the same command goes on from there.",
+    )
+
+
+def no_folder(error: OSError) -> StoreError:
+    """Return what to do about a folder of runs that cannot be made."""
+    return StoreError(
+        f"The run's folder cannot be made: {error.strerror}: {error.filename}",
+        "Set hydra.run.dir (of a sweep: hydra.sweep.dir) to a folder that can be written.",
+    )
+
+
+def refuse_unknown(
+    config: DictConfig, arguments: Callable[[str], Iterable[str]], path: tuple[str, ...] = ()
+) -> None:
+    """Refuse a key that nothing reads: Hydra lets `+key=value` pass.
+
+    Args:
+        config: a block of the configuration.
+        arguments: gives the names of the arguments of a `_target_`.
+        path: where the block stands.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    kind = OmegaConf.get_type(config)
+    if is_dataclass(kind):
+        known = [field.name for field in fields(kind)]
+    elif "_target_" in config:
+        known = list(arguments(config["_target_"]))
+    else:
+        return
+    for key in map(str, config):
+        if key not in known and not key.startswith("_"):  # _target_ and the like are Hydra's
+            raise _no_setting([*path, key], known)
+        if not OmegaConf.is_missing(config, key) and isinstance(config[key], DictConfig):
+            refuse_unknown(config[key], arguments, (*path, key))
+
+
 def _unknown_option(match: re.Match[str]) -> ConfigError:
     group, _, name = match["name"].rpartition("/")
     options = re.findall(r"^\t(\S+)$", match["options"], re.MULTILINE)
@@ -36,11 +85,14 @@ def _unknown_option(match: re.Match[str]) -> ConfigError:
 
 
 def _unknown_key(match: re.Match[str]) -> ConfigError:
-    *path, last = match["key"].lstrip("+~").split(".")
-    where = f"conf/{path[0]}/*.yaml" if path and path[0] in _GROUPS else "conf/config.yaml"
+    path = match["key"].lstrip("+~").split(".")
+    return _no_setting(path, _known(path[:-1]))
+
+
+def _no_setting(path: list[str], known: list[str]) -> ConfigError:
+    where = f"conf/{path[0]}/*.yaml" if path[0] in _GROUPS else "conf/config.yaml"
     return ConfigError(
-        f"There is no setting '{'.'.join([*path, last])}'",
-        f"{did_you_mean(last, _known(path))} See {where}.",
+        f"There is no setting '{'.'.join(path)}'", f"{did_you_mean(path[-1], known)} See {where}."
     )
 
 
@@ -63,12 +115,19 @@ def _missing_value(match: re.Match[str]) -> ConfigError:
     return ConfigError(f"{match['key']} may not be null", "Leave it out to take the default.")
 
 
+def _no_choice(match: re.Match[str]) -> ConfigError:
+    key = match["key"]
+    return ConfigError(f"{key} is not set", f"Give it a value: {key}=...")
+
+
 def _unreadable(match: re.Match[str]) -> ConfigError:
     return ConfigError(
         f"The command line cannot be read: {' '.join(match['reason'].split())}",
         "An override is KEY=VALUE; quote values with special characters: \"key='a, b'\"",
     )
 
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 _GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "experiment")
 _BLOCKS = "|".join(field.name for field in fields(Config) if is_dataclass(field.type))
@@ -87,6 +146,7 @@ _EXPLANATIONS: list[tuple[str, Callable[[re.Match[str]], ConfigError]]] = [
         _wrong_type,
     ),
     (r"field '[^']+' is not Optional\s+full_key: (?P<key>\S+)", _missing_value),
+    (r"missing mandatory value: (?P<key>\S+)", _no_choice),
     (r"(?P<reason>Config group override must be a string.*)", _unreadable),
     (
         r"(?P<reason>(?:Error parsing override|no viable alternative|mismatched|extraneous|token "

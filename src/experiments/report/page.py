@@ -71,7 +71,7 @@ def _body(collection: Collection, drawn: dict[str, str]) -> Iterable[str]:
     for note in sorted({run.report.note for run in collection.runs if run.report.note}):
         yield f'<p class="note model">{escape(note)}</p>'
     if collection.failures:
-        yield f"<p><b>{len(collection.failures)} job(s) failed.</b></p><ul>"
+        yield f"<p><b>Jobs that failed: {len(collection.failures)}.</b></p><ul>"
         for folder, reason in collection.failures:
             yield f"<li>{escape(folder.name)}: {escape(reason)}</li>"
         yield "</ul>"

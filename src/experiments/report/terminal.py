@@ -83,9 +83,14 @@ def show_failures(failures: Sequence[tuple[Path, str]]) -> None:
     """Name the jobs that have no result, and why."""
     if not failures:
         return
-    console.print(f"\n{len(failures)} job(s) failed:", style="bold red")
+    jobs = "1 job" if len(failures) == 1 else f"{len(failures)} jobs"
+    console.print(f"\n{jobs} failed:", style="bold red")
+    by_reason: dict[str, list[Path]] = {}
     for folder, reason in failures:
-        console.print(f"  {shown(folder)}: {reason}", markup=False, soft_wrap=True)
+        by_reason.setdefault(reason, []).append(folder)
+    for reason, folders in by_reason.items():
+        where = ", ".join(str(shown(folder)) for folder in folders)
+        console.print(f"  {where}: {reason}", markup=False, soft_wrap=True)
 
 
 def show_next_steps(folder: Path, tracking: TrackingConfig) -> None:
