@@ -1,0 +1,12 @@
+"""One run, told in a dozen lines, without Hydra.
+
+`plan` does everything that can fail by a user's mistake, before a model is loaded; `run`
+generates, judges, sums up and tracks. Results are written as they come, so that a run that
+was cut short goes on where it stopped.
+"""
+
+from experiments.experiment.planning import Plan, plan
+from experiments.experiment.running import run
+from experiments.experiment.sweep import close_sweep, open_sweep
+
+__all__ = ["Plan", "close_sweep", "open_sweep", "plan", "run"]

@@ -1,0 +1,153 @@
+"""Configuration → a run that is ready to start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from experiments.backends import Backend
+from experiments.errors import ConfigError
+from experiments.experiment.sweep import read_sweep, tracker_of
+from experiments.prompts import Kind, render
+from experiments.records import Dataset, Problem, Request, Sampling, Weights
+from experiments.schema import Config
+from experiments.tracking import Tracker
+from experiments.weights import locate
+
+CHOICES = ("model", "quantization", "prompt", "dataset")
+"""The labels that every run has, in the order of its name."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that is ready to start: every part is there and was checked.
+
+    Attributes:
+        settings: the resolved configuration.
+        requests: one per generation, in the order of problems and samples.
+        labels: what tells this run from its siblings.
+        parent: id of the sweep's MLflow run.
+        overrides: what was said on the command line.
+    """
+
+    settings: Config
+    dataset: Dataset
+    kind: Kind
+    weights: Weights | None
+    backend: Backend
+    sampling: Sampling
+    requests: Sequence[Request]
+    tracker: Tracker | None
+    folder: Path
+    labels: dict[str, str]
+    parent: str | None
+    overrides: Sequence[str]
+
+    @cached_property
+    def problems(self) -> dict[str, Problem]:
+        """The problems by their ids."""
+        return {problem.id: problem for problem in self.dataset.problems}
+
+
+def plan(
+    settings: Config,
+    make_dataset: Callable[[], Dataset],
+    make_backend: Callable[..., Backend],
+    folder: Path,
+    *,
+    needs_weights: bool,
+    overrides: Sequence[str] = (),
+    sweep_folder: Path | None = None,
+) -> Plan:
+    """Return a run that is ready to start.
+
+    Args:
+        settings: the resolved configuration.
+        make_dataset: loads the data set.
+        make_backend: makes the backend, given `weights`.
+        folder: of this run; exists.
+        needs_weights: the backend runs a GGUF of this disk.
+        overrides: what was said on the command line.
+        sweep_folder: of the sweep that this run belongs to.
+
+    Raises:
+        UserError: a mistake in the configuration, the problems or the weights.
+    """
+    _check(settings)
+    dataset = _limited(make_dataset(), settings.limit)
+    weights = None
+    if needs_weights:
+        weights = locate(settings.model, settings.quantization, Path(settings.models))
+    backend = make_backend(weights=weights)
+    kind = _kind(settings, weights)
+    sampling = Sampling(**asdict(settings.sampling), seed=settings.seed)
+    prompts = [render(settings.prompt, problem, kind) for problem in dataset.problems]
+    return Plan(
+        settings=settings,
+        dataset=dataset,
+        kind=kind,
+        weights=weights,
+        backend=backend,
+        sampling=sampling,
+        requests=backend.prepare(prompts, sampling),
+        tracker=tracker_of(settings.tracking),
+        folder=folder,
+        labels=_labels(settings, weights, dataset, overrides),
+        parent=read_sweep(sweep_folder),
+        overrides=overrides,
+    )
+
+
+def _check(settings: Config) -> None:
+    """Say at once what no schema can say.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+    lowest = {
+        "limit": (settings.limit, 1),
+        "sampling.samples": (settings.sampling.samples, 1),
+        "sampling.max_tokens": (settings.sampling.max_tokens, 1),
+        "sampling.temperature": (settings.sampling.temperature, 0),
+        "sampling.repeat_penalty": (settings.sampling.repeat_penalty, 0),
+        "sampling.top_k": (settings.sampling.top_k, 0),
+        "sandbox.workers": (settings.sandbox.workers, 1),
+        "sandbox.processes": (settings.sandbox.processes, 0),
+        "sandbox.memory_megabytes": (settings.sandbox.memory_megabytes, 64),
+        "sandbox.output_megabytes": (settings.sandbox.output_megabytes, 1),
+        "sandbox.file_megabytes": (settings.sandbox.file_megabytes, 0),
+        "sandbox.minimum_cpu_seconds": (settings.sandbox.minimum_cpu_seconds, 0.01),
+        "sandbox.reference_factor": (settings.sandbox.reference_factor, 1),
+        "sandbox.wall_factor": (settings.sandbox.wall_factor, 1),
+    }
+    for key, (value, least) in lowest.items():
+        if value is not None and value < least:
+            raise ConfigError(f"{key}={value} is too small", f"The least is {least}.")
+    for key in ("top_p", "min_p"):
+        value = getattr(settings.sampling, key)
+        if not 0 <= value <= 1:
+            raise ConfigError(f"sampling.{key}={value} is no probability", "Take 0 to 1.")
+
+
+def _limited(dataset: Dataset, limit: int | None) -> Dataset:
+    return replace(dataset, problems=dataset.problems[:limit])
+
+
+def _kind(settings: Config, weights: Weights | None) -> Kind:
+    """Return how prompts are put: as the configuration says, else as the GGUF does."""
+    if settings.model.kind is not None:
+        return settings.model.kind.value
+    return "completion" if weights is not None and weights.chat_template is None else "chat"
+
+
+def _labels(
+    settings: Config, weights: Weights | None, dataset: Dataset, overrides: Sequence[str]
+) -> dict[str, str]:
+    """Return what tells this run from others: the four choices, and all that was overridden."""
+    level = weights.quantization if weights else ""
+    names = (settings.model.name, level, settings.prompt.name, dataset.name)
+    chosen = dict(zip(CHOICES, names, strict=True))
+    others = (override.lstrip("+").partition("=") for override in overrides)
+    return chosen | {key: value for key, _, value in others if key not in chosen}

@@ -1,0 +1,61 @@
+"""The MLflow run that is the parent of a sweep's jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments import store
+from experiments.schema import TrackingConfig
+from experiments.tracking import Tracker, open_tracker
+
+_SWEEP_FILE = "sweep.json"
+
+
+def open_sweep(tracking: TrackingConfig, folder: Path, overrides: Sequence[str]) -> None:
+    """Begin the MLflow run that is the parent of a sweep's jobs, and note its id.
+
+    Raises:
+        UserError: the folder or the tracking server cannot be used.
+    """
+    tracker = tracker_of(tracking)
+    if tracker is None:
+        return
+    name = f"sweep · {' '.join(overrides)}"[:250]
+    run_id = tracker.start(name, tags={"overrides": " ".join(overrides), "kind": "sweep"})
+    folder.mkdir(parents=True, exist_ok=True)
+    store.write_text(folder / _SWEEP_FILE, json.dumps({"mlflow_run": run_id}))
+
+
+def close_sweep(
+    tracking: TrackingConfig,
+    folder: Path,
+    failed: bool,
+    summary: str = "",
+    files: Sequence[Path] = (),
+    figures: Sequence[Path] = (),
+) -> None:
+    """Add the report to the sweep's MLflow run, and end it."""
+    tracker = tracker_of(tracking)
+    run_id = read_sweep(folder)
+    if tracker is not None and run_id is not None:
+        tracker.log_files(run_id, files)
+        tracker.log_files(run_id, figures, "figures")
+        tracker.describe(run_id, summary)
+        tracker.finish(run_id, succeeded=not failed)
+
+
+def read_sweep(folder: Path | None) -> str | None:
+    """Return the MLflow run of the sweep that is kept in a folder, if it has one."""
+    if folder is None or not (note := folder / _SWEEP_FILE).exists():
+        return None
+    run_id = json.loads(note.read_text(encoding="utf-8"))["mlflow_run"]
+    return str(run_id)
+
+
+def tracker_of(tracking: TrackingConfig) -> Tracker | None:
+    """Return what logs to MLflow; None if tracking is off."""
+    if not tracking.enabled:
+        return None
+    return open_tracker(tracking.uri, tracking.artifacts, tracking.experiment)
