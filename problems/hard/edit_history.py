@@ -21,7 +21,8 @@ def replay_edits(commands: list[str], limit: int) -> tuple[str, int, int, int]:
     - "move N": move the cursor N characters to the right, or to the left if N is negative;
       it stops at either end of the text. This is never a step.
     - "undo": go back to the text and cursor as they were just before the latest step.
-    - "redo": go back to the text and cursor that the latest undo left.
+    - "redo": go back to the text and cursor as they were just before the latest undo that
+      was not redone yet.
 
     A "type" or "erase" that leaves the text as it is has no effect at all. Every other one is
     a step, empties the list of what can be redone, and can be undone. But a "type" belongs

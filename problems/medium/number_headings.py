@@ -17,8 +17,8 @@ def number_headings(lines: list[str]) -> list[str]:
     """Return the lines of a Markdown document with its headings numbered.
 
     A heading is a line that begins with one to four "#" (its level), then one or more
-    blanks, then a title that does not begin with a blank. It becomes the same "#", a
-    blank, its number, a blank, and the title as it is. All other lines stay as they are.
+    spaces, then a title that does not begin with a space. It becomes the same "#", a
+    space, its number, a space, and the title as it is. All other lines stay as they are.
 
     The number of a heading of level n has n parts, joined by ".". The last part counts the
     headings of level n, from 1, since the latest heading of a smaller level (or since the
