@@ -18,9 +18,11 @@ from experiments import weights
 from experiments.errors import WeightsError
 from experiments.schema import ModelConfig, QuantizationConfig
 from experiments.weights import digests, fetching, header
+from experiments.weights.quantizing import quantize
 
 F16 = QuantizationConfig("f16", "MOSTLY_F16", 16.0)
 Q8_0 = QuantizationConfig("q8_0", "MOSTLY_Q8_0", 8.5)
+Q4_0 = QuantizationConfig("q4_0", "MOSTLY_Q4_0", 4.67)
 REPOSITORY, NAME = "maker/tiny-GGUF", "tiny.F16.gguf"
 
 
@@ -91,6 +93,39 @@ def test_a_level_that_the_repository_lacks_is_made_from_its_f16(hub: Hub, tmp_pa
     made = weights.locate(model, Q8_0, tmp_path)
     assert header.read(made.path).level == "q8_0"
     assert len(hub.downloads) == 1
+
+
+def test_a_level_of_another_repository_is_fetched_from_there(
+    hub: Hub, tmp_path: Path, content: bytes
+) -> None:
+    hub.files["other/tiny-f16/sub/tiny-half.gguf"] = content
+    model = ModelConfig(
+        "tiny",
+        files={"f16": "other/tiny-f16:sub/tiny-half.gguf", "q4_0": "tiny.Q4_0.gguf"},
+        repository=REPOSITORY,
+    )
+    made = weights.locate(model, Q8_0, tmp_path)
+    assert header.read(made.path).level == "q8_0"
+    found = weights.locate(model, F16, tmp_path)
+    assert found.path == tmp_path / "tiny" / "tiny-half.gguf"
+    assert len(hub.downloads) == 1
+    origin = json.loads((tmp_path / "tiny" / ".tiny-half.gguf.origin.json").read_text())
+    assert (origin["repository"], origin["file"]) == ("other/tiny-f16", "sub/tiny-half.gguf")
+
+
+def test_a_level_is_made_from_the_hubs_q8_0_with_a_warning_where_it_has_nothing_better(
+    hub: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = tmp_path / "tiny.f16.gguf"
+    source.write_bytes(hub.files[f"{REPOSITORY}/{NAME}"])
+    quantize(source, "", tmp_path / "tiny.Q8_0.gguf", "MOSTLY_Q8_0", 8.5)
+    hub.files = {f"{REPOSITORY}/tiny.Q8_0.gguf": (tmp_path / "tiny.Q8_0.gguf").read_bytes()}
+    model = ModelConfig("tiny", files={"q8_0": "tiny.Q8_0.gguf"}, repository=REPOSITORY)
+    made = weights.locate(model, Q4_0, tmp_path / "models")
+    assert made.quantization == "q4_0"
+    assert "is quantized already" in caplog.text
+    with pytest.raises(WeightsError, match=r"no file of tiny at f16\. It has: q8_0"):
+        weights.locate(model, F16, tmp_path / "models")  # what is lost does not come back
 
 
 def test_a_file_under_a_wrong_level_is_refused(hub: Hub, tmp_path: Path) -> None:

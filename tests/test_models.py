@@ -34,6 +34,14 @@ ROWS = {
     "gemini_1_5_pro": "Gemini 1.5 Pro 002",
 }
 
+WITHOUT_F16 = (
+    "mistral_base",
+    "llama2_13b",
+    "codellama",
+    "deepseek_coder_1_3b",
+    "deepseek_coder_6_7b",
+)
+
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_is_called_like_its_file_and_says_where_it_comes_from(name: str) -> None:
@@ -105,7 +113,19 @@ def test_one_model_is_shown_at_every_level(
     assert lines["q4_0"][1:3] == ["2", "MB"]
     assert "here" in lines["q4_0"]
     assert "hub" in lines["q8_0"]
-    assert "nowhere" in lines["f16"]
+    assert lines["f16"][-2:] == ["hub", "mistral-7b-instruct-v0.2-f16.gguf"]
+    assert lines["iq4_nl"][-3:] == ["made", "here", "mistral-iq4_nl.gguf"]
+
+
+@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.files])
+def test_every_level_can_be_had_from_the_name_alone(name: str, tmp_path: Path) -> None:
+    """Or is known to be nowhere: what is not quantized cannot be made from what is."""
+    found = {level.name: level.source for level in models.levels(MODELS[name], LEVELS, tmp_path)}
+    without = {level for level, source in found.items() if not source}
+    if name == "demo":
+        return  # its f16 is in this repository, not on the hub
+    assert without <= {"f16", "bf16"}
+    assert not without or name in WITHOUT_F16
 
 
 def test_memory_is_the_file_and_one_sequence(tmp_path: Path) -> None:

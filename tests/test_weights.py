@@ -16,7 +16,7 @@ from tiny_model import write_tiny_model
 
 from experiments import weights
 from experiments.errors import ConfigError, WeightsError
-from experiments.schema import ModelConfig, QuantizationConfig
+from experiments.schema import ModelConfig, PromptKind, QuantizationConfig
 from experiments.weights import digests, header, quantizing
 
 Q8_0 = QuantizationConfig("q8_0", "MOSTLY_Q8_0", 8.5)
@@ -84,10 +84,23 @@ def test_the_template_of_the_config_replaces_that_of_the_file(tiny: Path, models
     assert (found.chat_template, found.template_source) == ("{{ 1 }}", "config")
 
 
-def test_a_file_without_template_has_none(tmp_path: Path, models: Path) -> None:
-    path = write_tiny_model(tmp_path / "base.gguf", template=None)
-    found = weights.locate(model(file=str(path)), F16, models)
-    assert (found.chat_template, found.template_source) == (None, "none")
+def test_a_file_without_template_is_no_chat_model_and_no_base_model_in_silence(
+    tmp_path: Path, models: Path
+) -> None:
+    path = str(write_tiny_model(tmp_path / "base.gguf", template=None))
+    with pytest.raises(WeightsError, match=r"no chat template.*model\.kind=completion.*chatml"):
+        weights.locate(model(file=path), F16, models)
+    base = weights.locate(model(file=path, kind=PromptKind.completion), F16, models)
+    assert (base.chat_template, base.template_source) == (None, "none")
+    named = weights.locate(model(file=path, chat_template="chatml"), F16, models)
+    assert named.template_source == "config"
+
+
+def test_a_chat_model_that_is_used_as_a_base_model_is_told(
+    tiny: Path, models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights.locate(model(file=str(tiny), kind=PromptKind.completion), F16, models)
+    assert "has a chat template, and model.kind=completion" in caplog.text
 
 
 @pytest.mark.parametrize("place", ["tiny/tiny-q4_0.gguf", "tiny-q4_0.gguf"])
@@ -267,7 +280,7 @@ def test_two_runs_that_want_one_file_make_it_once(tiny: Path, models: Path) -> N
         "import logging, sys\n"
         "from pathlib import Path\n"
         "from experiments import weights\n"
-        "from experiments.schema import ModelConfig, QuantizationConfig\n"
+        "from experiments.schema import ModelConfig, PromptKind, QuantizationConfig\n"
         "logging.basicConfig(level='INFO', format='%(message)s', stream=sys.stdout)\n"
         "model = ModelConfig(name='tiny', files={'f16': 'tiny-f16.gguf'})\n"
         "level = QuantizationConfig('q8_0', 'MOSTLY_Q8_0', 8.5)\n"

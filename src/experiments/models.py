@@ -18,7 +18,7 @@ from rich.text import Text
 from experiments.errors import ConfigError, did_you_mean
 from experiments.schema import ModelConfig, QuantizationConfig
 from experiments.terminal import results
-from experiments.weights import UNQUANTIZED, locate
+from experiments.weights import NEARLY, UNQUANTIZED, locate, origin, places
 
 SEQUENCE_TOKENS = 4096
 SHOWN = ("q2_k", "q4_k_m", "q8_0", "f16")
@@ -37,7 +37,8 @@ class Level:
         bytes: its size; an estimate unless `is_here`.
         memory_bytes: with the KV cache of one sequence; None if the model's is not known.
         is_here: the file is on this disk.
-        source: where it comes from: `here`, `hub`, `made here`, or empty if from nowhere.
+        source: where it comes from: `here`, `hub`, `made here` (of an unquantized file, or it
+            says of which), or empty if from nowhere.
     """
 
     name: str
@@ -74,19 +75,21 @@ def levels(
     tokens = min(SEQUENCE_TOKENS, model.context_tokens or SEQUENCE_TOKENS)
     cache = model.kv_values_per_token and 2 * tokens * model.kv_values_per_token
     for name, level in quantizations.items():
-        file = model.files.get(name, f"{model.name}-{name}.gguf")
         path = _here(model, name, folder)
         size = (model.parameters_billion or 0) * 1e9 * level.bits_per_weight / 8
         if path:
             size, source = path.stat().st_size, "here"
         elif unquantized:
             source = "made here"
-        elif name in model.files and model.repository:
+        elif origin(model, name):
             source = "hub"
-        elif model.repository and any(one in model.files for one in UNQUANTIZED):
+        elif any(origin(model, one) for one in UNQUANTIZED):
             source = "made here"
+        elif name not in UNQUANTIZED and (origin(model, NEARLY) or _here(model, NEARLY, folder)):
+            source = f"made here, of {NEARLY}"
         else:
             source = ""
+        file = (path or places(model, name, folder)[0]).name
         yield Level(name, file, size, size + cache if cache else None, bool(path), source)
 
 
@@ -194,11 +197,7 @@ def _known(name: str, known: dict[str, T], what: str) -> T:
 
 def _here(model: ModelConfig, level: str, folder: Path) -> Path | None:
     """Return the file of a model at a level, if it is on this disk."""
-    name = model.files.get(level, f"{model.name}-{level}.gguf")
-    for path in (folder / model.name / name, folder / name):
-        if path.is_file():
-            return path
-    return None
+    return next((path for path in places(model, level, folder) if path.is_file()), None)
 
 
 def _size(level: Level) -> str:

@@ -63,10 +63,11 @@ class ModelConfig:
     Attributes:
         name: shown in tables.
         file: path of a GGUF on this disk; decides alone where it is set.
-        files: file name per quantization, looked for in `models/` and in `repository`.
+        files: file name per quantization, looked for in `models/` and in `repository`;
+            `OWNER/NAME:FILE` is one of another repository.
         repository: hub repository (`owner/name`) that the files come from.
         revision: branch, tag or commit of the repository.
-        kind: `chat` or `completion`; empty: what the GGUF says.
+        kind: `chat` or `completion`; empty: chat, if there is a chat template, else an error.
         chat_template: Jinja2 source or a name known to `weights.templates`, where the GGUF
             lacks one.
         api: where a server has the model, instead of or beside files.

@@ -7,11 +7,12 @@ Where a file comes from, in this order:
 1. `model.file`, if it is set: the file decides. An unquantized one (F16, BF16, F32) is
    quantized to what was asked for. One that is already quantized is used as it is, and
    the result is labelled with what the file holds, not with what was asked for.
-2. `models/<model>/<name>` or `models/<name>`, put there by hand or made before.
+2. `models/<model>/<name>` or `models/<name>`, put there by hand or made before; the name is
+   that in the configuration or `<model>-<level>.gguf`.
 3. Made here from an unquantized file of the same model, by llama.cpp's quantizer; where
    there is none, from one in Q8_0, with a warning.
-4. Fetched from the hub (see `fetching`). Where the repository lacks the level and has an
-   unquantized file, that one is fetched, and the level is made from it.
+4. Fetched from the hub (see `fetching`). Where the hub lacks the level, an unquantized file is
+   fetched and the level made from it; where it lacks that, too, from its Q8_0, with a warning.
 
 A file whose name and content disagree is an error: results are labelled by quantization.
 """
@@ -29,12 +30,22 @@ from experiments.weights.audit import audit
 from experiments.weights.digests import sha256
 from experiments.weights.fetching import fetch
 from experiments.weights.header import Header
+from experiments.weights.origins import Origin, origin, places
 from experiments.weights.quantizing import SOURCE_KEY, made_from, quantize
 
 if TYPE_CHECKING:
     from experiments.schema import ModelConfig, QuantizationConfig
 
-__all__ = ["UNQUANTIZED", "Header", "audit", "locate", "read_header"]
+__all__ = [
+    "NEARLY",
+    "UNQUANTIZED",
+    "Header",
+    "audit",
+    "locate",
+    "origin",
+    "places",
+    "read_header",
+]
 
 log = logging.getLogger(__name__)
 
@@ -123,11 +134,10 @@ def _from_folder(
             f"The model '{model.name}' has no files",
             f"Name a GGUF: model={model.name} model.file=PATH",
         )
-    home = folder / model.name
-    name = model.files.get(quantization.name, f"{model.name}-{quantization.name}.gguf")
     source = _source(model, level, folder)
-    target = home / name
-    for path in (target, folder / name):
+    possible = places(model, quantization.name, folder)
+    target = possible[0]
+    for path in possible:
         if not path.is_file():
             continue
         found = header.read(path)
@@ -138,39 +148,55 @@ def _from_folder(
             break
         _check_label(found, level)
         return path
-    listed = model.repository and quantization.name in model.files
-    if source is None and not listed and level not in UNQUANTIZED:
-        source = _find(model, NEARLY, folder) if level != NEARLY else None
-        if source:
+    listed = origin(model, quantization.name)
+    if source is None and listed is None and level not in (*UNQUANTIZED, NEARLY):
+        source = _find(model, NEARLY, folder)
+    if source is None and listed is None:
+        source = _fetched_source(model, level, target, folder)
+    if source:
+        if header.read(source).level == NEARLY:
             log.warning(
                 "%s is made from %s, which is quantized already: it loses a little more than "
                 "one that is made from an F16.",
                 target.name,
                 source,
             )
-    if source:
         digest = sha256(source, folder)
         quantize(source, digest, target, quantization.ftype, quantization.bits_per_weight)
         return target
-    unquantized = next((name for name in UNQUANTIZED if name in model.files), None)
-    if model.repository and quantization.name not in model.files and unquantized:
-        name = model.files[unquantized]
-        log.info("%s has no %s: it is made from %s.", model.repository, level, name)
-        origin = fetch(model.name, model.repository, model.revision, name, home / name)
-        _check_label(header.read(origin), unquantized)
-        digest = sha256(origin, folder)
-        quantize(origin, digest, target, quantization.ftype, quantization.bits_per_weight)
-        return target
-    if model.repository and quantization.name not in model.files:
-        raise WeightsError(
-            f"{target} is missing, and {model.repository} has no file of {model.name} at "
-            f"{quantization.name}",
-            f"It has: {', '.join(model.files)}. Or put an F16 file there as "
-            f"{home / f'{model.name}-f16.gguf'}: every level is made from it.",
-        )
-    fetched = fetch(model.name, model.repository, model.revision, name, target)
+    fetched = _fetch(model, listed, target)
     _check_label(header.read(fetched), level)
     return fetched
+
+
+def _fetch(model: ModelConfig, wanted: Origin | None, target: Path) -> Path:
+    """Return a file of the hub, fetched to its place."""
+    if wanted is None:
+        return fetch(model.name, None, "", target.name, target)
+    return fetch(model.name, wanted.repository, wanted.revision, wanted.name, target)
+
+
+def _fetched_source(model: ModelConfig, level: str, target: Path, folder: Path) -> Path | None:
+    """Return the best file to make a level from, fetched; None if the hub has none at all.
+
+    Raises:
+        WeightsError: the hub has the model, and nothing that this level can be made from.
+    """
+    enough = UNQUANTIZED if level in UNQUANTIZED else (*UNQUANTIZED, NEARLY)
+    for better in enough:
+        wanted = origin(model, better)
+        if wanted:
+            log.info("%s has no %s: it is made from %s.", model.name, level, wanted.name)
+            source = _fetch(model, wanted, places(model, better, folder)[0])
+            _check_label(header.read(source), better)
+            return source
+    if model.repository:
+        raise WeightsError(
+            f"{target} is missing, and {model.repository} has no file of {model.name} at {level}",
+            f"It has: {', '.join(model.files)}. Or put an F16 file there as "
+            f"{folder / model.name / f'{model.name}-f16.gguf'}: every level is made from it.",
+        )
+    return None
 
 
 def _source(model: ModelConfig, level: str, folder: Path) -> Path | None:
@@ -184,8 +210,7 @@ def _source(model: ModelConfig, level: str, folder: Path) -> Path | None:
 
 def _find(model: ModelConfig, level: str, folder: Path) -> Path | None:
     """Return the model's file of a level that levels may be made from, if it is here."""
-    name = model.files.get(level, f"{model.name}-{level}.gguf")
-    for path in (folder / model.name / name, folder / name):
+    for path in places(model, level, folder):
         # One that was itself made here is no origin: F16 from F32 comes from the F32.
         if path.is_file():
             found = header.read(path)
@@ -224,6 +249,12 @@ def _weights(
     else:
         template = found.text("tokenizer.chat_template") or None
         source = "gguf" if template else "none"
+    if template is None and model.kind is None:
+        raise WeightsError(
+            f"{path} has no chat template, so nobody says whether it is a chat model",
+            "Set model.kind=completion for a base model, or model.chat_template for a chat model "
+            f"(by name: {', '.join(templates.TEMPLATES)}).",
+        )
     if template and model.kind is not None and model.kind.value == "completion":
         log.warning(
             "%s has a chat template, and model.kind=completion: it gets completion prompts.", path
