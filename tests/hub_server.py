@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +28,8 @@ class Hub:
 
     Attributes:
         files: "owner/name/file" to content.
-        cut_after: connections are cut after so many bytes, this many times.
+        cut_after: connections are cut after so many bytes, `cuts` times; with `reset`, they
+            end with a reset instead of an end.
         corrupt: content is changed on its way.
         digest: told instead of the true one.
         refuse: status and error code of every answer.
@@ -40,6 +43,7 @@ class Hub:
     files: dict[str, bytes] = field(default_factory=dict)
     cut_after: int = 0
     cuts: int = 0
+    reset: bool = False
     corrupt: bool = False
     digest: str = ""
     refuse: tuple[int, str] | None = None
@@ -163,8 +167,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         hub.sent += len(rest)
         if cut:
-            self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
+            if hub.reset:
+                time.sleep(0.1)  # what was sent is read first
+                lingering = struct.pack("ii", 1, 0)  # not at all: the kernel sends a reset
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingering)
+                os.close(self.connection.detach())
+            else:
+                self.connection.shutdown(socket.SHUT_RDWR)
 
     def _json(self, data: Any) -> None:
         body = json.dumps(data).encode()

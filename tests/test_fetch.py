@@ -60,7 +60,6 @@ def refused(target: Path, **changes: str) -> str:
     line = str(caught.value)
     assert "\n" not in line
     assert str(target) in line
-    assert "curl -L --create-dirs" in line
     assert not target.exists()
     return line
 
@@ -144,6 +143,15 @@ def test_a_connection_that_is_cut_goes_on_where_it_broke(
     assert hub.sent == len(content)
 
 
+def test_a_connection_that_is_reset_goes_on_where_it_broke(
+    hub: Hub, target: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 50_000)
+    hub.cut_after, hub.cuts, hub.reset = 200_000, 2, True
+    assert fetch(target).read_bytes() == content
+    assert len(hub.downloads) > 1
+
+
 def test_a_later_run_goes_on_where_an_earlier_one_stopped(
     hub: Hub, target: Path, content: bytes
 ) -> None:
@@ -160,9 +168,8 @@ def test_a_connection_that_stays_broken_is_told_and_what_came_is_kept(
     hub: Hub, target: Path, content: bytes
 ) -> None:
     hub.cut_after, hub.cuts = 0, 100
-    assert "cannot be reached" in refused(target)
+    assert "the connection to the hub broke" in refused(target)
     hub.cuts = 0
-    fetching._unreachable.clear()
     assert fetch(target).read_bytes() == content
 
 
@@ -221,6 +228,7 @@ def test_a_hub_that_refuses_is_told(hub: Hub, target: Path, status: int) -> None
     hub.refuse = (status, "")
     line = refused(target)
     assert f"answers {status}" in line or "no such repository" in line
+    assert ("curl -L --create-dirs" in line) == (status != 401)  # where the file is there
 
 
 def test_a_hub_that_is_not_there_is_asked_once(
@@ -228,7 +236,9 @@ def test_a_hub_that_is_not_there_is_asked_once(
 ) -> None:
     monkeypatch.setattr(fetching, "_unreachable", {})
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    assert "http://127.0.0.1:9 cannot be reached" in refused(target)
+    line = refused(target)
+    assert "http://127.0.0.1:9 cannot be reached" in line
+    assert f"curl -L --create-dirs -o {target} http://127.0.0.1:9/" in line
     monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", None)  # nobody asks
     assert "http://127.0.0.1:9 cannot be reached" in refused(target)
 

@@ -174,7 +174,7 @@ def test_missing_weights_are_told_with_where_they_come_from_and_go(models: Path)
         weights.locate(hub, Q4_0, models)
     message = str(caught.value)
     assert f"{models}/tiny/tiny.Q4_0.gguf is missing" in message
-    assert "tiny.Q4_0.gguf of maker/tiny-GGUF" in message
+    assert "not fetched from maker/tiny-GGUF" in message
     assert "https://huggingface.co/maker/tiny-GGUF/resolve/v2/tiny.Q4_0.gguf" in message
     assert "\n" not in message
 

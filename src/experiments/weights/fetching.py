@@ -91,13 +91,23 @@ class _Wanted:
     def page(self) -> str:
         return f"{_endpoint()}/{self.repository}"
 
-    def error(self, reason: str, hint: str = "") -> WeightsError:
-        """Return the error that says which file, why not, and how to do it by hand."""
-        by_hand = f"curl -L --create-dirs -o {self.target} {self.page}/resolve/{self.revision}/"
+    def error(self, reason: str, hint: str = "", by_hand: bool = False) -> WeightsError:
+        """Return the error that says which file, why not, and what to do.
+
+        Args:
+            reason: why it was not fetched.
+            hint: what may help.
+            by_hand: say how to get it on another machine, say: nothing is wrong with the file.
+        """
+        of = "" if Path(self.name).name == self.target.name else f"{self.name} of "
+        if by_hand:
+            address = f"{self.page}/resolve/{self.revision}/{self.name}"
+            hint = (
+                f"{hint} Or put it there by hand: curl -L --create-dirs -o {self.target} {address}"
+            )
         return WeightsError(
-            f"{self.target} is missing, and {self.name} of {self.repository} was not fetched: "
-            f"{reason}",
-            f"{hint} Or put it there by hand: {by_hand}{self.name}".strip(),
+            f"{self.target} is missing, and was not fetched from {of}{self.repository}: {reason}",
+            hint.strip(),
         )
 
 
@@ -152,7 +162,7 @@ def _ask(wanted: _Wanted) -> HfFileMetadata:
     from huggingface_hub.errors import HFValidationError
 
     if constants.is_offline_mode():
-        raise wanted.error("HF_HUB_OFFLINE is set", "Unset HF_HUB_OFFLINE.")
+        raise wanted.error("HF_HUB_OFFLINE is set", "Unset HF_HUB_OFFLINE.", by_hand=True)
     endpoint = _endpoint()
     when, why = _unreachable.get(endpoint, (-_RETRY_SECONDS, ""))
     if time.monotonic() - when < _RETRY_SECONDS:
@@ -202,23 +212,31 @@ def _download(wanted: _Wanted, found: HfFileMetadata, part: Path, here: int) -> 
         wanted.repository,
         f", going on after {header.human_bytes(here)}" if here else "",
     )
-    try:
-        with part.open("ab") as file:
-            http_get(
-                url,
-                file,
-                resume_size=here,
-                headers=headers,
-                expected_size=found.size,
-                displayed_filename=wanted.name,
-                tqdm_class=Transfer,
-            )
-            file.flush()
-            os.fsync(file.fileno())
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise _of_hub(wanted, error) from None
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what breaks is told by us
+    while True:
+        try:
+            with part.open("ab") as file:
+                http_get(
+                    url,
+                    file,
+                    resume_size=here,
+                    headers=headers,
+                    expected_size=found.size,
+                    displayed_filename=wanted.name,
+                    tqdm_class=Transfer,
+                )
+                file.flush()
+                os.fsync(file.fileno())
+            return
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            came = part.stat().st_size
+            if not _is_of_network(error):
+                raise _of_hub(wanted, error) from None
+            if came == here:  # http_get has tried a few times
+                raise _broken(wanted, error) from None
+            here = came
 
 
 def _checked(wanted: _Wanted, part: Path, etag: str) -> str:
@@ -305,9 +323,10 @@ def _of_hub(wanted: _Wanted, error: Exception) -> WeightsError:
         return wanted.error(
             f"the hub answers {code}",
             "Check HF_TOKEN." if refused else "Try later: it goes on where it stopped.",
+            by_hand=not refused,
         )
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return wanted.error("HF_HUB_OFFLINE is set", "Unset HF_HUB_OFFLINE.")
+        return wanted.error("HF_HUB_OFFLINE is set", "Unset HF_HUB_OFFLINE.", by_hand=True)
     if "Consistency check failed" in str(error):
         return wanted.error(
             "the connection broke before the end",
@@ -329,7 +348,18 @@ def _is_of_network(error: Exception) -> bool:
 def _no_connection(wanted: _Wanted, why: str) -> WeightsError:
     return wanted.error(
         f"{_endpoint()} cannot be reached ({why})",
-        "Check the connection, or set HF_ENDPOINT to a mirror; what came is kept.",
+        "Check the connection, or set HF_ENDPOINT to a mirror.",
+        by_hand=True,
+    )
+
+
+def _broken(wanted: _Wanted, error: Exception) -> WeightsError:
+    """Return what a connection that broke half-way is told as."""
+    why = " ".join(str(error).split()) or type(error).__name__
+    return wanted.error(
+        f"the connection to the hub broke ({why})",
+        "Type the same command again: what came is kept, and it goes on from there.",
+        by_hand=True,
     )
 
 
