@@ -263,6 +263,14 @@ MISTAKES = {
         "easy/shelf_count.py, line 15: EQUIVALENT_MUTANTS does not map changes to reasons. Write "
         'EQUIVALENT_MUTANTS = {"`a < b` -> `a <= b`": "why it changes nothing"}.',
     ),
+    "misspelt field": (
+        "Books = ", "ATLO = 1e-6\nBooks = ",
+        "easy/shelf_count.py, line 15: nothing reads ATLO. Did you mean 'ATOL'?",
+    ),
+    "unknown field": (
+        "Books = ", 'SOURCE = "a newspaper"\nBooks = ',
+        "easy/shelf_count.py, line 15: nothing reads SOURCE. Use it, or take it out.",
+    ),
     "entry point": (
         'ENTRY_POINT = "shelf_count"', 'ENTRY_POINT = "shelf_cuont"',
         "easy/shelf_count.py, line 13: ENTRY_POINT is 'shelf_cuont', but the file has no such "
@@ -394,6 +402,11 @@ MISTAKES = {
 def test_each_mistake_is_told_in_one_line(tmp_path: Path, name: str) -> None:
     old, new, expected = MISTAKES[name]
     assert error_of(tmp_path, spoiled(old, new)) == expected
+
+
+def test_a_type_that_only_a_quoted_annotation_names_is_read(tmp_path: Path) -> None:
+    write(tmp_path, spoiled("books: Books", 'books: "Books"'))
+    assert "Books = list[int]" in read_form(tmp_path / "easy" / "shelf_count.py").prompt
 
 
 def test_a_generator_without_end_is_stopped(

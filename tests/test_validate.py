@@ -230,6 +230,36 @@ def test_inputs_that_are_not_as_annotated_are_found(tmp_path: Path, cache: Path)
     assert extra.startswith("easy/shelf_count.py: extra input 0, books: 1.5 is no int.")
 
 
+@pytest.mark.parametrize(
+    ("yielded", "found"),
+    [
+        ("yield [__import__('random').randrange(10**9)], 1", True),
+        ("yield [n for w in {'one', 'seven', 'twelve', 'sixty'} for n in [len(w)]], 1", True),
+        ("yield [random.randrange(10**9)], 1", False),
+    ],
+    ids=["not from the random given", "in the order of a set", "as it should be"],
+)
+def test_inputs_that_differ_each_time_are_found(
+    tmp_path: Path, cache: Path, yielded: str, found: bool
+) -> None:
+    loop = "for size in range(100):"
+    source = spoiled(loop, f"for _ in range(9):\n        {yielded}\n    {loop}", STRONG)
+    told = (
+        "easy/shelf_count.py: extra_inputs() yields other inputs each time. Draw from the "
+        "`random` that it is given, and sort what comes from a set."
+    )
+    assert of_source(tmp_path, cache, source) == [told] * found
+
+
+def test_inputs_may_be_sets(tmp_path: Path, cache: Path) -> None:
+    source = spoiled("Books = list[int]", "Books = list[int] | set[str]", STRONG)
+    source = spoiled("sum(books)", "0 if isinstance(books, set) else sum(books)", source)
+    source = spoiled("if any(book < 0", "if isinstance(books, list) and any(book < 0", source)
+    loop = "for size in range(100):"
+    source = spoiled(loop, f"yield {{'one', 'seven', 'twelve', 'sixty'}}, 1\n    {loop}", source)
+    assert of_source(tmp_path, cache, source) == []
+
+
 def test_outputs_that_are_not_as_annotated_are_found(tmp_path: Path, cache: Path) -> None:
     (found,) = of_source(tmp_path, cache, spoiled("-> int:", "-> str:", STRONG))
     assert found == (

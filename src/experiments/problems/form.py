@@ -137,6 +137,7 @@ class _Reader:
         self._generator()
         reference, lines = self._reference(function.name)
         prompt = self._prompt(function)
+        self._check_all_is_read()
         return Form(
             path=self.path,
             source=self.source,
@@ -171,6 +172,25 @@ class _Reader:
                     self.fail(node.lineno, f"{target.id} is set twice", "Keep one of them.")
                 found[target.id] = (value, node.lineno)
         return found
+
+    def _check_all_is_read(self) -> None:
+        """A constant that nothing reads is most often a misspelt field."""
+        read = {
+            node.id
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        }
+        quoted = {
+            word
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.arg | ast.FunctionDef)
+            for word in re.findall(r"\w+", _annotation(node))
+        }
+        for name, (_, line) in self.fields.items():
+            if not name.startswith("_") and name not in read | quoted | {*_REQUIRED, *_OPTIONAL}:
+                close = did_you_mean(name, _OPTIONAL)
+                hint = close if close.startswith("Did you mean") else "Use it, or take it out."
+                self.fail(line, f"nothing reads {name}", hint)
 
     def _missing(self, name: str) -> NoReturn:
         known = [field for field in self.fields if field not in (*_REQUIRED, *_OPTIONAL)]
@@ -360,7 +380,7 @@ class _Reader:
                 word
                 for node in self.tree.body
                 if isinstance(node, ast.FunctionDef) and node.name in known
-                for word in re.findall(r"\w+", ast.unparse(node.args) + _returns(node))
+                for word in re.findall(r"\w+", f"{ast.unparse(node.args)} {_annotation(node)}")
             }
         text: list[str] = []
         numbers: list[int] = []
@@ -390,8 +410,9 @@ class _Reader:
         return "".join(f"{line}\n" for line in text), numbers
 
 
-def _returns(function: ast.FunctionDef) -> str:
-    return f" {ast.unparse(function.returns)}" if function.returns else ""
+def _annotation(node: ast.arg | ast.FunctionDef) -> str:
+    annotation = node.annotation if isinstance(node, ast.arg) else node.returns
+    return ast.unparse(annotation) if annotation else ""
 
 
 def _first_line(node: ast.stmt, lines: list[str]) -> int:

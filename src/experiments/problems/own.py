@@ -99,6 +99,20 @@ def imports_of(programs: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in found if name.split(".")[0] in sys.stdlib_module_names))
 
 
+def canonical(value: Any) -> str:
+    """Return a text that is the same for the same value in every process."""
+    if isinstance(value, set | frozenset):
+        return f"{type(value).__name__}{{{','.join(sorted(map(canonical, value)))}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(canonical, value))}]"
+    if isinstance(value, tuple):
+        return f"({','.join(map(canonical, value))},)"
+    if isinstance(value, dict):
+        items = (f"{canonical(key)}:{canonical(item)}" for key, item in value.items())
+        return f"{{{','.join(items)}}}"
+    return repr(value)
+
+
 @dataclass(frozen=True)
 class _Loaded:
     """A problem with what is told of it to the data set.
@@ -140,7 +154,7 @@ class _Loader:
             return _Loaded(Problem(*fields), digest, modules)
         problem = self._read(read_form(path))
         fields = tuple(getattr(problem, name) for name in Problem.__dataclass_fields__)
-        digest = hashlib.sha256(_canonical(fields).encode("utf-8", "surrogatepass")).hexdigest()
+        digest = hashlib.sha256(canonical(fields).encode("utf-8", "surrogatepass")).hexdigest()
         modules = imports_of([problem.reference])
         cache.keep(self.folder, name, key, (fields, digest, modules))
         return _Loaded(problem, digest, modules)
@@ -165,17 +179,3 @@ class _Loader:
 
 def _is_hidden(path: Path) -> bool:
     return path.name.startswith(("_", ".")) or path.parent.name.startswith(("_", "."))
-
-
-def _canonical(value: Any) -> str:
-    """Return a text that is the same for the same value in every process."""
-    if isinstance(value, set | frozenset):
-        return f"{type(value).__name__}{{{','.join(sorted(map(_canonical, value)))}}}"
-    if isinstance(value, list):
-        return f"[{','.join(map(_canonical, value))}]"
-    if isinstance(value, tuple):
-        return f"({','.join(map(_canonical, value))},)"
-    if isinstance(value, dict):
-        items = (f"{_canonical(key)}:{_canonical(item)}" for key, item in value.items())
-        return f"{{{','.join(items)}}}"
-    return repr(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -14,8 +14,10 @@ from experiments.errors import DatasetError, did_you_mean
 from experiments.judge import JudgeSettings, judge
 from experiments.problems import Form, load_evalplus, load_problem, problem_files, read_form, table
 from experiments.problems.evalplus_sets import is_at_hand
-from experiments.problems.own import imports_of
+from experiments.problems.own import canonical, imports_of
+from experiments.problems.run import extra_inputs
 from experiments.records import Dataset, Outcome, Problem, Solution, Verdict
+from experiments.sandbox import Limits, Sandbox
 from experiments.terminal import bar
 from experiments.validate import mutants
 from experiments.validate.overlap import overlaps
@@ -140,6 +142,7 @@ def _validate_own(
         findings += badly_typed_inputs(problem, form)
     known = [other for set_name in EVALPLUS[1::2] for other in _known(set_name, notes)]
     findings += overlaps(problems, known)
+    findings += _unsteady_inputs(problems, forms)
     references = imports_of(problem.reference for problem in problems)
     whole = Dataset(name, digest="", problems=tuple(problems), preload=references)
     sound, wrong = _with_sound_reference(whole, workers, cache_folder)
@@ -266,6 +269,24 @@ def _with_sound_reference(
         if verdict.plus is not Outcome.PASSED
     ]
     return sound, findings
+
+
+def _unsteady_inputs(problems: Sequence[Problem], forms: Mapping[str, Form]) -> Iterator[Finding]:
+    """Run each generator again, in a process with another hash seed."""
+    with Sandbox(Limits(hash_seed=OTHER_SEED)) as sandbox:
+        for problem in problems:
+            form = forms[problem.id]
+            try:
+                again = extra_inputs(form, sandbox)
+            except DatasetError as error:
+                yield _of_error(form.path, error)
+                continue
+            if canonical(again) != canonical(problem.extra_inputs):
+                yield Finding(
+                    str(form.path),
+                    "extra_inputs() yields other inputs each time. Draw from the `random` that "
+                    "it is given, and sort what comes from a set.",
+                )
 
 
 def _difference(verdict: Verdict) -> str:
