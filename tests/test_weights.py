@@ -274,6 +274,37 @@ def test_a_killed_run_leaves_no_file_that_looks_finished(tiny: Path, models: Pat
     assert not list(target.parent.glob(".*.part"))
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_quantization_ends_and_leaves_nothing(
+    how: signal.Signals, models: Path
+) -> None:
+    home = models / "tiny"
+    home.mkdir(parents=True)
+    write_tiny_model(home / "tiny-f16.gguf", layers=6, width=768, feed_forward=3072)
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from experiments import weights\n"
+        "from experiments.schema import ModelConfig, QuantizationConfig\n"
+        "model = ModelConfig(name='tiny', files={'f16': 'tiny-f16.gguf'})\n"
+        "level = QuantizationConfig('iq4_nl', 'MOSTLY_IQ4_NL', 4.68)\n"  # takes its time
+        "weights.locate(model, level, Path(sys.argv[1]))\n"
+    )
+    run = subprocess.Popen([sys.executable, "-c", program, str(models)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(home.glob(".*.part")):
+        assert run.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    run.send_signal(how)
+    assert run.wait(30) != 0
+    while list(home.glob(".*.part")):
+        assert time.monotonic() < deadline, "the quantizer goes on without its starter"
+        time.sleep(0.05)
+    assert {path.suffix for path in home.iterdir()} == {".gguf", ".lock"}
+    assert not (home / "tiny-iq4_nl.gguf").exists()
+
+
 def test_two_runs_that_want_one_file_make_it_once(tiny: Path, models: Path) -> None:
     put(tiny, models / "tiny" / "tiny-f16.gguf")
     program = (

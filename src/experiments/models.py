@@ -174,7 +174,7 @@ def fetch(name: str, overrides: Sequence[str], conf: Path, folder: Path) -> None
         )
     for level in [_known(one.strip(), known, "quantization") for one in wanted]:
         found = locate(model, level, folder)
-        size = f"{found.bytes / 1e9:.2f} GB, {found.bits_per_weight:.2f} bits per weight"
+        size = f"{_gigabytes(found.bytes)}, {found.bits_per_weight:.2f} bits per weight"
         results.print(f"{found.path}: {size}, SHA-256 {found.sha256}", markup=False, soft_wrap=True)
 
 

@@ -1,17 +1,22 @@
 """The program that `quantizing` runs in a process of its own: llama.cpp's quantizer.
 
-    python quantizer.py SOURCE TARGET FTYPE KEY VALUE
+    python quantizer.py SOURCE TARGET FTYPE KEY VALUE PARENT
 
-KEY and VALUE are a text that is added to the metadata of TARGET. Not imported anywhere.
+KEY and VALUE are a text that is added to the metadata of TARGET. It ends with the process
+PARENT, and then leaves no TARGET. Not imported anywhere.
 """
 
+import contextlib
 import ctypes
 import os
 import sys
+import threading
+import time
 
 
-def main(source: str, target: str, ftype: str, key: str, value: str) -> int:
+def main(source: str, target: str, ftype: str, key: str, value: str, parent: str) -> int:
     """Quantize; return the exit code."""
+    threading.Thread(target=_end_with, args=(int(parent), target), daemon=True).start()
     import llama_cpp
 
     level = getattr(llama_cpp, f"LLAMA_FTYPE_{ftype}", None)
@@ -33,6 +38,15 @@ def main(source: str, target: str, ftype: str, key: str, value: str) -> int:
         source.encode(), target.encode(), ctypes.byref(settings)
     )
     return 1 if failed else 0
+
+
+def _end_with(parent: int, target: str) -> None:
+    """Wait until the parent is gone, then remove what there is and end."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    with contextlib.suppress(OSError):
+        os.unlink(target)
+    os._exit(1)
 
 
 if __name__ == "__main__":

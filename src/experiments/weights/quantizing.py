@@ -97,7 +97,8 @@ def _make(source: Path, source_sha256: str, target: Path, ftype: str, lock: int)
     part = target.parent / f".{target.name}.{os.getpid()}.part"
     log.info("Quantizing %s to %s.", source, target.name)
     began = time.monotonic()
-    # The child has the lock, too: if we are killed, nobody touches its file until it ends.
+    # The child has the lock, too: if we are killed, nobody touches its file until it has ended,
+    # which it then does, without leaving the file.
     process = subprocess.Popen(
         [
             sys.executable,
@@ -108,6 +109,7 @@ def _make(source: Path, source_sha256: str, target: Path, ftype: str, lock: int)
             ftype,
             SOURCE_KEY,
             source_sha256,
+            str(os.getpid()),
         ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
