@@ -15,7 +15,7 @@ from experiments.experiment.planning import Plan
 from experiments.experiment.tracked import log_results, tracked
 from experiments.extract import extract
 from experiments.metrics import summarise
-from experiments.records import FinishReason, Generation, RunReport, Solution, Verdict
+from experiments.records import FinishReason, Generation, RunReport, Solution, Verdict, Weights
 from experiments.sandbox import missing
 from experiments.schema import Config, SandboxConfig
 from experiments.terminal import bar
@@ -43,7 +43,7 @@ def run(plan: Plan) -> RunReport:
         )
         engine = {f"engine/{name}": n for name, n in plan.backend.statistics().items()}
         report = RunReport(
-            {**metrics, **second_looks, **engine},
+            {**metrics, **second_looks, **engine, **_of_weights(plan.weights)},
             plan.folder,
             plan.labels,
             plan.settings.model.note,
@@ -51,6 +51,16 @@ def run(plan: Plan) -> RunReport:
         write(plan, report, generations, solutions, verdicts)
         log_results(plan, live, report, generations, solutions, verdicts)
     return report
+
+
+def _of_weights(weights: Weights | None) -> dict[str, float]:
+    """Return what a quantization costs before a token is made: the file and its bits per weight."""
+    if weights is None:
+        return {}
+    return {
+        "weights/megabytes": weights.bytes / 1e6,
+        "weights/bits_per_weight": weights.bits_per_weight,
+    }
 
 
 def _generate(plan: Plan, live: Live | None) -> tuple[list[Generation], float]:

@@ -20,17 +20,19 @@ CHOICES = ("model", "quantization", "prompt", "dataset")
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: its title, and how a run fills it."""
+    """A column of the table: its title, how a run fills it, and whether to show it if all agree."""
 
     title: str
     cell: Callable[[dict[str, float]], str]
+    if_same: bool = True
 
 
 def show(reports: Sequence[RunReport]) -> None:
     """Print one row per run: what tells it from the others, and its numbers.
 
     What all runs share stands above the table. Columns that no run fills are left out, and
-    so are the last ones where the terminal is too narrow for all.
+    so are those of the weights where all runs have the same, and the last ones where the
+    terminal is too narrow for all.
     """
     if not reports:
         return
@@ -45,7 +47,7 @@ def show(reports: Sequence[RunReport]) -> None:
     )
     for column in COLUMNS:
         cells = [Text.from_markup(column.cell(report.metrics)) for report in reports]
-        if not any(cells):
+        if not any(cells) or not (column.if_same or len(set(map(str, cells))) > 1):
             continue
         room -= _width(column.title, cells)
         if room < 0:
@@ -161,15 +163,19 @@ def _with_interval(name: str) -> Callable[[dict[str, float]], str]:
 
 COLUMNS: tuple[Column, ...] = (
     Column("pass@1 %", _with_interval("pass_at_1/plus")),
+    Column("file MB", _number("weights/megabytes"), if_same=False),
+    Column("bits", _number("weights/bits_per_weight", 2), if_same=False),
+    Column("tokens/s", _number("speed/tokens_per_second")),
+    Column("RAM MB", _number("engine/peak_memory_megabytes")),
+    Column("USD", _number("engine/cost_usd", 4)),
     Column("base %", _percent("pass_at_1/base")),
     Column("easy", _percent("pass_at_1_easy/plus")),
     Column("medium", _percent("pass_at_1_medium/plus")),
     Column("hard", _percent("pass_at_1_hard/plus")),
     Column("tests %", _percent("tests_passed/all")),
     Column("format %", _percent("format/kept")),
-    Column("tokens/s", _number("speed/tokens_per_second")),
     Column("s/problem", _number("cost/seconds_per_problem", 2)),
-    Column("MB", _number("engine/peak_memory_megabytes")),
 )
 """What a run is judged by at a glance. pass@1 is on base and extra tests, with its 95 %
-interval; speed and memory are empty where every generation came from the store."""
+interval; bits are per weight; speed, memory and money are empty where every generation came
+from the store."""
