@@ -174,7 +174,10 @@ def decoding(path: Path, parallel: int, options: argparse.Namespace) -> Row:
 
 def _engine_decoding(path: Path, parallel: int, steps: int, options: argparse.Namespace) -> float:
     """Return tokens per second of the steps in which all sequences are decoded."""
-    from experiments.backends.llama_cpp.engine import Engine, Job, Model, Sampler, Settings
+    from experiments.backends.llama_cpp.engine import Engine, Settings
+    from experiments.backends.llama_cpp.model import Model
+    from experiments.backends.llama_cpp.samplers import Sampler
+    from experiments.backends.llama_cpp.sequence import Job
 
     model = Model(str(path))
     engine = Engine(
@@ -207,7 +210,7 @@ def _bare_decoding(path: Path, parallel: int, steps: int, options: argparse.Name
     """Return tokens per second of `llama_decode` alone, on batches that are filled before."""
     import llama_cpp.llama_cpp as llama
 
-    from experiments.backends.llama_cpp.engine import Model
+    from experiments.backends.llama_cpp.model import Model
 
     model = Model(str(path))
     parameters = llama.llama_context_default_params()

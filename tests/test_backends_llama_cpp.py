@@ -14,8 +14,12 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from tiny_model import write_tiny_model
 
-from experiments.backends.llama_cpp import LlamaCpp, engine, host, machine
-from experiments.backends.llama_cpp.engine import Engine, Job, Model, Sampler, Settings, Written
+from experiments.backends.llama_cpp import LlamaCpp, host, machine
+from experiments.backends.llama_cpp.engine import Engine, Settings
+from experiments.backends.llama_cpp.model import Model
+from experiments.backends.llama_cpp.places import common
+from experiments.backends.llama_cpp.samplers import Sampler
+from experiments.backends.llama_cpp.sequence import Job, Written, decoded
 from experiments.errors import BackendError, ConfigError, WeightsError
 from experiments.problems import load_own
 from experiments.prompts import render
@@ -210,6 +214,23 @@ def test_samples_of_a_prompt_share_all_of_it(tiny: Path) -> None:
     assert {one.shared_tokens for one in others} == {first.prompt_tokens - 1}  # the last decides
 
 
+def test_nothing_is_left_of_the_jobs_before(tiny: Path) -> None:
+    """So that the order of jobs in a sweep changes no text, not even by its rounding."""
+    work, sampler = jobs(6), Sampler(max_tokens=20)
+    model = Model(str(tiny))
+    made = Engine(model, Settings(3, 1, 1024))
+    try:
+        first = list(made.write(work, sampler))
+        list(made.write(work[::-1], Sampler(max_tokens=60, temperature=1.0)))
+        again = list(made.write(work, sampler))
+    finally:
+        made.close()
+        model.close()
+    assert [(w.key, w.token_ids, w.shared_tokens) for w in again] == [
+        (w.key, w.token_ids, w.shared_tokens) for w in first
+    ]
+
+
 # Where a generation ends.
 
 
@@ -279,7 +300,7 @@ def test_there_is_exactly_one_begin_token(tiny: Path) -> None:
     ],
 )
 def test_characters_come_out_whole(content: bytes, text: str) -> None:
-    assert engine._decoded(bytearray(content)) == text
+    assert decoded(bytearray(content)) == text
 
 
 @pytest.mark.parametrize(
@@ -292,8 +313,8 @@ def test_characters_come_out_whole(content: bytes, text: str) -> None:
     ],
 )
 def test_the_common_beginning(one: list[int], other: list[int], shared: int) -> None:
-    assert engine._shared(one, other, len(one)) == shared
-    assert engine._shared(one, other, min(1, len(one))) == min(1, shared)
+    assert common(one, other, len(one)) == shared
+    assert common(one, other, min(1, len(one))) == min(1, shared)
 
 
 # The process.

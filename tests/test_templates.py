@@ -174,7 +174,7 @@ SPECIAL = {
 def test_special_tokens_are_one_token_each_and_the_begin_token_comes_once(
     model: str, tmp_path: Path
 ) -> None:
-    from experiments.backends.llama_cpp.engine import Model
+    from experiments.backends.llama_cpp.model import Model
 
     (begin, end), alone, _ = PUBLISHED[model]
     special = list(dict.fromkeys([begin, end, *SPECIAL[model]]))

@@ -81,6 +81,7 @@ class Worker:
             BackendError: the process died or llama.cpp failed. All that was finished
                 before was yielded.
         """
+        self.counters = {}  # those of the jobs before are counted already
         done = False
         try:
             self._send({"write": {"jobs": jobs, "sampler": sampler}})
@@ -218,6 +219,6 @@ def _environment() -> dict[str, str]:
     environment = dict(os.environ)
     environment["GGML_NO_BACKTRACE"] = "1"  # it would start a debugger on itself
     # Threads that wait for each other spin, which is fast where each has a core to itself
-    # and ruinous where it has not. This long and no longer.
-    environment.setdefault("GOMP_SPINCOUNT", "10000")
+    # and ruinous where it has not. This long (some 50 microseconds) and no longer.
+    environment.setdefault("GOMP_SPINCOUNT", "1000")
     return environment

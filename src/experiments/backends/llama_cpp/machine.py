@@ -13,6 +13,9 @@ from experiments.errors import BackendError
 
 MEBIBYTE = 2**20
 
+POWERCAP = Path("/sys/class/powercap")
+"""Where Linux shows the energy counters of Intel's and AMD's processors (root may read them)."""
+
 
 @cache
 def build() -> str:
@@ -70,10 +73,12 @@ def memory_available() -> int:
 def energy_joules() -> dict[str, float]:
     """Return the machine's energy counters; none where they cannot be read."""
     counters = {}
-    for folder in sorted(Path("/sys/class/powercap").glob("intel-rapl:*")):
+    for folder in sorted(POWERCAP.glob("intel-rapl:*")):
         if folder.name.count(":") > 1:
             continue  # part of a package, whose counter has it already
         try:
+            if (folder / "name").read_text().strip() == "psys":
+                continue  # the whole board, which counts the packages again
             counters[folder.name] = int((folder / "energy_uj").read_text()) / 1e6
         except (OSError, ValueError):
             continue
@@ -89,10 +94,9 @@ def energy_between(before: dict[str, float], after: dict[str, float]) -> float |
         used = after[name] - start
         if used < 0:  # the counter began again
             try:
-                largest = Path(f"/sys/class/powercap/{name}/max_energy_range_uj").read_text()
-            except OSError:
+                used += int((POWERCAP / name / "max_energy_range_uj").read_text()) / 1e6
+            except (OSError, ValueError):
                 return None
-            used += int(largest) / 1e6
         joules += used
     return joules if before else None
 

@@ -50,14 +50,10 @@ def _listen(stream: BinaryIO, requests: queue.SimpleQueue[dict[str, Any]]) -> No
 def _serve(requests: queue.SimpleQueue[dict[str, Any]], replies: BinaryIO) -> None:
     import llama_cpp.llama_cpp as llama
 
-    from experiments.backends.llama_cpp.engine import (
-        Engine,
-        EngineError,
-        Job,
-        Model,
-        Sampler,
-        Settings,
-    )
+    from experiments.backends.llama_cpp.engine import Engine, Settings
+    from experiments.backends.llama_cpp.model import EngineError, Model
+    from experiments.backends.llama_cpp.samplers import Sampler
+    from experiments.backends.llama_cpp.sequence import Job
 
     keep = _log_to_stderr(llama)
     engine: Engine | None = None
