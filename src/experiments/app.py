@@ -46,6 +46,7 @@ def main(task: Callable[[], Any]) -> int:
     """
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors reach the lines below
+    logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
     try:
         task()
@@ -78,6 +79,7 @@ def run_job(config: DictConfig) -> None:
     """Run one job of a sweep, or the only one."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
+        folder.joinpath("failure.txt").unlink(missing_ok=True)  # of an attempt before this one
         with _readable_config_errors():
             _run(config, folder)
     except Exception as error:
