@@ -153,6 +153,25 @@ def test_without_prices_there_is_no_money(server: Server) -> None:
     assert "cost_usd" not in made.statistics()
 
 
+def test_without_usage_there_is_no_money(server: Server) -> None:
+    status, body, headers = good()
+    assert isinstance(body, dict)
+    server.answer = lambda _n, _b: (status, {**body, "usage": None}, headers)
+    made = backend(server, usd_per_million_input=10.0, usd_per_million_output=100.0)
+    answers(made)
+    assert "cost_usd" not in made.statistics()
+    assert made.statistics()["answers_without_usage"] == 1
+
+
+def test_a_setting_that_is_not_sent_is_told(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend(server).prepare([PROMPT], Sampling(temperature=0.8))
+    assert not caplog.records
+    backend(server).prepare([PROMPT], Sampling(temperature=0.8, top_k=1))
+    assert "sampling.top_k: not sent" in caplog.text
+
+
 def test_a_completion_is_asked_for_as_such(server: Server) -> None:
     server.answer = lambda _n, _b: good("    return 1\n\nprint(1)", finish_reason="length")
     prompt = Prompt("easy/one", "one", completion="def one():\n")
@@ -191,6 +210,12 @@ def test_a_broken_connection_and_a_page_that_is_no_answer_are_asked_again(server
 def test_what_the_server_asks_to_wait_is_waited(server: Server) -> None:
     server.answer = lambda n, _b: bad(429, Retry_After="0") if n == 1 else good()
     assert len(answers(backend(server, first_delay_seconds=3600))) == 1
+
+
+@pytest.mark.parametrize("asked", ["nan", "-3", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_senseless_wait_is_not_waited(server: Server, asked: str) -> None:
+    server.answer = lambda n, _b: bad(429, Retry_After=asked) if n == 1 else good()
+    assert len(answers(backend(server))) == 1
 
 
 def test_a_server_that_keeps_failing_is_told_after_the_last_retry(server: Server) -> None:
@@ -305,6 +330,39 @@ def test_a_service_without_a_key_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     made = OpenAI(model="m", base_url="https://service.invalid/v1")
     assert "OPENAI_API_KEY is not set" in failure(made)
+
+
+@pytest.mark.parametrize("key", ["sk-two\nlines-0123456789", "sk-schlüssel-0123456789", "sk a"])
+def test_what_can_be_no_key_is_told_without_it(
+    server: Server, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    line = failure(backend(server))
+    assert "OPENAI_API_KEY holds no key" in line
+    assert key[-4:] not in line
+    assert server.asked == []
+
+
+def test_the_key_is_in_nothing_that_a_failed_run_leaves(
+    server: Server, workplace: Workplace
+) -> None:
+    server.answer = lambda n, _b: good() if n == 1 else bad(401, f"Incorrect key: {KEY}")
+    done = workplace.run(
+        "backend=openai",
+        "backend.concurrency=1",
+        "model=api",
+        "model.api.model=m",
+        f"model.api.base_url={server.address}",
+        "limit=3",
+        OPENAI_API_KEY=KEY,
+        HYDRA_FULL_ERROR="1",
+    )
+    assert done.returncode == 1
+    assert "refuses the key" in done.stderr
+    assert KEY[:12] not in done.stdout + done.stderr
+    left = [path for path in workplace.folder.rglob("*") if path.is_file()]
+    assert any(path.name == "failure.txt" for path in left)
+    assert [path for path in left if KEY[:12].encode() in path.read_bytes()] == []
 
 
 def test_the_key_is_in_nothing_that_a_run_leaves(server: Server, workplace: Workplace) -> None:

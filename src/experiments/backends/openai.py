@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import random
 import threading
@@ -129,6 +130,7 @@ class OpenAI:
 
     def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
         """Return requests; the text of a chat is its messages, since the server dresses them."""
+        _tell_unsent(sampling)
         decides = {
             "backend": "openai",
             "base_url": self._base_url,
@@ -209,7 +211,7 @@ class OpenAI:
         if not self._totals:
             return {}
         numbers = {name: float(value) for name, value in self._totals.items()}
-        if None not in self._prices:
+        if None not in self._prices and not self._totals.get("answers_without_usage"):
             numbers["cost_usd"] = self._usd()
         return numbers
 
@@ -225,6 +227,12 @@ class OpenAI:
                 f"{self._base_url} needs a key, and the environment variable "
                 f"{self._key_variable} is not set",
                 f"Type: export {self._key_variable}=...",
+            )
+        if not key.isascii() or any(character.isspace() for character in key):
+            raise BackendError(
+                f"The environment variable {self._key_variable} holds no key: there are letters or "
+                "blanks in it that no key has",
+                "Copy the key once more.",
             )
         return key
 
@@ -309,6 +317,8 @@ class OpenAI:
             text, complete = _complete(text, wanted.prompt)
             reason = FinishReason.ANSWER_COMPLETE if complete else reason
         usage = getattr(answer, "usage", None)
+        if usage is None:  # what it cost is then not known
+            self._add("answers_without_usage", 1)
         return Generation(
             key=wanted.key,
             problem_id=wanted.problem_id,
@@ -368,6 +378,18 @@ class OpenAI:
         return speed + money
 
 
+def _tell_unsent(sampling: Sampling) -> None:
+    """Warn of settings that somebody changed and that no server is told."""
+    names = ["repeat_penalty"] if is_greedy(sampling) else ["top_k", "min_p", "repeat_penalty"]
+    usual = Sampling()
+    unsent = [name for name in names if getattr(sampling, name) != getattr(usual, name)]
+    if unsent:
+        log.warning(
+            "%s: not sent, since not every server knows it. backend.extra sends any field.",
+            ", ".join(f"sampling.{name}" for name in unsent),
+        )
+
+
 def _text(prompt: Prompt) -> str:
     """Return what decides a prompt, in a form that a person can read."""
     if not prompt.messages:
@@ -425,10 +447,13 @@ def _delay(error: Exception, attempt: int, first: float) -> float:
     response = getattr(error, "response", None)
     asked = response.headers.get("retry-after", "") if response is not None else ""
     try:
-        return min(max(float(asked), 0.0), LONGEST_DELAY_SECONDS)
-    except ValueError:
+        seconds = float(asked)
+    except ValueError:  # there is none, or it is a date
+        seconds = math.nan
+    if math.isnan(seconds):
         longest = min(first * float(2 ** (attempt - 1)), LONGEST_DELAY_SECONDS)
         return longest * random.uniform(0.5, 1.0)
+    return min(max(seconds, 0.0), LONGEST_DELAY_SECONDS)
 
 
 def _is_too_long(error: Exception) -> bool:
