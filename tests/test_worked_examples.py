@@ -1,15 +1,17 @@
 """Worked examples in prompts: right, and outside every data set that is asked."""
 
 import doctest
-import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
 from omegaconf import OmegaConf
 
-from experiments.problems import load_own
+from experiments.problems import load_evalplus, load_own
+from experiments.records import Problem
+from experiments.validate.overlap import overlaps
 
 FILES = [
     path
@@ -54,15 +56,30 @@ def test_what_is_shown_as_an_answer_is_right(path: Path) -> None:
     assert checked >= len(names(path))
 
 
+def shown_problems() -> list[Problem]:
+    """The worked examples, as problems that nobody asks."""
+    return [
+        Problem(f"{path.stem}/{name}", name, block, "", ())
+        for path in FILES
+        for block in blocks(path)
+        for name in re.findall(r"^def (\w+)", block, re.M)
+    ]
+
+
 def test_they_are_in_none_of_our_problems() -> None:
-    ours = {problem.entry_point for problem in load_own(ROOT / "problems").problems}
-    assert not ours & {name for path in FILES for name in names(path)}
+    assert overlaps(shown_problems(), load_own(ROOT / "problems").problems) == []
 
 
-def test_they_are_in_no_public_data_set(evalplus_data: dict[str, str]) -> None:
-    theirs = set()
-    for path in evalplus_data.values():
-        for line in Path(path).read_text(encoding="utf-8").splitlines():
-            theirs.add(json.loads(line)["entry_point"])
-    assert len(theirs) > 400
-    assert not theirs & {name for path in FILES for name in names(path)}
+def test_they_are_in_no_public_data_set(
+    evalplus_data: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, path in evalplus_data.items():
+        monkeypatch.setenv(name, path)
+    public = [
+        problem
+        for name in ("humaneval_plus", "mbpp_plus")
+        for problem in load_evalplus(name).problems
+    ]
+    assert len(public) > 400
+    assert overlaps(shown_problems(), public) == []
+    assert overlaps([replace(public[0], id="copied", entry_point="other")], public)
