@@ -79,6 +79,22 @@ def test_a_subclass_of_the_expected_exception_is_right_and_another_is_not() -> N
     assert verdict(good.replace("ZeroDivisionError", "ValueError")).plus is Outcome.RAISED
 
 
+def test_an_exception_of_every_kind_is_of_none() -> None:
+    program = (
+        "class All(ValueError, ZeroDivisionError, KeyError): pass\n"
+        "def f(x):\n    if not x: raise All\n    return 10 // x"
+    )
+    assert verdict(program).plus is Outcome.RAISED
+
+
+def test_a_program_that_dies_again_and_again_is_given_all_tests() -> None:
+    problem = replace(PROBLEM, extra_inputs=tuple((number,) for number in range(3, 20)))
+    program = "import os\ndef f(x):\n    if 3 <= x < 10: os._exit(0)\n    return 10 // x"
+    found = verdict(program, problem)
+    assert (found.base, found.plus) == (Outcome.PASSED, Outcome.DIED)
+    assert found.tests_passed == 12
+
+
 def test_stopping_at_the_first_failure_gives_the_same_outcome() -> None:
     for program in (PROBLEM.reference, "def f(x): return 10 / x", "def f(x): return x"):
         full, short = verdict(program), verdict(program, stop_at_first_failure=True)

@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,20 @@ from experiments.judge import JudgeSettings, judge
 from experiments.judge.judge import _judge_one
 from experiments.judge.truth import Truth, truths
 from experiments.records import Dataset, Outcome, Problem, Solution
-from experiments.sandbox import Limits, Sandbox, choose
+from experiments.sandbox import Limits, Sandbox, choose, decode
+from experiments.sandbox.host import REGION_BYTES
 
 FILES = sorted((Path(__file__).parent / "adversarial").glob("*.py"))
 SECRET = "EXPERIMENTS_ADVERSARIAL_SECRET"
 VALUE = "a-secret-that-nobody-may-see"
 HARM = "experiments-adversarial-harm"
 REFERENCE = "def answer(values):\n    return [value * 7919 % 1009 for value in values]\n"
+DEMANDING = f"""
+import os
+def answer():
+    open("kept", "w").close()
+    return ["x" * {2 * REGION_BYTES}, os.listdir()]
+"""
 PROBLEM = Problem(
     id="hidden",
     entry_point="answer",
@@ -58,9 +66,24 @@ class Bench:
         self.sandbox = Sandbox(SETTINGS.limits, isolation, preload)
         self.sandbox.__enter__()
 
-    def verdict(self, program: str):
+    def verdict(self, program: str, stop: bool = False):
         solution = Solution("hidden", 0, program)
-        return _judge_one(self.sandbox, solution, self.truth, SETTINGS).verdict
+        settings = replace(SETTINGS, stop_at_first_failure=stop)
+        return _judge_one(self.sandbox, solution, self.truth, settings).verdict
+
+    def folder(self) -> str:
+        """The folder on this machine in which programs may write; empty if there is none."""
+        (reply,) = self.sandbox.run("import os\nanswer = os.getcwd", "answer", [()], [5.0])
+        path = decode(reply.payload)
+        return path if path != "/tmp" else ""
+
+    def judges_the_next_right(self) -> None:
+        """A right program passes, told its inputs at once or in blocks; so does all it may use."""
+        for stop in (False, True):
+            after = self.verdict(REFERENCE, stop)
+            assert after.plus is Outcome.PASSED, after
+        (reply,) = self.sandbox.run(DEMANDING, "answer", [()], [5.0])
+        assert decode(reply.payload) == ["x" * (2 * REGION_BYTES), ["kept"]]
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +118,12 @@ def bench(request: pytest.FixtureRequest, visitors: list[str]) -> Iterator[Bench
         before = traces()
         yield bench
         below = set(descendants()) - running
+        folder = bench.folder()
         bench.sandbox.close()
+        assert not folder or not os.path.exists(folder)
         assert len(below) <= 3, "a process was left"  # bwrap twice and the guest
         assert not [process for process in below if Path(f"/proc/{process}").exists()]
-        assert traces() == before, "a file was left"
+        assert traces() == before, "a file was left, or the machine was changed"
         assert not visitors, "a program reached the network"
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", 47613)) != 0, "a port was left open"
@@ -112,8 +137,10 @@ def test_no_adversarial_program_passes_or_harms(bench: Bench, file: Path) -> Non
     assert verdict.tests_passed == 0
     assert VALUE not in str(verdict)
     assert "root:" not in str(verdict)
-    after = bench.verdict(REFERENCE)
-    assert after.plus is Outcome.PASSED, after
+    bench.judges_the_next_right()
+    if verdict.base is not Outcome.TIMED_OUT:  # these were ended by force already
+        assert bench.verdict(file.read_text(), stop=True).tests_passed == 0
+        bench.judges_the_next_right()
 
 
 def test_the_suite_is_large_and_says_what_it_tries() -> None:
@@ -138,14 +165,21 @@ def test_no_adversarial_program_spoils_those_judged_beside_it() -> None:
 
 
 def traces() -> set[str]:
-    """Files that a program may have left where it should not be able to."""
+    """What a program may have left or changed where it should not be able to."""
     places = ("/tmp", "/var/tmp", "/dev/shm", str(Path.home()), str(Path.cwd()))
-    names = (HARM, "random.py", "heapq.py", "filler-0", "deeper")
-    return {
+    names = (HARM, "random.py", "heapq.py", "filler-0", "deeper", "down", "kept", "link-0")
+    found = {
         str(path)
         for path in (Path(place, name) for place in places for name in names)
         if path.exists()
     }
+    found |= {
+        f"{place}: {Path(place).stat().st_mode:o}" for place in places if Path(place).exists()
+    }
+    for setting in ("kernel/core_pattern", "vm/overcommit_memory"):
+        with contextlib.suppress(OSError):
+            found.add(f"{setting}: {Path('/proc/sys', setting).read_text()}")
+    return found
 
 
 def descendants() -> list[int]:

@@ -27,10 +27,11 @@ SETTINGS = JudgeSettings(workers=2, memory_megabytes=512)
 
 
 def write(path: Path, *lines: object) -> Path:
-    text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "wt") as file:
-        file.write(text)
+    with opener(path, "wb") as file:
+        for line in lines:
+            text = line if isinstance(line, str | bytes) else json.dumps(line)
+            file.write((text if isinstance(text, bytes) else text.encode()) + b"\n")
     return path
 
 
@@ -74,6 +75,7 @@ def test_compressed_files_are_read_and_written(tmp_path: Path) -> None:
     ("line", "told"),
     [
         ("{", "line 2 is no JSON"),
+        (b"\xff\xfe", "line 2 is no JSON: 'utf-8' codec can't decode"),
         ("[]", "line 2 has no task_id"),
         ({"task_id": "set/9", "solution": ""}, "line 2: set has no problem 'set/9'"),
         ({"task_id": "set/0"}, "line 2 has neither a solution nor a completion"),
@@ -95,3 +97,21 @@ def test_files_that_cannot_be_opened_are_told(tmp_path: Path) -> None:
     samples = write(tmp_path / "s.jsonl", {"task_id": "set/0", "solution": "x"})
     with pytest.raises(StoreError, match="cannot be written"):
         judge_samples(DATASET, samples, tmp_path / "s.jsonl" / "out.jsonl", SETTINGS)
+
+
+def test_a_file_of_no_samples_is_judged_to_be_empty(tmp_path: Path) -> None:
+    samples = write(tmp_path / "samples.jsonl", "")
+    summary = judge_samples(DATASET, samples, tmp_path / "out.jsonl", SETTINGS)
+    assert (tmp_path / "out.jsonl").read_text() == ""
+    assert (summary.samples, summary.base, summary.plus) == (0, {}, {})
+    assert summary.lines() == ["no samples", "3 problems of the data set have no sample"]
+
+
+def test_a_damaged_archive_is_told(tmp_path: Path) -> None:
+    lines = [{"task_id": "set/0", "solution": f"x = {number}"} for number in range(200)]
+    samples = write(tmp_path / "samples.jsonl.gz", *lines)
+    whole = samples.read_bytes()
+    for damaged in (whole[:-50], whole[:60] + b"damage" + whole[66:], b"no archive"):
+        samples.write_bytes(damaged)
+        with pytest.raises(StoreError, match=r"samples\.jsonl\.gz cannot be read"):
+            judge_samples(DATASET, samples, tmp_path / "out.jsonl", SETTINGS)

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -159,6 +160,10 @@ def test_neither_the_project_nor_its_packages_can_be_imported(
         "__import__('socket').socket()",
         "__import__('resource').setrlimit(0, (1, 1))",
         "open('/usr/harm', 'w')",
+        "open('/proc/sys/kernel/core_pattern', 'r+b', 0)",
+        "__import__('os').chmod('.', 0)",
+        "__import__('os').utime('/usr')",
+        "__import__('fcntl').fcntl(0, 8, __import__('os').getppid())",
         "open('/etc/passwd').read()",
     ],
 )
@@ -183,6 +188,55 @@ def test_a_guest_that_dies_is_replaced() -> None:
         assert guest is not None
         guest._kill()
         assert values(run(sandbox, "def f(x): return x")) == [1]
+
+
+def test_a_guest_that_dies_with_every_program_is_an_error_and_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "guest.py"
+    source = isolation.GUEST.read_text()
+    broken.write_text(source.replace("self.child = os.fork()", "os._exit(3)"))
+    monkeypatch.setattr(isolation, "GUEST", broken)
+    monkeypatch.setattr(isolation.kernel, "landlock_rules", lambda *_: {})
+    with (
+        pytest.raises(SandboxError, match="ends with every program"),
+        Sandbox(LIMITS, "process") as sandbox,
+    ):
+        run(sandbox, "def f(x): return x")
+
+
+def test_limits_hold_where_the_system_has_less(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lesser = tmp_path / "guest.py"
+    source = isolation.GUEST.read_text()
+    names = ("pidfd_open", "waitid", "memfd_create", "sched_getaffinity")
+    lesser.write_text(
+        source.replace(
+            "import builtins\n",
+            f"import os\nfor n in {names}:\n    delattr(os, n)\nimport builtins\n",
+            1,
+        )
+    )
+    monkeypatch.setattr(isolation, "GUEST", lesser)
+    for name in names:
+        monkeypatch.delattr(os, name)
+    monkeypatch.setattr(isolation.kernel, "landlock_rules", lambda *_: {})
+    monkeypatch.setattr(isolation.kernel, "filter_works", lambda: False)
+    program = (
+        "import time\n"
+        "def f(x):\n    while x == 1: pass\n    if x == 2: time.sleep(99)\n    return x"
+    )
+    with Sandbox(LIMITS, "process") as sandbox:
+        replies = run(sandbox, program, (0,), (1,), (2,), (3,), seconds=0.2)
+        kinds = [reply.kind for reply in replies]
+        assert kinds == [Kind.VALUE, Kind.TIMED_OUT, Kind.TIMED_OUT, Kind.VALUE]
+
+
+def test_what_a_program_tells_cannot_steer_a_terminal(sandbox: Sandbox) -> None:
+    program = "E = type('\\x1b[2J', (Exception,), {})\ndef f(x): raise E('\\x1b[2J \\x00 \\ud800')"
+    (reply,) = run(sandbox, program)
+    assert (reply.exception, reply.text) == (r"\x1b[2J", r"\x1b[2J \x00 \ud800")
 
 
 def test_a_sandbox_that_cannot_start_is_an_error_and_no_verdict(

@@ -142,6 +142,7 @@ def _add_judge(commands: Any) -> None:
 def _judge(chosen: argparse.Namespace) -> int:
     from experiments.judge import JudgeSettings
     from experiments.judge.samples import judge_samples
+    from experiments.sandbox import choose, missing
 
     settings = JudgeSettings(
         workers=chosen.workers,
@@ -149,6 +150,8 @@ def _judge(chosen: argparse.Namespace) -> int:
         stop_at_first_failure=chosen.stop_at_first_failure,
     )
     dataset = load_dataset(chosen.dataset)
+    if gaps := missing(choose(chosen.isolation)):
+        print(f"warning: {gaps}", file=sys.stderr)
     summary = judge_samples(dataset, chosen.samples, chosen.out, settings, CACHE)
     for line in summary.lines():
         results.print(line, soft_wrap=True)

@@ -292,9 +292,11 @@ def _canonical_decimal(text: str) -> bytes:
         return b"?decimal;"
     if not number.is_finite():
         return _canonical_float(float(number)) if not number.is_snan() else b"?decimal;"
-    if abs(number.adjusted()) > 10_000:
-        return b"d%s;" % str(number.normalize()).encode()
-    return _canonical_ratio(number)
+    if number and abs(number.adjusted()) > 10_000:
+        sign, digits, _ = number.as_tuple()
+        figures = "".join(map(str, digits)).strip("0")
+        return b"d%d,%s,%d;" % (sign, figures.encode(), number.adjusted())
+    return canonical(0) if not number else _canonical_ratio(number)
 
 
 def _range_identity(start: int, stop: int, step: int) -> tuple[int, int | None, int | None]:

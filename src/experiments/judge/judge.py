@@ -1,5 +1,6 @@
 """Verdicts for solutions, streamed as they are reached."""
 
+import builtins
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -96,7 +97,7 @@ class Judging(Iterator[Verdict]):
         settings: JudgeSettings,
         cache_folder: Path | None,
     ) -> Generator[Verdict, None, None]:
-        workers = settings.workers or len(os.sched_getaffinity(0))
+        workers = settings.workers or _cores()
 
         def open_sandbox(limits: Limits = settings.limits) -> Sandbox:
             return Sandbox(limits, self.isolation, dataset.preload)
@@ -268,10 +269,30 @@ _OUTCOMES = {
 def _is_right(reply: Reply, truth: Truth, index: int) -> bool:
     expected = truth.expected[index]
     if expected.raises:
-        return reply.kind is Kind.RAISED and expected.raises in reply.builtin_types
+        return reply.kind is Kind.RAISED and expected.raises in _lineage(reply.builtin_types[:1])
     return reply.kind is Kind.VALUE and compare.is_right(
         reply.payload, expected, truth.problem.comparison, truth.calls.blobs[index]
     )
+
+
+def _lineage(nearest: Sequence[str]) -> set[str]:
+    """Return the names of a builtin exception and of those above it.
+
+    Only the nearest builtin counts: a class that descends from all of them is none of them.
+    """
+    return {
+        kind.__name__
+        for name in nearest
+        if isinstance(found := getattr(builtins, name, None), type)
+        for kind in found.__mro__
+    }
+
+
+def _cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _wanted(expected: compare.Expected) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import os
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,11 +44,15 @@ class SamplesSummary:
 
     def lines(self) -> list[str]:
         """Return the summary as lines for a terminal."""
-        found = [f"{self.samples} samples of {self.problems} problems, {self.isolation}"]
-        for name, values in (("base", self.base), ("base + extra", self.plus)):
-            told = "  ".join(f"pass@{k} {100 * value:.1f} %" for k, value in values.items())
-            found.append(f"{name}: {told}")
-        found.append("  ".join(f"{name} {count}" for name, count in self.outcomes.items()))
+        found = []
+        if self.samples:
+            found.append(f"{self.samples} samples of {self.problems} problems, {self.isolation}")
+            for name, values in (("base", self.base), ("base + extra", self.plus)):
+                told = "  ".join(f"pass@{k} {100 * value:.1f} %" for k, value in values.items())
+                found.append(f"{name}: {told}")
+            found.append("  ".join(f"{name} {count}" for name, count in self.outcomes.items()))
+        else:
+            found.append("no samples")
         if self.retried:
             found.append(
                 f"{self.retried} near a time limit judged once more alone, {self.changed} changed"
@@ -104,21 +109,21 @@ def _read(path: Path, dataset: Dataset) -> Iterator[tuple[dict[str, Any], str]]:
     prompts = {problem.id: problem.prompt for problem in dataset.problems}
     reading = gzip.open if path.suffix == ".gz" else open
     try:
-        with reading(path, "rt", encoding="utf-8") as file:
+        with reading(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield _sample(line, f"{path}, line {number}", prompts, dataset.name)
-    except (OSError, EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise StoreError(f"{path} cannot be read: {reason}", "Name a .jsonl file.") from None
 
 
 def _sample(
-    line: str, where: str, prompts: dict[str, str], dataset: str
+    line: bytes, where: str, prompts: dict[str, str], dataset: str
 ) -> tuple[dict[str, Any], str]:
     form = 'Each line is {"task_id": ..., "solution": ...}, or "completion" instead.'
     try:
-        sample = json.loads(line)
+        sample = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{where} is no JSON: {error}", form) from None
     if not isinstance(sample, dict) or not isinstance(sample.get("task_id"), str):

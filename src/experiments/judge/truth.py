@@ -2,7 +2,6 @@
 
 import hashlib
 import platform
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -118,10 +117,8 @@ def _calls(problem: Problem) -> Calls:
 
 def _measure(sandbox: Sandbox, problem: Problem, calls: Calls) -> Measured:
     """Run the reference; measure again what decides a limit, until two times agree."""
-    started = time.monotonic()
     replies = _replies(sandbox, problem, calls)
     measured = [_outcome(problem, reply, calls.blobs[reply.index]) for reply in replies]
-    del started
     for index, (payload, raises, seconds) in enumerate(measured):
         if seconds < SLOW_SECONDS:
             continue

@@ -13,20 +13,25 @@ Covered, with bubblewrap
     nothing inside can end it, and ending it ends all; its memory is closed to its children.
 Covered on Linux (x86_64, aarch64) also without bubblewrap
     a system call filter: no new processes, no sockets but pairs, no signals to others, no
-    tracing, no name spaces, no limits raised; Landlock, where the kernel has it: only the
-    folders that are needed, /proc and the home not among them; no capabilities for root.
+    tracing, no name spaces, no limits raised, no rights of files changed; Landlock, where the
+    kernel has it: only the folders that are needed, /proc and the home not among them; no
+    capabilities for root.
 Covered everywhere
     CPU time, file size, open files, core dumps by rlimits, memory by address space (not on
-    macOS); a process group that is killed.
+    macOS); a process group that is killed. What a program shares with the host (a socket, the
+    folder for files) the next program never meets.
 Time
     CPU time per input is what the child's clock says and is held from outside by the kernel's
     clock for that process: a child that forges its replies can shift time between inputs, but
     not pass the time for all, which the kernel enforces. A wall clock, from which waiting for
-    a processor is taken off, ends what sleeps.
+    a processor is taken off, ends what sleeps; all inputs together may take twice their CPU
+    time.
 Not covered
     holes in the kernel; side channels (timing, caches); the contents of /usr, which can be
-    read; memory of the machine as a whole (workers x `memory_megabytes` may exceed it); and,
-    without bubblewrap, names and numbers of other processes where Landlock is missing.
+    read; memory of the machine as a whole (workers x `memory_megabytes` may exceed it).
+    Without bubblewrap also the number of files that a program writes; and, where Landlock is
+    missing, too, the user's files, and names and numbers of other processes: a program is then
+    kept from these by the rights of the user alone, and should not be run as root.
 """
 
 from experiments.sandbox.host import Calls, Kind, Reply, Sandbox

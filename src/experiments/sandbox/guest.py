@@ -9,14 +9,16 @@ it writes is only ever read as data, by the host.
 Control messages (socket; host to guest: a length and marshalled arguments; back: `STATUS`):
 
     ("problem", [input, ...])     the inputs of the calls that follow, each marshalled
-    ("run", first, options)       fork a child that starts with input number `first`
+    ("run", first, options)       fork a child that starts with input number `first`; with the
+                                  message comes the child's end of a socket to the host
     ("kill",)                     kill the child now
 
 The region: `HEADER` (frames written, end of the last byte written, length of the program, CPU
 nanoseconds at the end of the last call, whether its output is being written), then the program,
 and from the moment the child has read it, a stream of frames: `FRAME` (kind, CPU nanoseconds at
 the start and at the end of the call, length) and the payload. When the region is full, or a
-block of inputs is done, the child says so on a socket of its own and waits for the word to go on.
+block of inputs is done, the child says so on its socket, which no other child ever had, and
+waits for the word to go on.
 """
 
 import builtins
@@ -56,7 +58,7 @@ READY = b"R"  # status: the guest is up
 STARTED = b"P"  # status: the child needs longer; a handle of it comes with the message
 ENDED = b"D"  # status: the child is gone; code as of `waitpid`, CPU seconds, flags:
 PREPARED = 1  # its limits were set and the program was about to be loaded
-LEFT_BEHIND = 2  # there are files that were not there before
+TOUCHED = 2  # it has changed the folder for files, which the next program may not see
 
 MARSHAL_VERSION = 2
 """Without references and short forms: equal plain values have equal bytes."""
@@ -78,12 +80,12 @@ PRELOAD = (
 def main() -> None:
     """Serve until the host closes the control socket."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    talk, region = int(sys.argv[2]), int(sys.argv[3])
-    settings = _receive(control)
+    region = int(sys.argv[2])
+    settings = _receive(control)[0]
     memory = mmap.mmap(region, settings["region_bytes"])
     os.close(region)
     _prepare(settings)
-    guest = _Guest(control, talk, memory, settings)
+    guest = _Guest(control, memory, settings)
     control.sendmsg([STATUS.pack(READY, 0, 0.0, 0)])
     try:
         guest.serve()
@@ -94,24 +96,27 @@ def main() -> None:
 class _Guest:
     """Forks children and watches over them; knows no outputs."""
 
-    def __init__(
-        self, control: socket.socket, talk: int, memory: mmap.mmap, settings: Settings
-    ) -> None:
+    def __init__(self, control: socket.socket, memory: mmap.mmap, settings: Settings) -> None:
         self.control = control
-        self.talk = talk
         self.memory = memory
         self.settings = settings
         self.inputs: list[bytes] = []
         self.child = 0
+        self.reaped: tuple[int, float] | None = None
+        self.untouched = self.folder_state()
 
     def serve(self) -> None:
-        while (message := _receive(self.control)) is not None:
+        while True:
+            message, talk = _receive(self.control)
+            if message is None:
+                return
             if message[0] == "problem":
                 self.inputs = message[1]
             elif message[0] == "run":
-                self.run(*message[1:])
+                self.run(talk, *message[1:])
+                os.close(talk)
 
-    def run(self, first: int, options: Settings) -> None:
+    def run(self, talk: int, first: int, options: Settings) -> None:
         """Fork, watch, reap. A first look after a moment spares short runs one message."""
         prepared, tell = os.pipe()
         self.child = os.fork()
@@ -120,7 +125,7 @@ class _Guest:
             try:
                 self.control.close()
                 os.close(prepared)
-                _child(tell, self.talk, self.memory, self.inputs, first, options, self.settings)
+                _child(tell, talk, self.memory, self.inputs, first, options, self.settings)
                 code = 0
             finally:
                 os._exit(code)
@@ -132,19 +137,25 @@ class _Guest:
                 message = STATUS.pack(STARTED, self.child, 0.0, 0)
                 self.control.sendmsg([message], rights if pidfd >= 0 else [])
                 while not self.ended(pidfd, None):
-                    if _receive(self.control) is None:
+                    if _receive(self.control)[0] is None:
                         self.end_child()
                         os._exit(0)
-                    os.kill(self.child, signal.SIGKILL)
+                    if self.reaped is None:
+                        os.kill(self.child, signal.SIGKILL)
         finally:
             if pidfd >= 0:
                 os.close(pidfd)
         status, used = self.end_child()
         flags = PREPARED if os.read(prepared, 1) else 0
         os.close(prepared)
-        if os.listdir(self.settings["folder"]):
-            flags |= LEFT_BEHIND
+        if self.folder_state() != self.untouched or os.listdir(self.settings["folder"]):
+            flags |= TOUCHED
         self.control.sendmsg([STATUS.pack(ENDED, status, used, flags)])
+
+    def folder_state(self) -> tuple[int, int]:
+        """The rights of the folder for files, and when it was changed last."""
+        found = os.stat(self.settings["folder"])
+        return found.st_mode, found.st_ctime_ns
 
     def ended(self, pidfd: int, seconds: float | None) -> bool:
         """Wait for the end of the child (true) or for a message of the host (false)."""
@@ -156,7 +167,7 @@ class _Guest:
             ready = poll.poll(None if seconds is None else seconds * 1000)
             return any(descriptor == pidfd for descriptor, _ in ready)
         deadline = None if seconds is None else time.monotonic() + seconds
-        while not os.waitid(os.P_PID, self.child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        while not self.reap(os.WNOHANG):
             if deadline is None and select.select([self.control], [], [], 0.002)[0]:
                 return False
             if deadline is not None:
@@ -165,14 +176,24 @@ class _Guest:
                 time.sleep(0.0005)
         return True
 
+    def reap(self, options: int) -> bool:
+        """Take note of how the child ended, if it has."""
+        if self.reaped is None:
+            process, status, usage = os.wait4(self.child, options)
+            if process:
+                self.reaped = status, usage.ru_utime + usage.ru_stime
+        return self.reaped is not None
+
     def end_child(self) -> tuple[int, float]:
         """Kill and reap the child and everything that it may have started."""
         if not self.child:
             return 0, 0.0
-        own, self.child = self.child, 0
-        os.kill(own, signal.SIGKILL)
-        _, status, usage = os.wait4(own, 0)
-        used = usage.ru_utime + usage.ru_stime
+        own = self.child
+        if self.reaped is None:
+            os.kill(own, signal.SIGKILL)
+            self.reap(0)
+        status, used = self.reaped or (0, 0.0)
+        self.reaped, self.child = None, 0
         try:
             if self.settings["alone"]:
                 os.kill(-1, signal.SIGKILL)
@@ -199,17 +220,20 @@ def _kill_children() -> None:
         pass
 
 
-def _receive(control: socket.socket) -> Any:
-    """The next message of the host; None once it is gone."""
-    head = _exactly(control, LENGTH.size)
-    if head is None:
-        return None
-    body = _exactly(control, LENGTH.unpack(head)[0])
-    return None if body is None else marshal.loads(body)
+def _receive(control: socket.socket) -> tuple[Any, int]:
+    """The next message of the host and the descriptor that came with it, or -1.
+
+    The message is None once the host is gone.
+    """
+    start, descriptors, _, _ = socket.recv_fds(control, LENGTH.size, 1)
+    head = _exactly(control, LENGTH.size, start) if start else None
+    body = None if head is None else _exactly(control, LENGTH.unpack(head)[0])
+    message = None if body is None else marshal.loads(body)
+    return message, descriptors[0] if descriptors else -1
 
 
-def _exactly(control: socket.socket, size: int) -> bytes | None:
-    parts = bytearray()
+def _exactly(control: socket.socket, size: int, start: bytes = b"") -> bytes | None:
+    parts = bytearray(start)
     while len(parts) < size:
         part = control.recv(min(size - len(parts), 1 << 20))
         if not part:
@@ -248,7 +272,7 @@ def _prepare(settings: Settings) -> None:
 
 def _landlock(libc: ctypes.CDLL, rules: Settings) -> None:
     """Let this process and its children see the given folders only, and write to one."""
-    attributes = struct.pack("=Q", rules["handled"])
+    attributes = rules["attributes"]
     ruleset = libc.syscall(444, attributes, ctypes.c_size_t(len(attributes)), 0)
     if ruleset < 0:
         raise OSError(ctypes.get_errno(), "landlock_create_ruleset")

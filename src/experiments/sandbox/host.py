@@ -6,7 +6,6 @@ import math
 import mmap
 import os
 import select
-import shutil
 import signal
 import socket
 import struct
@@ -22,14 +21,19 @@ from typing import IO, Any, Self
 
 from experiments.errors import SandboxError
 from experiments.sandbox import guest, isolation, kernel, wire
+from experiments.sandbox.folder import remove
 from experiments.sandbox.limits import Limits
 
 REGION_BYTES = 4 << 20
 STACK_BYTES = 120 << 20  # the kernel keeps 128 MB below a process's mappings for its stack
 OPEN_FILES = 64
 UNREADABLE = "its replies could not be read"
+PROOF = b"def proof():\n    return 1\n"
 STRIKES = 3
-"""After so many inputs on which it timed out or died, a program is given no more."""
+"""After so many inputs on which it timed out, a program is given no more."""
+
+WALL_FACTOR_FOR_ALL = 2.0
+"""All inputs together may take this many times their CPU time by the clock on the wall."""
 
 START_SECONDS = 60.0
 ANSWER_SECONDS = 30.0
@@ -159,8 +163,8 @@ class Sandbox:
         """Call the entry point on each input and yield what came back, in order.
 
         If the program cannot be loaded, one reply with index -1 is all. After the third
-        input on which the program timed out or died, the rest is not given. Closing the
-        iterator ends the program.
+        input on which the program timed out, the rest is not given. Closing the iterator
+        ends the program.
 
         Args:
             program: Python source.
@@ -179,13 +183,13 @@ class Sandbox:
             yield Reply(-1, Kind.NO_CODE, text=f"the program is longer than {REGION_BYTES} bytes")
             return
         first, strikes, deaths, loaded = 0, 0, 0, False
+        started = time.monotonic()
         while first < len(calls) or not loaded:
             run = _Run(self, source, entry_point, calls, cpu_seconds, total, as_set, blocks, first)
             try:
                 for reply in run.replies():
                     loaded = True
-                    if reply.kind in (Kind.TIMED_OUT, Kind.DIED):
-                        strikes += 1
+                    strikes += reply.kind is Kind.TIMED_OUT
                     first = reply.index + 1
                     yield reply
                     if reply.index < 0:
@@ -194,6 +198,7 @@ class Sandbox:
                 self.close()
                 deaths += 1
                 if deaths > 1:
+                    self._prove()
                     deaths = 0
                     strikes += 1
                     yield Reply(run.pending, Kind.DIED, text="the sandbox died with it")
@@ -204,8 +209,27 @@ class Sandbox:
             finally:
                 run.end()
                 self.cpu_seconds += run.cpu_seconds
-            if strikes >= STRIKES or self.cpu_seconds > total + self.limits.load_cpu_seconds:
+            allowed = total + self.limits.load_cpu_seconds
+            passed = time.monotonic() - started  # matters to programs that die again and again
+            if (
+                strikes >= STRIKES
+                or self.cpu_seconds > allowed
+                or passed > WALL_FACTOR_FOR_ALL * allowed
+            ):
                 return
+
+    def _prove(self) -> None:
+        """Show that a guest can run a program of our own, so that its end was not our fault."""
+        run = _Run(self, PROOF, "proof", Calls([()]), [10.0], 10.0, False, False, 0)
+        replies = []
+        try:
+            replies = [reply.kind for reply in run.replies()]
+        except _GuestDied:
+            self.close()
+        finally:
+            run.end()
+        if replies != [Kind.VALUE]:
+            raise SandboxError("The sandbox ends with every program", "See: experiments doctor")
 
     def _started(self) -> "_Guest":
         if self._guest is None:
@@ -232,15 +256,14 @@ class _Guest:
             start = isolation.bubblewrap(preload, 4 * limits.file_megabytes, limits.hash_seed)
         else:
             start = isolation.process(preload, limits.hash_seed)
-            self.closing.callback(shutil.rmtree, start.private, ignore_errors=True)
+            self.closing.callback(remove, Path(start.private))
         self.control, control = socket.socketpair()
-        self.talk, talk = socket.socketpair()
-        for each in (self.control, control, self.talk, talk):
+        for each in (self.control, control):
             self.closing.callback(each.close)
         region = self.closing.enter_context(os.fdopen(_shared_memory(REGION_BYTES), "rb"))
         self.region = mmap.mmap(region.fileno(), REGION_BYTES)
         self.closing.callback(self.region.close)
-        numbers = [control.fileno(), talk.fileno(), region.fileno()]
+        numbers = [control.fileno(), region.fileno()]
         errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self.closing.callback(errors.close)
         if hasattr(socket, "SO_PASSCRED"):
@@ -260,7 +283,6 @@ class _Guest:
             raise SandboxError(f"The sandbox could not be started: {error}") from None
         self.closing.callback(self._kill)
         control.close()
-        talk.close()
         region.close()
         call_filter = kernel.system_call_filter(limits.processes > 0)
         linux = sys.platform == "linux"
@@ -295,10 +317,13 @@ class _Guest:
             )
         self.pidfd = status.pidfd
 
-    def send(self, message: object) -> None:
+    def send(self, message: object, descriptors: Sequence[int] = ()) -> None:
+        """Send a message, and descriptors along with its first bytes."""
         body = wire.encode(message)
+        data = guest.LENGTH.pack(len(body)) + body
         try:
-            self.control.sendall(guest.LENGTH.pack(len(body)) + body)
+            sent = socket.send_fds(self.control, [data], descriptors) if descriptors else 0
+            self.control.sendall(memoryview(data)[sent:])
         except OSError:
             raise _GuestDied from None
 
@@ -326,7 +351,7 @@ class _Guest:
                 pidfd = struct.unpack("=i", rights[:4])[0]
             elif kind == getattr(socket, "SCM_CREDENTIALS", -1) and data[:1] == guest.READY:
                 pid = struct.unpack("=iII", rights[:12])[0]
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, AttributeError):  # not every system has it
                     pidfd = os.pidfd_open(pid)
         kind, code, cpu_seconds, flags = guest.STATUS.unpack(data)
         return _Status(kind, code, cpu_seconds, flags, pidfd)
@@ -387,7 +412,6 @@ class _Run:
         self.loaded = False
         self.broken = ""
         self.buffer = bytearray()
-        self.clock = -1
         self.longest = guest.FRAME.size + (self.limits.output_megabytes << 20) + (1 << 16)
         self.options = {
             "entry_point": entry_point,
@@ -398,6 +422,8 @@ class _Run:
             "cpu_seconds": math.ceil(self.total) + 2,
         }
         self.source = source
+        # sockets for this child only: what it does to them, the next cannot find
+        self.talk, self.childs = socket.socketpair()
 
     def replies(self) -> Iterator[Reply]:
         """Start the child and yield its replies; at the end the child is gone."""
@@ -432,29 +458,32 @@ class _Run:
     refused = False
 
     def end(self) -> None:
-        """Kill the child if it still runs."""
-        if self.ended or self.sandbox._guest is not self.guest:
+        """Kill the child if it still runs, and the guest if the child has left traces."""
+        self.talk.close()
+        self.childs.close()
+        if self.sandbox._guest is not self.guest:
             return
-        try:
-            self.guest.send(("kill",))
-            self._until_ended()
-        except _GuestDied:
-            self.sandbox.close()
-            self.ended = True
+        if not self.ended:
+            try:
+                self.guest.send(("kill",))
+                self._until_ended()
+            except _GuestDied:
+                self.ended = self.touched = True
+        if self.touched:
+            self.sandbox.close()  # the next program gets a fresh guest and an untouched folder
 
     def _begin(self) -> None:
         self.guest.give(self.calls)
         region = self.guest.region
-        while _readable([self.guest.talk], 0):  # left by an earlier child, all of them dead
-            self.guest.talk.recv(1 << 16)
         size = guest.HEADER.size
         region[size : size + len(self.source)] = self.source
         guest.HEADER.pack_into(region, 0, 0, size, len(self.source), 0, 0)
         self.ended = False
-        self.guest.send(("run", self.first, self.options))
+        self.guest.send(("run", self.first, self.options), [self.childs.fileno()])
+        self.childs.close()
 
     def _wait(self, watch: "_Watch") -> str:
-        ready = _readable([self.guest.talk, self.guest.control], watch.seconds())
+        ready = _readable([self.talk, self.guest.control], watch.seconds())
         if self.guest.control in ready:
             status = self.guest.status(0)
             if status is None:
@@ -465,10 +494,10 @@ class _Run:
             self._ended(status)
             watch.stop()
             return "ended"
-        if self.guest.talk in ready:
+        if self.talk in ready:
             end = guest.HEADER.unpack_from(self.guest.region)[1]
             whole = end == REGION_BYTES or self.options["block"]
-            if self.guest.talk.recv(4096) != b"+" or not whole:
+            if self._said() != b"+" or not whole:
                 self.broken = self.broken or UNREADABLE
             return "full"
         if watch.unanswered():
@@ -476,19 +505,24 @@ class _Run:
             raise _GuestDied
         return ""
 
+    def _said(self) -> bytes:
+        """Return what the child said; nothing if it has closed its end."""
+        with contextlib.suppress(OSError):
+            return self.talk.recv(4096)
+        return b""
+
     def _go_on(self) -> None:
         """Tell the child that the region is free; a child that does not listen may not block."""
-        with contextlib.suppress(BlockingIOError):
-            self.guest.talk.send(b"+", socket.MSG_DONTWAIT)
+        with contextlib.suppress(OSError):
+            self.talk.send(b"+", socket.MSG_DONTWAIT)
 
     def _ended(self, status: _Status) -> None:
         self.ended = True
         self.status = status
         self.cpu_seconds += status.cpu_seconds
-        if status.flags & guest.LEFT_BEHIND:
-            self.left_behind = True
+        self.touched = bool(status.flags & guest.TOUCHED)
 
-    left_behind = False
+    touched = False
 
     def _until_ended(self) -> None:
         deadline = time.monotonic() + ANSWER_SECONDS
@@ -506,8 +540,6 @@ class _Run:
         region = self.guest.region
         end = min(guest.HEADER.unpack_from(region)[1], REGION_BYTES)
         data = region[guest.HEADER.size : end]
-        if self.ended and self.left_behind:
-            self.sandbox.close()  # files are left: the next program gets a fresh guest
         if self.buffer:
             self.buffer += data
             data = bytes(self.buffer)
@@ -651,7 +683,7 @@ class _Watch:
             return "CPU time"
         if used > run.total:
             return "CPU time for all inputs"
-        if time.monotonic() - self.born - self._waited() > run.total * run.limits.wall_factor:
+        if time.monotonic() - self.born - self._waited() > run.total * WALL_FACTOR_FOR_ALL:
             return "wall time for all inputs"
         passed = time.monotonic() - self.since
         if passed > allowed * run.limits.wall_factor:
@@ -741,11 +773,18 @@ def _raised(index: int, seconds: float, payload: bytes) -> Reply:
                 Kind.RAISED,
                 cpu_seconds=seconds,
                 text=_text(message),
-                exception=name[:100],
+                exception=_printable(name[:100]),
                 builtin_types=tuple(kinds),
             )
     return Reply(index, Kind.DIED, cpu_seconds=seconds, text=UNREADABLE)
 
 
 def _text(payload: bytes) -> str:
-    return payload[:1000].decode("utf-8", "replace")
+    return _printable(payload[:1000].decode("utf-8", "replace"))
+
+
+def _printable(text: str) -> str:
+    """Return a text of a program with what would steer a terminal, or cannot be stored, escaped."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text
+    )

@@ -89,7 +89,7 @@ def missing(isolation: str) -> str:
     """Return one line on what the chosen isolation lacks; empty if it lacks nothing."""
     if isolation == BUBBLEWRAP:
         return ""
-    gaps = ["an own process tree and file system"]
+    gaps = ["an own process tree and file system", "a limit of all files together"]
     if not kernel.filter_works():
         gaps += ["no processes of its own", "no network"]
     if not kernel.landlock_version():
@@ -190,7 +190,8 @@ def bubblewrap(preload: Sequence[str], tmp_megabytes: int = 64, hash_seed: int =
     for path in packages:
         command += ["--ro-bind", str(path), f"/packages/{path.name}"]
     command += ["--ro-bind", str(GUEST), "/guest.py"]
-    command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    # a user 0 without capabilities could still write to settings of the kernel in /proc/sys
+    command += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
     command += ["--size", str(tmp_megabytes << 20), "--tmpfs", "/tmp", "--remount-ro", "/"]
     command += ["--chdir", "/tmp", "--", python(), *PYTHON_OPTIONS, "/guest.py"]
     return Start(

@@ -1,9 +1,10 @@
 """What the Linux kernel can be asked to refuse: a system call filter and folders.
 
 Both are small and come on top of the other walls. The system call filter (seccomp) is what
-keeps a program from starting processes, from signalling or reading others and from opening
-sockets, also where bubblewrap is not to be had. The rule set for folders (Landlock) keeps a
-program under `isolation=process` to the folders that it needs. Neither exists outside Linux,
+keeps a program from starting processes, from signalling or reading others, from opening
+sockets and from changing the rights of files, also where bubblewrap is not to be had. The rule
+set for folders (Landlock) keeps a program under `isolation=process` to the folders that it
+needs; it says nothing on rights, which is why the filter does. Neither exists outside Linux,
 and the filter knows two processors; elsewhere they are left out, and `abilities` says so.
 """
 
@@ -23,15 +24,26 @@ _NUMBERS = {
     "add_key": (248, 217),
     "bind": (49, 200),
     "bpf": (321, 280),
+    "chmod": (90, -1),
+    "chown": (92, -1),
     "chroot": (161, 51),
     "clock_adjtime": (305, 266),
     "clock_settime": (227, 112),
     "connect": (42, 203),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "file_setattr": (469, 469),
     "finit_module": (313, 273),
+    "fremovexattr": (199, 16),
     "fsconfig": (431, 431),
+    "fsetxattr": (190, 7),
     "fsmount": (432, 432),
     "fsopen": (430, 430),
     "fspick": (433, 433),
+    "futimesat": (261, -1),
     "init_module": (175, 105),
     "io_setup": (206, 0),
     "io_uring_enter": (426, 426),
@@ -42,15 +54,23 @@ _NUMBERS = {
     "kexec_file_load": (320, 294),
     "kexec_load": (246, 104),
     "keyctl": (250, 219),
+    "lchown": (94, -1),
     "listen": (50, 201),
+    "lremovexattr": (198, 15),
+    "lsetxattr": (189, 6),
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
+    "migrate_pages": (256, 238),
     "mount": (165, 40),
     "mount_setattr": (442, 442),
     "move_mount": (429, 429),
+    "move_pages": (279, 239),
     "mq_open": (240, 180),
     "mq_unlink": (241, 181),
+    "msgctl": (71, 187),
     "msgget": (68, 186),
+    "msgrcv": (70, 188),
+    "msgsnd": (69, 189),
     "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
     "open_tree": (428, 428),
@@ -66,6 +86,8 @@ _NUMBERS = {
     "process_vm_writev": (311, 271),
     "ptrace": (101, 117),
     "reboot": (169, 142),
+    "removexattr": (197, 14),
+    "removexattrat": (466, 466),
     "request_key": (249, 218),
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
@@ -73,10 +95,17 @@ _NUMBERS = {
     "sched_setattr": (314, 274),
     "sched_setparam": (142, 118),
     "sched_setscheduler": (144, 119),
+    "semctl": (66, 191),
     "semget": (64, 190),
+    "semop": (65, 193),
+    "semtimedop": (220, 192),
     "setns": (308, 268),
     "setpriority": (141, 140),
     "setrlimit": (160, 164),
+    "setxattr": (188, 5),
+    "setxattrat": (463, 463),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
     "shmget": (29, 194),
     "socket": (41, 198),
     "swapoff": (168, 225),
@@ -85,6 +114,9 @@ _NUMBERS = {
     "umount2": (166, 39),
     "unshare": (272, 97),
     "userfaultfd": (323, 282),
+    "utime": (132, -1),
+    "utimensat": (280, 88),
+    "utimes": (235, -1),
 }
 _NUMBERS_OF_PROCESSES = {
     "execve": (59, 221),
@@ -97,6 +129,9 @@ _NUMBERS_OF_PROCESSES = {
 _CLONE, _CLONE3 = (56, 220), (435, 435)
 _SIGNALS = ((62, 129), (200, 130), (234, 131))  # kill, tkill, tgkill
 _PRLIMIT = (302, 261)
+_FCNTL, _IOCTL = (72, 25), (16, 29)
+_SIGNAL_OTHERS = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: who is sent which signal on input
+_SIGNAL_OTHERS_BY_IOCTL = (0x8901, 0x8902, 0x5412)  # FIOSETOWN, SIOCSPGRP; TIOCSTI: types for one
 _CAPSET = (126, 91)
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _CLONE_THREAD = 0x00010000
@@ -164,6 +199,12 @@ def system_call_filter(processes: bool) -> Filter:
         allow,
         refuse,
     )
+    second = (_LOAD, 0, 0, _OFFSET_ARGUMENTS + 8)
+    for numbers, refused in ((_FCNTL, _SIGNAL_OTHERS), (_IOCTL, _SIGNAL_OTHERS_BY_IOCTL)):
+        tests = [
+            (_JUMP_EQUAL, len(refused) - place, 0, value) for place, value in enumerate(refused)
+        ]
+        when(numbers[column], second, *tests, allow, refuse)
     for numbers in _NUMBERS.values():
         when(numbers[column], refuse)
     lines.append(allow)
@@ -206,13 +247,24 @@ def landlock_rules(readable: list[str], writable: list[str]) -> dict[str, object
         handled |= 1 << 13  # moving between folders
     if version >= 3:
         handled |= 1 << 14  # truncating
+    if version >= 5:
+        handled |= 1 << 15  # talking to devices
     read = 0b1101  # execute (to map libraries), read files, list folders
     device = 0b0110 | (handled & 1 << 14)
     allowed = [(path, read) for path in readable]
     allowed += [(path, handled) for path in writable]
     allowed += [("/dev/null", device), ("/dev/zero", device)]
     allowed += [("/dev/urandom", 0b0100), ("/dev/random", 0b0100)]
-    return {"handled": handled, "of_files": 0b0111 | (handled & 1 << 14), "allowed": allowed}
+    attributes = [handled]
+    if version >= 4:
+        attributes.append(0b11)  # no TCP
+    if version >= 6:
+        attributes.append(0b11)  # no abstract sockets and no signals beyond
+    return {
+        "attributes": struct.pack(f"={len(attributes)}Q", *attributes),
+        "of_files": 0b0111 | (handled & 1 << 14),
+        "allowed": allowed,
+    }
 
 
 def _own_status() -> str:

@@ -13,7 +13,8 @@ class Limits:
         memory_megabytes: address space.
         output_megabytes: largest output for one input that is sent; of larger ones only the
             digest is compared (Mbpp/255 asks for an output of more than a gigabyte).
-        file_megabytes: largest file that may be written; all files together four times that.
+        file_megabytes: largest file that may be written; under bubblewrap, all files
+            together may have four times that.
         processes: other processes that may be started; threads are not counted, the
             memory that their stacks take limits them.
         wall_factor: the wall clock allows this many times the CPU time of an input, time
