@@ -1,12 +1,13 @@
 """Chat templates, against the text and the tokens that the makers of the models publish."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import gguf
 import pytest
 from hydra import compose, initialize_config_dir
-from tiny_model import write_tiny_model
+from tiny_model import byte_texts, write_tiny_model
 
 import experiments.app  # noqa: F401 (registers the schema)
 from experiments.backends.llama_cpp.template import ChatTemplate
@@ -162,12 +163,19 @@ def test_a_misspelled_name_of_a_template_is_told() -> None:
         templates.source("chatlm")
 
 
+BYTES = byte_texts()
 SPECIAL = {
+    "mistral": [],
     "dolphin": ["<|im_start|>", "<|im_end|>"],
+    "llama2": [],
     "zephyr": [],
     "phi3_mini": ["<|user|>", "<|system|>", "<|assistant|>", "<|end|>"],
     "llama3_1": ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
+    "codellama": [],
+    "deepseek_coder_1_3b": [],
+    "minicpm": [],
 }
+"""The special tokens of each family's vocabulary, beside its begin and end token."""
 
 
 @pytest.mark.parametrize("model", list(SPECIAL))
@@ -176,18 +184,24 @@ def test_special_tokens_are_one_token_each_and_the_begin_token_comes_once(
 ) -> None:
     from experiments.backends.llama_cpp.model import Model
 
-    (begin, end), alone, _ = PUBLISHED[model]
+    (begin, end), *prompts = PUBLISHED[SAME_AS.get(model, model)]
     special = list(dict.fromkeys([begin, end, *SPECIAL[model]]))
     path = write_tiny_model(tmp_path / "tiny.gguf", special=special)
     named = _vocabulary(path)
     loaded = Model(str(path))
     try:
-        texts = [named[token] for token in loaded.tokens(alone, is_chat=True)]
+        for prompt in map(str, prompts):
+            texts = [named[token] for token in loaded.tokens(prompt, is_chat=True)]
+            assert texts[0] == begin
+            # Llama 2's makers begin each further question with one; nobody's comes twice in a row.
+            assert [text for text in texts[1:] if text in special] == _in_order(
+                prompt.removeprefix(begin), special
+            )
+            rest = "".join(text for text in texts if text not in special)
+            others = "".join(re.split("|".join(map(re.escape, special)), prompt))
+            assert rest == "".join(BYTES[byte] for byte in others.encode())  # and nothing else
     finally:
         loaded.close()
-    assert texts[0] == begin
-    assert texts.count(begin) == 1
-    assert [text for text in texts[1:] if text in special] == _in_order(alone, special[1:])
 
 
 def test_the_audit_of_a_run_tells_what_the_model_reads(tmp_path: Path) -> None:

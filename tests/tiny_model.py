@@ -98,10 +98,10 @@ BEGIN, END = 256, 257
 
 def _add_vocabulary(writer: gguf.GGUFWriter, size: int, special: list[str]) -> None:
     """Add one token per byte, the special ones, and merges of two letters for the rest."""
-    byte_texts = _byte_texts()
-    letters = [byte_texts[code] for code in b"etaoinshrdlucmfwygpbvk"]
+    of_bytes = byte_texts()
+    letters = [of_bytes[code] for code in b"etaoinshrdlucmfwygpbvk"]
     pairs = [(a, b) for a in letters for b in letters][: max(size - 256 - len(special), 0)]
-    tokens = [*byte_texts, *special, *(a + b for a, b in pairs)]
+    tokens = [*of_bytes, *special, *(a + b for a, b in pairs)]
     kinds = [gguf.TokenType.NORMAL] * len(tokens)
     kinds[BEGIN : BEGIN + len(special)] = [gguf.TokenType.CONTROL] * len(special)
     while len(tokens) < size:
@@ -118,7 +118,7 @@ def _add_vocabulary(writer: gguf.GGUFWriter, size: int, special: list[str]) -> N
     writer.add_vocab_size(size)
 
 
-def _byte_texts() -> list[str]:
+def byte_texts() -> list[str]:
     """Return the visible character that stands for each byte in byte-level vocabularies."""
     visible = {*range(33, 127), *range(161, 173), *range(174, 256)}
     texts, moved = [], 256
