@@ -96,6 +96,17 @@ def test_a_file_without_template_is_no_chat_model_and_no_base_model_in_silence(
     assert named.template_source == "config"
 
 
+def test_a_mistake_in_the_template_is_told_before_anything_is_made(
+    tiny: Path, tmp_path: Path, models: Path
+) -> None:
+    with pytest.raises(ConfigError, match="no chat template 'chatlm'"):
+        weights.locate(model(file=str(tiny), chat_template="chatlm"), Q8_0, models)
+    base = str(write_tiny_model(tmp_path / "base.gguf", template=None))
+    with pytest.raises(WeightsError, match="no chat template"):
+        weights.locate(model(file=base), Q8_0, models)
+    assert not models.exists()
+
+
 def test_a_chat_model_that_is_used_as_a_base_model_is_told(
     tiny: Path, models: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

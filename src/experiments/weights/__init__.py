@@ -75,6 +75,8 @@ def locate(model: ModelConfig, quantization: QuantizationConfig, folder: Path) -
             f"model.name is '{model.name}', and weights are kept in a folder of that name",
             "Choose a name without slashes.",
         )
+    if model.chat_template:
+        templates.source(model.chat_template)  # a misspelled name is told before hours of work
     if model.file:
         path = _from_file(Path(model.file).expanduser(), model, quantization, level, folder)
     else:
@@ -99,6 +101,7 @@ def _from_file(
 ) -> Path:
     """Return the file that the user named, or what was quantized from it."""
     found = header.read(path)
+    _template(found, model)  # a mistake is told before anything is made
     if _holds(found, level):
         return path
     if found.level not in UNQUANTIZED:
@@ -238,23 +241,31 @@ def _check_label(found: Header, level: str) -> None:
         )
 
 
+def _template(found: Header, model: ModelConfig) -> tuple[str | None, str]:
+    """Return the chat template of a model, and where it comes from.
+
+    Raises:
+        WeightsError: there is none, and nobody says that it is a base model.
+        ConfigError: a name of a template that there is not.
+    """
+    if model.chat_template:
+        return templates.source(model.chat_template), "config"
+    template = found.text("tokenizer.chat_template") or None
+    if template is None and model.kind is None:
+        raise WeightsError(
+            f"{found.path} has no chat template, so nobody says whether it is a chat model",
+            "Set model.kind=completion for a base model, or model.chat_template for a chat model "
+            f"(by name: {', '.join(templates.TEMPLATES)}).",
+        )
+    return template, "gguf" if template else "none"
+
+
 def _weights(
     path: Path, model: ModelConfig, quantization: QuantizationConfig, level: str, folder: Path
 ) -> Weights:
     """Return the record of a file."""
     found = header.read(path)
-    template: str | None
-    if model.chat_template:
-        template, source = templates.source(model.chat_template), "config"
-    else:
-        template = found.text("tokenizer.chat_template") or None
-        source = "gguf" if template else "none"
-    if template is None and model.kind is None:
-        raise WeightsError(
-            f"{path} has no chat template, so nobody says whether it is a chat model",
-            "Set model.kind=completion for a base model, or model.chat_template for a chat model "
-            f"(by name: {', '.join(templates.TEMPLATES)}).",
-        )
+    template, source = _template(found, model)
     if template and model.kind is not None and model.kind.value == "completion":
         log.warning(
             "%s has a chat template, and model.kind=completion: it gets completion prompts.", path
