@@ -1,4 +1,4 @@
-"""A hundred programs that try to pass without being right, or to do harm.
+"""More than a hundred programs that try to pass without being right, or to do harm.
 
 Each file in `adversarial/` begins with a comment that says what it tries. The right outputs
 cannot be had but by the hidden reference, so that any pass is a forgery.

@@ -123,7 +123,7 @@ def _sample(
 ) -> tuple[dict[str, Any], str]:
     form = 'Each line is {"task_id": ..., "solution": ...}, or "completion" instead.'
     try:
-        sample = json.loads(line.decode("utf-8-sig"))
+        sample = json.loads(line.decode("utf-8-sig").strip())
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{where} is no JSON: {error}", form) from None
     if not isinstance(sample, dict) or not isinstance(sample.get("task_id"), str):
