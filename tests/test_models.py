@@ -135,6 +135,13 @@ def test_memory_is_the_file_and_one_sequence(tmp_path: Path) -> None:
     assert level.memory_bytes == level.bytes + 2 * 4096 * 32 * 32 * 2 * 128
 
 
+def test_what_is_said_of_the_demo_model_is_what_its_file_says() -> None:
+    model, found = MODELS["demo"], header.read(ROOT / "models" / "demo" / "demo-f16.gguf")
+    assert model.kv_values_per_token == found.kv_values_per_token
+    assert model.parameters_billion == pytest.approx(found.parameters / 1e9, rel=0.1)
+    assert model.context_tokens == found.of_architecture("context_length")
+
+
 def test_what_can_be_made_from_an_f16_is_said(tmp_path: Path) -> None:
     (tmp_path / "mistral").mkdir()
     (tmp_path / "mistral" / "mistral-f16.gguf").write_bytes(b"x")
