@@ -6,6 +6,8 @@ fails does not stop a sweep; the exit code tells that one failed.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import inspect
 import logging
 import os
@@ -47,6 +49,7 @@ def main(task: Callable[[], Any]) -> int:
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors reach the lines below
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
+    atexit.register(gc.freeze)  # else Python looks through all that MLflow loaded: a second
     failed_jobs.clear()
     try:
         task()
