@@ -151,6 +151,11 @@ def _number(name: str, digits: int = 0) -> Callable[[dict[str, float]], str]:
     return lambda metrics: f"{metrics[name]:,.{digits}f}" if name in metrics else ""
 
 
+def _size(name: str) -> Callable[[dict[str, float]], str]:
+    """Return megabytes, with a decimal where they are few."""
+    return lambda metrics: _number(name, 1 if metrics.get(name, 0.0) < 100 else 0)(metrics)
+
+
 def _with_interval(name: str) -> Callable[[dict[str, float]], str]:
     def cell(metrics: dict[str, float]) -> str:
         if name not in metrics:
@@ -163,7 +168,7 @@ def _with_interval(name: str) -> Callable[[dict[str, float]], str]:
 
 COLUMNS: tuple[Column, ...] = (
     Column("pass@1 %", _with_interval("pass_at_1/plus")),
-    Column("file MB", _number("weights/megabytes"), if_same=False),
+    Column("file MB", _size("weights/megabytes"), if_same=False),
     Column("bits", _number("weights/bits_per_weight", 2), if_same=False),
     Column("tokens/s", _number("speed/tokens_per_second")),
     Column("RAM MB", _number("engine/peak_memory_megabytes")),
