@@ -274,3 +274,27 @@ def test_a_file_that_is_not_evalplus_is_told(tmp_path: Path) -> None:
         report.import_evalplus(
             eval_results(tmp_path, [("pass", "pass")] * 2), other, "x", tmp_path / "run"
         )
+
+
+def test_the_answer_is_on_the_screen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [i < 5 for i in range(40)]
+    many = [i < 35 for i in range(40)]
+    make_run(tmp_path / "0", many, {"prompt": "cot"})
+    make_run(tmp_path / "1", few, {"prompt": "plain"})
+    make_run(tmp_path / "2", few, {"prompt": "few_shot"})
+    monkeypatch.setattr("experiments.terminal.results.width", 200)
+    report.show_answers(report.collect([tmp_path]))
+    told = capsys.readouterr().out
+    assert "cot solves 87.5 % of the 40 problems in d (95 % interval" in told
+    assert "It is better than each of the 2 others." in told
+    assert "plain is worse than cot, by 75.0 points" in told
+    assert "plain and few_shot differ by less than 5 points" in told
+
+
+def test_runs_that_are_equal_share_the_first_place(tmp_path: Path) -> None:
+    for name in "abc":
+        make_run(tmp_path / name, [True, False], {"prompt": name})
+    (group,) = report.collect([tmp_path]).groups
+    assert analysis.headline(group).startswith("a and 2 others solve 50.0 % of the 2 problems")

@@ -79,3 +79,46 @@ def test_a_failure_in_the_background_is_a_warning(
 def test_run_ids_are_told_from_folders() -> None:
     assert is_run_id("0" * 31 + "f")
     assert not is_run_id("outputs/2026-01-31/12-00-00")
+
+
+def test_texts_of_several_lines_are_parameters_that_tell_equal_ones_from_others(
+    tracker: Tracker,
+) -> None:
+    from mlflow import MlflowClient
+
+    run = tracker.start("name")
+    long = "Write the function.\n" * 100
+    tracker.log_parameters(run, {"a": long, "b": long, "c": f"{long}!", "d": "short\n"})
+    found = MlflowClient(tracking_uri=tracker.uri).get_run(run).data.params
+    assert found["a"] == found["b"] != found["c"]
+    assert found["a"].startswith("Write the function.")
+    assert "\n" not in found["a"]
+    assert found["d"] == "short"
+
+
+def test_a_program_keeps_its_lines_in_a_trace(tracker: Tracker, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from mlflow import MlflowClient
+
+    given = answer(0, passed=False)
+    program = 'def f():\n    return """```"""\n'
+    run = tracker.start("name")
+    tracker.log_traces(run, [replace(given, solution=replace(given.solution, program=program))])
+    client = MlflowClient(tracking_uri=tracker.uri)
+    (trace,) = client.search_traces(locations=[tracker.experiment_id], run_id=run)
+    assert trace.data.spans[0].outputs["program"] == f"````python\n{program}````"
+    assert {a.name: a.feedback.value for a in trace.info.assessments} == {
+        "passed": False,
+        "format_kept": True,
+    }
+
+
+def test_the_runs_table_has_a_view_with_the_columns_that_matter(tracker: Tracker) -> None:
+    import json
+
+    from mlflow import MlflowClient
+
+    tags = MlflowClient(tracking_uri=tracker.uri).get_experiment(tracker.experiment_id).tags
+    columns = json.loads(tags["mlflow.sharedViewState.runs"])["selectedColumns"]
+    assert "metrics.`pass_at_1/plus`" in columns

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import hashlib
 import json
 import logging
 import math
@@ -34,7 +35,27 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
 LONGEST_PARAMETER = 500
-"""Longer values are in `.hydra/config.yaml` among the artifacts. (MLflow allows 6,000.)"""
+"""Longer values, and those of several lines, are shown by their beginning and a digest, which
+tells equal ones from others; `.hydra/config.yaml` among the artifacts has them whole."""
+
+VIEW = "runs"
+"""Key of a view of the runs table, kept with the MLflow experiment: with the columns that
+matter, where MLflow's own has none. Its address ends in `?viewStateShareKey=runs`."""
+
+COLUMNS = (
+    "params.`model.name`",
+    "params.`quantization.name`",
+    "params.`prompt.name`",
+    "metrics.`pass_at_1/plus`",
+    "metrics.`pass_at_1/plus_low`",
+    "metrics.`pass_at_1/plus_high`",
+    "metrics.`pass_at_1/base`",
+    "metrics.`format/kept`",
+    "metrics.`speed/tokens_per_second`",
+    "metrics.`cost/seconds_per_problem`",
+    "metrics.`engine/peak_memory_megabytes`",
+)
+"""Of that view."""
 
 SECONDS_BETWEEN_STEPS = 2.0
 
@@ -254,7 +275,10 @@ def open_tracker(uri: str, artifacts: str | None, experiment: str) -> Tracker:
             location = artifacts
         elif artifacts and _database_file(uri):
             location = Path(artifacts).resolve().as_uri()
-        return Tracker(uri, str(client.create_experiment(experiment, artifact_location=location)))
+        view = {"selectedColumns": ["attributes.`Dataset`", *COLUMNS]}
+        tags = {f"mlflow.sharedViewState.{VIEW}": json.dumps(view)}
+        made = client.create_experiment(experiment, artifact_location=location, tags=tags)
+        return Tracker(uri, str(made))
 
 
 def is_run_id(text: str) -> bool:
@@ -348,7 +372,10 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def _short(value: Any) -> str:
     text = "" if value is None else str(value)
-    return text if len(text) <= LONGEST_PARAMETER else "see .hydra/config.yaml"
+    if len(text) <= LONGEST_PARAMETER and "\n" not in text.strip():
+        return text.strip()
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{' '.join(text[:60].split())}… ({len(text)} characters, SHA-256 {digest})"
 
 
 def _slices(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
@@ -384,7 +411,11 @@ def _trace(experiment_id: str, run: str, answer: Answer) -> tuple[Any, Any]:
     trace_id = f"tr-{number.hex()}"
     messages = [{"role": m.role, "content": m.content} for m in answer.prompt.messages]
     inputs = {"messages": messages} if messages else {"prompt": answer.prompt.completion}
-    outputs = {"text": generation.text, "program": solution.program, "verdict": _rationale(verdict)}
+    outputs = {
+        "text": generation.text,
+        "program": _fenced(solution.program, "python"),
+        "verdict": _fenced(_rationale(verdict)),
+    }
     attributes = {
         "mlflow.traceRequestId": trace_id,
         "mlflow.spanType": "LLM",
@@ -450,9 +481,17 @@ def _preview(text: Any) -> str:
     return shown if len(shown) <= 1000 else f"{shown[:997]}..."
 
 
+def _fenced(text: str, language: str = "") -> str:
+    """Return a text as Markdown that keeps its lines: MLflow shows a trace's texts as such."""
+    longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}" if text else ""
+
+
 def _rationale(verdict: Verdict) -> str:
     told = f"{verdict.plus}: {verdict.tests_passed} of {verdict.tests_total} tests passed"
     if verdict.failure is None:
         return told
     failure = verdict.failure
-    return f"{told}\n{failure.call}\nexpected {failure.expected}\ngot {failure.actual}"
+    expected = f"expected {failure.expected}\n" if failure.expected else ""
+    return f"{told}\n{failure.call}\n{expected}got {failure.actual}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from experiments import store
 from experiments.errors import StoreError, UserError
+from experiments.report.answers import show_answers
 from experiments.report.collect import Collection, collect, find_runs, newest
 from experiments.report.imported import import_evalplus
 from experiments.report.sanitizer import judge_sanitized
@@ -31,6 +32,7 @@ __all__ = [
     "read_run",
     "read_sweep",
     "show",
+    "show_answers",
     "show_failures",
     "show_next_steps",
     "write",
@@ -61,16 +63,18 @@ class Written:
 
 
 def write_sweep(folder: Path) -> Written:
-    """Write the report of a sweep into its folder and say where it is.
+    """Write the report of a sweep into its folder; say what it found and where it is.
 
     A report that fails is a warning: the runs are done, and `experiments report` makes it
     again.
     """
     try:
-        written = write(collect([folder]), folder)
+        collection = collect([folder])
+        written = write(collection, folder)
     except UserError as error:
         console.print(f"warning: there is no report: {error}", style="yellow", markup=False)
         return Written(folder / "report.html", folder / "report.md")
+    show_answers(collection)
     results.print(f"\nReport: {shown(written.page)}", soft_wrap=True)
     return written
 

@@ -269,9 +269,18 @@ def headline(group: Group) -> str:
     if share is None:
         return f"{best.name} has no verdicts on {group.dataset}."
     low, high = (100 * best.metrics[f"pass_at_1/plus_{end}"] for end in ("low", "high"))
+    equals = sum(run.metrics.get("pass_at_1/plus") == share for run in others)
+    match equals:
+        case 0:
+            solved = f"{best.name} solves"
+        case 1:
+            solved = f"{best.name} and one other solve"
+        case _:
+            solved = f"{best.name} and {equals} others solve"
+    where = "" if group.dataset == "problems" else f" in {group.dataset}"
     told = (
-        f"{best.name} solves {100 * share:.1f} % of the {len(best.rates)} problems in "
-        f"{group.dataset} (95 % interval {low:.0f} to {high:.0f})."
+        f"{solved} {100 * share:.1f} % of the {len(best.rates)} problems{where} "
+        f"(95 % interval {low:.0f} to {high:.0f})."
     )
     compared = against_the_best(group) if others else []
     if not compared:

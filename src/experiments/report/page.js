@@ -40,7 +40,8 @@ function card(data, attempts, chosen) {
   made.append(line);
   if (failure >= 0) {
     const [call, expected, actual] = data.failures[failure];
-    made.append(terms([["call", call], ["expected", expected], ["got", actual]]));
+    const told = [["call", call], ["expected", expected], ["got", actual]];
+    made.append(terms(told.filter(([, text]) => text)));
   }
   if (data.kinds[kind] === "no_code") made.append(element("p", "No program was found. The model wrote:", "soft"));
   made.append(element("pre", data.programs[program], data.kinds[kind] === "no_code" ? "wrap" : ""));

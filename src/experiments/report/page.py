@@ -142,10 +142,10 @@ def _table(
         f'<th scope="col"{" class=l" if i <= left else ""}>{escape(h)}</th>'
         for i, h in enumerate(head)
     )
-    told = f"<caption>{escape(caption)}</caption>" if caption else ""
+    told = f'<p class="note">{escape(caption)}</p>' if caption else ""
     return (
-        f'<div class="scroll"><table class="{kind}">{told}<thead><tr>{cells}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="scroll"><table class="{kind}"><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>{told}"
     )
 
 

@@ -121,7 +121,7 @@ def _ladder(
         if interval:
             ax.set_ylim(-3, 103)
         else:
-            ax.set_ylim(bottom=0)
+            ax.set_ylim(0, 1.1 * max(y for points in lines.values() for _, y, _ in points))
         if len(lines) > 1 and not many:
             ax.legend(loc="upper left", bbox_to_anchor=(0, -0.22), frameon=False, borderaxespad=0)
         return save()
@@ -153,9 +153,9 @@ def _cost(group: Group, metric: str, title: str) -> str:
         costs = [cost for cost, _ in points]
         if min(costs) > 0 and max(costs) / min(costs) > 20:
             ax.set_xscale("log")
+            ax.margins(x=0.12)
         else:
-            ax.set_xlim(left=0)
-        ax.margins(x=0.12)
+            ax.set_xlim(0, 1.15 * max(costs))
         ax.set_ylim(-3, 108)
         ax.set_xlabel(title)
         ax.set_ylabel("pass@1, %")

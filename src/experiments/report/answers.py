@@ -1,0 +1,43 @@
+"""What the comparisons say, in sentences: the answer to the question that a sweep asks."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from rich.text import Text
+
+from experiments.metrics import Finding
+from experiments.report import analysis
+from experiments.report.collect import Collection
+from experiments.terminal import results
+
+MOST_SENTENCES = 6
+"""Per axis; the report has them all."""
+
+
+def show_answers(collection: Collection) -> None:
+    """Print the main result of each data set, and each axis with its levels compared.
+
+    Pairs that are decided come first, the largest difference before others.
+    """
+    labels = [label for label in collection.labels if label != "dataset"]
+    for group in collection.groups:
+        if len(group.runs) < 2:
+            continue
+        results.print(Text(f"\n{analysis.headline(group)}", style="bold"))
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column()
+        for axis in analysis.axes(group, labels):
+            pairs = sorted(axis.overall, key=_of_interest)
+            for number, pair in enumerate(pairs[:MOST_SENTENCES]):
+                style = "" if pair.answer.finding is not Finding.UNKNOWN else "dim"
+                told = Text(analysis.sentence(pair), style=style)
+                table.add_row("" if number else axis.label, told)
+            if len(pairs) > MOST_SENTENCES:
+                more = len(pairs) - MOST_SENTENCES
+                table.add_row("", Text(f"and {more} more pairs in the report", style="dim"))
+        results.print(table)
+
+
+def _of_interest(pair: analysis.Pair) -> tuple[bool, float]:
+    return pair.answer.finding is Finding.UNKNOWN, -abs(pair.answer.comparison.difference)
