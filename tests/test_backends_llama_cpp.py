@@ -589,3 +589,31 @@ def test_energy_counters_that_begin_again_are_followed() -> None:
     assert machine.energy_between({}, {}) is None
     assert machine.energy_between({"a": 1.0}, {"a": 4.5}) == 3.5
     assert machine.energy_between({"a": 1.0}, {}) is None
+
+
+def test_each_processor_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder, name, microjoules in (
+        ("intel-rapl:0", "package-0", 2_000_000),
+        ("intel-rapl:0:0", "core", 1_000_000),  # a part of the package
+        ("intel-rapl:1", "package-1", 3_000_000),
+        ("intel-rapl:2", "psys", 9_000_000),  # the whole board
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "name").write_text(f"{name}\n")
+        (tmp_path / folder / "energy_uj").write_text(f"{microjoules}\n")
+        (tmp_path / folder / "max_energy_range_uj").write_text("10000000\n")
+    monkeypatch.setattr(machine, "POWERCAP", tmp_path)
+    before = machine.energy_joules()
+    assert before == {"intel-rapl:0": 2.0, "intel-rapl:1": 3.0}
+    (tmp_path / "intel-rapl:0" / "energy_uj").write_text("1000000\n")  # it began again
+    assert machine.energy_between(before, machine.energy_joules()) == 9.0
+
+
+def test_counters_of_a_job_before_are_not_counted_again(tiny: Path) -> None:
+    generate(backend(tiny, parallel=1))
+    made = backend(tiny, parallel=1)
+    sampling = Sampling(max_tokens=300)
+    stream = made.generate(made.prepare(prompts(9), sampling), sampling)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert "decoded_tokens" not in made.statistics()

@@ -28,14 +28,19 @@ ARGUMENTS = [
 ]
 
 
-def start(folder: Path) -> "subprocess.Popen[bytes]":
+def start(folder: Path, *more: str, within: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "run.py"), *ARGUMENTS],
+        [*within, sys.executable, str(ROOT / "run.py"), *ARGUMENTS, *more],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+
+
+def finish(run: "subprocess.Popen[bytes]") -> None:
+    _, told = run.communicate()
+    assert run.returncode == 0, told.decode()
 
 
 def results(folder: Path) -> dict[str, Any]:
@@ -70,9 +75,7 @@ def workers_of(folder: Path) -> list[int]:
 def test_a_run_that_is_killed_at_any_moment_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
     began = time.monotonic()
     undisturbed = make(tmp_path / "undisturbed")
-    done = start(undisturbed)  # quantizes the model, which the others find
-    _, told = done.communicate()
-    assert done.returncode == 0, told.decode()
+    finish(start(undisturbed))  # quantizes the model, which the others find
     seconds = time.monotonic() - began
     expected = results(undisturbed)
     assert len(expected["generations"]) == len(expected["verdicts"]) == 10
@@ -110,22 +113,48 @@ def test_a_run_that_is_killed_at_any_moment_ends_like_an_undisturbed_one(tmp_pat
 
 def test_an_interrupted_run_says_how_to_go_on_and_does(tmp_path: Path) -> None:
     folder = make(tmp_path / "here")
-    run = start(folder)
+    run = start(folder, "tracking.enabled=true")
     store = folder / "outputs" / "store"
     while run.poll() is None and not list(store.glob("*.jsonl")):
         time.sleep(0.01)
     run.send_signal(signal.SIGINT)
+    interrupted = time.monotonic()
     _, told = run.communicate(timeout=60)
+    assert time.monotonic() - interrupted < 2
     assert run.returncode == 130, told.decode()
     assert "same command" in told.decode()
     assert "Traceback" not in told.decode()
     kept = sum(len(path.read_text().splitlines()) for path in store.iterdir())
     assert kept >= 1
-    again = start(folder)
-    _, told = again.communicate()
-    assert again.returncode == 0, told.decode()
+    finish(start(folder))
     metrics = json.loads((folder / "run" / "metrics.json").read_text())
     assert metrics["count/cached"] >= kept
+
+
+def test_a_run_whose_disk_was_full_goes_on_once_there_is_space(tmp_path: Path) -> None:
+    own = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
+    small = (
+        'mount -t tmpfs -o size=24k none outputs && "$@"; code=$?; cp -r outputs kept; exit $code'
+    )
+    if shutil.which("unshare") is None or subprocess.run([*own, "exit"], check=False).returncode:
+        pytest.skip("no mounts of our own here")
+    undisturbed = make(tmp_path / "undisturbed")
+    finish(start(undisturbed))
+
+    folder = make(tmp_path / "full")
+    (folder / "outputs").mkdir()
+    run = start(folder, "hydra.run.dir=outputs/run", within=(*own, small, "sh"))
+    _, told = run.communicate()
+    assert run.returncode == 1, told.decode()
+    assert "The disk is full" in told.decode()
+    assert "Traceback" not in told.decode()
+
+    (folder / "outputs").rmdir()
+    (folder / "kept").rename(folder / "outputs")  # what was on the full disk
+    (folder / "outputs" / "run").rename(folder / "run")
+    finish(start(folder))
+    assert results(folder) == results(undisturbed)
+    assert not (folder / "run" / "failure.txt").exists()
 
 
 def make(folder: Path) -> Path:
