@@ -14,7 +14,8 @@ together: `passed`, or what became of the first input that it failed.
                    not be read
 
 Where the reference raises a builtin exception, a solution is right that raises it too, or a
-subclass of it that descends from no other builtin first. A fault of the sandbox is an error, never a verdict.
+subclass of it that descends from no other builtin first. A fault of the sandbox is an error,
+never a verdict.
 """
 
 from experiments.judge.compare import COMPARISONS
