@@ -18,9 +18,9 @@ The models have random weights and llama's shape, are made here (package `gguf`,
 `dev`), and are kept in outputs/benchmarks. Their end token is never the most likely one, so
 each text has its full length. Prompts have 300 tokens, of which 200 are shared.
 
-On two quiet cores, each of the two levels takes about 6 minutes end to end and 3 for decoding,
-the small model takes half a minute, and making the models, once, takes 4 minutes: some 25 in
-all. `settings` takes another hour and a half. The exit code tells whether a bar was missed.
+On two quiet cores, expect about 6 minutes end to end and 3 for decoding for each of the two
+levels, half a minute for the small model, and, once, 4 minutes for making the models: some 25
+in all. `settings` takes another hour and a half. The exit code tells whether a bar was missed.
 
 Close other programs first: threads that wait for each other make a busy machine several
 times slower, for both sides, and not equally.
