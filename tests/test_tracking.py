@@ -114,11 +114,19 @@ def test_a_program_keeps_its_lines_in_a_trace(tracker: Tracker, tmp_path: Path) 
     }
 
 
-def test_the_runs_table_has_a_view_with_the_columns_that_matter(tracker: Tracker) -> None:
+def test_a_sweep_has_a_view_of_its_jobs(tracker: Tracker) -> None:
     import json
 
     from mlflow import MlflowClient
 
-    tags = MlflowClient(tracking_uri=tracker.uri).get_experiment(tracker.experiment_id).tags
-    columns = json.loads(tags["mlflow.sharedViewState.runs"])["selectedColumns"]
-    assert "metrics.`pass_at_1/plus`" in columns
+    client = MlflowClient(tracking_uri=tracker.uri)
+    sweep = tracker.start("sweep")
+    job = tracker.start("job", parent=sweep)
+    tracker.start("another")
+    tracker.keep_view(sweep)
+    tags = client.get_experiment(tracker.experiment_id).tags
+    view = json.loads(tags[f"mlflow.sharedViewState.{sweep}"])
+    assert "metrics.`pass_at_1/plus`" in view["selectedColumns"]
+    order = [f"{view['orderByKey']} DESC"]
+    found = client.search_runs([tracker.experiment_id], view["searchFilter"], order_by=order)
+    assert [run.info.run_id for run in found] == [job]

@@ -38,10 +38,6 @@ LONGEST_PARAMETER = 500
 """Longer values, and those of several lines, are shown by their beginning and a digest, which
 tells equal ones from others; `.hydra/config.yaml` among the artifacts has them whole."""
 
-VIEW = "runs"
-"""Key of a view of the runs table, kept with the MLflow experiment: with the columns that
-matter, where MLflow's own has none. Its address ends in `?viewStateShareKey=runs`."""
-
 COLUMNS = (
     "params.`model.name`",
     "params.`quantization.name`",
@@ -55,7 +51,7 @@ COLUMNS = (
     "metrics.`cost/seconds_per_problem`",
     "metrics.`engine/peak_memory_megabytes`",
 )
-"""Of that view."""
+"""Of a sweep's view of MLflow's table of runs, whose own columns show no setting and no score."""
 
 SECONDS_BETWEEN_STEPS = 2.0
 
@@ -92,6 +88,23 @@ class Tracker:
                 self.experiment_id, run_name=name, tags={**tags, **parents}
             )
         return str(run.info.run_id)
+
+    def keep_view(self, sweep: str) -> None:
+        """Keep a view of MLflow's runs: a sweep's jobs, the best first, with what matters.
+
+        Its address is `#/experiments/EXPERIMENT/runs?viewStateShareKey=SWEEP`. By itself
+        MLflow folds the jobs away below the sweep, and its charts of them are empty.
+        """
+        view = {
+            "searchFilter": f"tags.`mlflow.parentRunId` = '{sweep}'",
+            "orderByKey": "metrics.`pass_at_1/plus`",
+            "orderByAsc": False,
+            "selectedColumns": list(COLUMNS),
+        }
+        with _told(self.uri):
+            _client(self.uri).set_experiment_tag(
+                self.experiment_id, f"mlflow.sharedViewState.{sweep}", json.dumps(view)
+            )
 
     def finish(self, run: str, succeeded: bool) -> None:
         """End a run."""
@@ -275,10 +288,7 @@ def open_tracker(uri: str, artifacts: str | None, experiment: str) -> Tracker:
             location = artifacts
         elif artifacts and _database_file(uri):
             location = Path(artifacts).resolve().as_uri()
-        view = {"selectedColumns": ["attributes.`Dataset`", *COLUMNS]}
-        tags = {f"mlflow.sharedViewState.{VIEW}": json.dumps(view)}
-        made = client.create_experiment(experiment, artifact_location=location, tags=tags)
-        return Tracker(uri, str(made))
+        return Tracker(uri, str(client.create_experiment(experiment, artifact_location=location)))
 
 
 def is_run_id(text: str) -> bool:

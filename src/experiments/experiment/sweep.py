@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments import store
+from experiments.provenance import provenance
 from experiments.schema import TrackingConfig
 from experiments.tracking import Tracker, open_tracker
 
@@ -23,9 +24,12 @@ def open_sweep(tracking: TrackingConfig, folder: Path, overrides: Sequence[str])
     if tracker is None:
         return
     name = f"sweep · {' '.join(overrides)}"[:250]
-    run_id = tracker.start(name, tags={"overrides": " ".join(overrides), "kind": "sweep"})
+    tags = {"overrides": " ".join(overrides), "kind": "sweep", **origin()}
+    run_id = tracker.start(name, tags=tags)
+    tracker.keep_view(run_id)
     folder.mkdir(parents=True, exist_ok=True)
-    store.write_text(folder / _SWEEP_FILE, json.dumps({"mlflow_run": run_id}))
+    kept = {"mlflow_run": run_id, "mlflow_experiment": tracker.experiment_id}
+    store.write_text(folder / _SWEEP_FILE, json.dumps(kept))
 
 
 def close_sweep(
@@ -59,3 +63,13 @@ def tracker_of(tracking: TrackingConfig) -> Tracker | None:
     if not tracking.enabled:
         return None
     return open_tracker(tracking.uri, tracking.artifacts, tracking.experiment)
+
+
+def origin() -> dict[str, str]:
+    """Return the tags that say which code made an MLflow run, and on which machine."""
+    source, machine = provenance()["source"], provenance()["machine"]
+    return {
+        "machine": f"{machine['processor']}, {machine['cores']} cores, {machine['system']}",
+        "mlflow.source.name": "run.py",
+        "mlflow.source.git.commit": source["git_commit"] or "",
+    }

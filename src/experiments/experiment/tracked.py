@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from experiments.experiment.planning import CHOICES, Plan
-from experiments.provenance import provenance
+from experiments.experiment.sweep import origin
 from experiments.records import Generation, RunReport, Solution, Verdict
 from experiments.schema import Config
 from experiments.tracking import Answer, Live
@@ -53,14 +53,11 @@ def log_results(
 
 def _tags(plan: Plan) -> dict[str, str]:
     """Return what an MLflow run is found by, besides its parameters."""
-    source, machine = provenance()["source"], provenance()["machine"]
     return {
         **plan.labels,
         "kind": "run",
         "overrides": " ".join(plan.overrides),
-        "machine": f"{machine['processor']}, {machine['cores']} cores, {machine['system']}",
-        "mlflow.source.name": "run.py",
-        "mlflow.source.git.commit": source["git_commit"] or "",
+        **origin(),
         "run_folder": str(plan.folder),
     }
 

@@ -15,6 +15,9 @@ from experiments.records import RunReport
 from experiments.schema import TrackingConfig
 from experiments.terminal import console, results
 
+MLFLOW_ADDRESS = "http://127.0.0.1:5000"
+"""Where `mlflow ui` answers unless it is told otherwise."""
+
 CHOICES = ("model", "quantization", "prompt", "dataset")
 
 
@@ -101,6 +104,18 @@ def show_next_steps(folder: Path, tracking: TrackingConfig) -> None:
     if tracking.enabled:
         command = "mlflow ui --backend-store-uri"
         results.print(f"Compare runs: .venv/bin/{command} {tracking.uri}", soft_wrap=True)
+        if view := _view(folder):
+            results.print(f"        then: {view}", soft_wrap=True)
+
+
+def _view(folder: Path) -> str:
+    """Return where MLflow shows a sweep's jobs side by side; nothing for a single run."""
+    try:
+        kept = json.loads(folder.joinpath("sweep.json").read_text(encoding="utf-8"))
+        runs = f"{MLFLOW_ADDRESS}/#/experiments/{kept['mlflow_experiment']}/runs"
+        return f"{runs}?viewStateShareKey={kept['mlflow_run']}"
+    except (OSError, ValueError, KeyError):
+        return ""
 
 
 def read_run(folder: Path) -> RunReport:
