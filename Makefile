@@ -49,7 +49,7 @@ install-run install-dev: install-%: | .venv
 
 .venv-train:
 	@$(PYTHON) -m venv .venv-train
-	@.venv-train/bin/python -m pip install --quiet -e '.[train]'
+	@.venv-train/bin/python -m pip install --quiet -e '.[train]' || { rm -rf .venv-train; exit 1; }
 
 help:
 	@sed -n 's/^# //p' Makefile | head -4

@@ -149,9 +149,8 @@ Problems that pass all tests, greedy, as `python run.py model=demo` judges them.
 
 ## How to make it again
 
-    pip install '.[train]'
-    python -m training.train_demo
-    python -m training.card
+    make train-demo                      # in an environment of its own: torch is large
+    .venv/bin/python -m training.card
 
 Seeds are fixed: the same machine gives the same file. Other processors round differently, and
 a problem may be recited there that is lost here. After a change to the problems or to the

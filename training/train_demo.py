@@ -110,10 +110,11 @@ def train(examples: Sequence[Example], shape: Shape, epochs: int, bfloat16: bool
 
 
 def write(path: Path, network: Llama, words: tokenizer.Tokenizer) -> None:
-    """Write weights, tokenizer and chat template as an F16 GGUF."""
+    """Write weights, tokenizer and chat template as an F16 GGUF, in place of an older one."""
     shape = network.shape
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = gguf.GGUFWriter(path, "llama")
+    half = path.with_name(f".{path.name}.half")  # a stopped write leaves the older file whole
+    writer = gguf.GGUFWriter(half, "llama")
     writer.add_name("demo")
     writer.add_description(
         "Has learned this project's own problems by heart, to show the pipeline at work. "
@@ -153,6 +154,7 @@ def write(path: Path, network: Llama, words: tokenizer.Tokenizer) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    half.replace(path)
 
 
 def _batches(
