@@ -41,7 +41,8 @@ def test_what_is_logged_in_the_background_is_all_there(tracker: Tracker, tmp_pat
     with tracker.live(run) as live:
         live.parameters({"a": {"b": 1}})
         live.step(3, {"progress/generations": 3.0})
-        live.step(4, {"progress/generations": 4.0})  # too soon after the last
+        live.step(4, {"progress/generations": 4.0})  # too soon after the one before
+        live.step(5, {"progress/generations": 5.0})  # as well, but the last
         answers = [answer(number, number % 2 == 0) for number in range(3)]
         live.results({"pass": 0.5}, tmp_path / "run", answers, "**half**")
     tracker.finish(run, succeeded=True)
@@ -50,7 +51,7 @@ def test_what_is_logged_in_the_background_is_all_there(tracker: Tracker, tmp_pat
     assert found.data.params["a.b"] == "1"
     assert found.data.metrics["pass"] == 0.5
     steps = client.get_metric_history(run, "progress/generations")
-    assert [(metric.step, metric.value) for metric in steps] == [(3, 3.0)]
+    assert [(metric.step, metric.value) for metric in steps] == [(3, 3.0), (5, 5.0)]
     assert found.data.tags["mlflow.note.content"] == "**half**"
     assert [file.path for file in client.list_artifacts(run)] == ["metrics.json"]
     traces = client.search_traces(locations=[tracker.experiment_id], run_id=run)

@@ -204,6 +204,7 @@ class Live:
         self._run = run
         self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._next_step = 0.0
+        self._last_step: Callable[[], None] | None = None
         self._monitor = _system_monitor(tracker.uri, run)
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._thread.start()
@@ -217,11 +218,18 @@ class Live:
         self._waiting.put(lambda: self._tracker.log_dataset(self._run, dataset))
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Log numbers of a run that is going on; at most one in two seconds is kept."""
+        """Log numbers of a run that is going on: at most once in two seconds, and the last."""
+
+        def write() -> None:
+            self._tracker.log_metrics(self._run, metrics, step)
+
         now = time.monotonic()
-        if now >= self._next_step:
-            self._next_step = now + SECONDS_BETWEEN_STEPS
-            self._waiting.put(lambda: self._tracker.log_metrics(self._run, metrics, step))
+        if now < self._next_step:
+            self._last_step = write
+            return
+        self._next_step = now + SECONDS_BETWEEN_STEPS
+        self._last_step = None
+        self._waiting.put(write)
 
     def results(
         self, metrics: Mapping[str, float], folder: Path, answers: Sequence[Answer], note: str
@@ -236,6 +244,8 @@ class Live:
         """Wait until all is written."""
         if self._monitor is not None:
             self._monitor.finish()
+        if self._last_step is not None:
+            self._waiting.put(self._last_step)
         self._waiting.put(None)
         self._thread.join()
 

@@ -506,7 +506,7 @@ def _repeat(collection: Collection) -> Iterable[str]:
     yield "</details>"
     shared, differing = analysis.shared_settings(runs)
     if differing:
-        yield "<details><summary>Settings in which the runs differ</summary>"
+        yield '<details class="screen"><summary>Settings in which the runs differ</summary>'
         rows = [
             _row(key, [_cell(v[:200], "l") for v in values]) for key, values in differing.items()
         ]
