@@ -14,7 +14,14 @@ from experiments.records import (
     Solution,
     Verdict,
 )
-from experiments.tracking import Answer, Tracker, TrackingError, is_run_id, open_tracker
+from experiments.tracking import (
+    Answer,
+    Tracker,
+    TrackingError,
+    fetch,
+    is_run_id,
+    open_tracker,
+)
 
 
 @pytest.fixture
@@ -131,3 +138,20 @@ def test_a_sweep_has_a_view_of_its_jobs(tracker: Tracker) -> None:
     order = [f"{view['orderByKey']} DESC"]
     found = client.search_runs([tracker.experiment_id], view["searchFilter"], order_by=order)
     assert [run.info.run_id for run in found] == [job]
+
+
+def test_an_unknown_run_is_told_with_what_to_type(tracker: Tracker, tmp_path: Path) -> None:
+    with pytest.raises(TrackingError, match=f"There is no run {'0' * 32} in MLflow.*--uri"):
+        fetch(tracker.uri, "0" * 32, tmp_path)
+
+
+def test_the_jobs_of_a_sweep_are_fetched(
+    tracker: Tracker, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "metrics.json").write_text("{}")
+    sweep = tracker.start("sweep")
+    for _ in range(2):
+        tracker.log_files(tracker.start("job", parent=sweep), [tmp_path / "metrics.json"])
+    folder = fetch(tracker.uri, sweep, tmp_path / "fetched")
+    assert len(list(folder.glob("*/metrics.json"))) == 2
+    assert "Downloading" not in capfd.readouterr().err

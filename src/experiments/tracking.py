@@ -30,8 +30,9 @@ from experiments.records import Dataset, Generation, Prompt, Solution, Verdict
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# Read by MLflow when it is imported: no calls home, and no long wait for a dead server.
+# Read by MLflow: no calls home, no bar for each file, and no long wait for a dead server.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
 LONGEST_PARAMETER = 500
@@ -320,10 +321,19 @@ def fetch(uri: str, run: str, folder: Path) -> Path:
     database = _database_file(uri)
     if database is not None and not database.exists():
         raise TrackingError(f"There is no MLflow database {database}", "Name another: --uri URI")
+    from mlflow.exceptions import MlflowException
+
     target = folder / run
     with _told(uri):
         client = _client(uri)
-        experiment = client.get_run(run).info.experiment_id
+        try:
+            experiment = client.get_run(run).info.experiment_id
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            raise TrackingError(
+                f"There is no run {run} in MLflow at '{uri}'", "Name another place: --uri URI"
+            ) from None
         jobs = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run}'")
         for number, job in enumerate(reversed(jobs)):
             _download(client, job.info.run_id, target / str(number))

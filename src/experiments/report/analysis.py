@@ -286,7 +286,7 @@ def headline(group: Group) -> str:
     if not compared:
         return told
     if len(others) == 1:
-        return f"{told} {sentence(compared[0])[0].upper()}{sentence(compared[0])[1:]}."
+        return f"{told} {sentence(compared[0])}."
     equal = sum(pair.answer.finding is not Finding.WORSE for pair in compared)
     if equal == 0:
         return f"{told} It is better than each of the {len(others)} others."
