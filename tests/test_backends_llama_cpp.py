@@ -341,6 +341,15 @@ def test_generations_tell_what_they_cost(tiny: Path) -> None:
     assert numbers["generation_seconds"] >= numbers["load_seconds"] > 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak cannot be told apart")
+def test_the_peak_of_memory_is_the_model_s_own(tiny: Path) -> None:
+    parent = bytearray(os.urandom(1) * 600_000_000)  # what started the worker does not count
+    made = backend(tiny)
+    sampling = Sampling(max_tokens=4)
+    list(made.generate(made.prepare(prompts(1), sampling), sampling))
+    assert len(parent) / 1e6 > made.statistics()["peak_memory_megabytes"] > 10
+
+
 def test_two_runs_give_the_same_bytes(tiny: Path) -> None:
     sampling = Sampling(samples=2, max_tokens=20, temperature=0.8)
     texts = []

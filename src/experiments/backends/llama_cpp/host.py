@@ -82,6 +82,7 @@ class Worker:
                 before was yielded.
         """
         self.counters = {}  # those of the jobs before are counted already
+        self.peak_bytes = 0
         done = False
         try:
             self._send({"write": {"jobs": jobs, "sampler": sampler}})

@@ -31,8 +31,8 @@ class ChatTemplate:
             raise WeightsError(
                 f"{weights.path} has no chat template, so its messages cannot be written as it "
                 "was trained to read them",
-                "Set model.chat_template to the one of the model's card (or a name: chatml, llama2, "
-                "…), or model.kind=completion for a base model.",
+                "Set model.chat_template to the one of the model's card (or a name: chatml, "
+                "llama2, …), or model.kind=completion for a base model.",
             )
         self._weights = weights
         self._template = self._compiled(weights.chat_template)

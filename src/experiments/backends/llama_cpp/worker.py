@@ -12,6 +12,7 @@ parent's affair: this process ignores it, and ends when its standard input does.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import resource
@@ -80,6 +81,7 @@ def _serve(requests: queue.SimpleQueue[dict[str, Any]], replies: BinaryIO) -> No
                 after = asdict(engine.counters)
                 counters = {name: after[name] - before[name] for name in after}
                 write_frame(replies, {"done": counters, "peak_bytes": _peak_bytes()})
+                _forget_peak()
         except EngineError as error:
             write_frame(replies, {"failed": str(error)})
         del request
@@ -112,8 +114,24 @@ class _News:
 
 
 def _peak_bytes() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    """Return the most memory that this process held since `_forget_peak`, in bytes.
+
+    On Linux `ru_maxrss` would be no less than what the parent held when it started this
+    process; the peak in `/proc` begins anew with each program.
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii") as lines:
+            kilobytes = next(line for line in lines if line.startswith("VmHWM:")).split()[1]
+    except (OSError, StopIteration):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return int(kilobytes) * 1024
+
+
+def _forget_peak() -> None:
+    """Begin a new peak, for the next job; where that cannot be had, it is the highest so far."""
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as reset:
+        reset.write("5")
 
 
 def _log_to_stderr(llama: Any) -> Any:
