@@ -563,6 +563,12 @@ def test_the_key_is_of_all_that_decides_a_text(tiny: Path) -> None:
     assert len({usual, *others}) == 10
 
 
+def test_few_at_once_are_enough_for_weights_in_the_cache(tiny: Path) -> None:
+    large = replace(weights_of(tiny), bytes=2**30)
+    assert LlamaCpp(weights_of(tiny)).describe()["parallel"] == 8
+    assert LlamaCpp(large).describe()["parallel"] >= 16
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

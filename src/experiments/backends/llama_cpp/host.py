@@ -220,6 +220,6 @@ def _environment() -> dict[str, str]:
     environment = dict(os.environ)
     environment["GGML_NO_BACKTRACE"] = "1"  # it would start a debugger on itself
     # Threads that wait for each other spin, which is fast where each has a core to itself
-    # and ruinous where it has not. This long (some 50 microseconds) and no longer.
-    environment.setdefault("GOMP_SPINCOUNT", "1000")
+    # and ruinous where it has not. This long (half a millisecond) and no longer.
+    environment.setdefault("GOMP_SPINCOUNT", "10000")
     return environment

@@ -9,6 +9,9 @@ from experiments.records import Weights
 MOST_AT_ONCE = 16
 """Beyond this many sequences, two cores gain little and memory is better left alone."""
 
+TINY_BYTES, MOST_OF_TINY = 64 * machine.MEBIBYTE, 8
+"""Weights that a processor's cache holds are not waited for: more sequences are no faster."""
+
 BYTES_PER_VALUE = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 
 BITS_PER_WEIGHT = {
@@ -34,6 +37,8 @@ def parallel(weights: Weights, context_tokens: int, kv_type: str) -> int:
     moment: the same command finds its generations again.
     """
     most = MOST_AT_ONCE if machine.cores() <= 4 else 2 * MOST_AT_ONCE
+    if weights.bytes <= TINY_BYTES:
+        most = MOST_OF_TINY
     each = kv_bytes(weights, context_tokens, kv_type)
     if not each:
         return most
