@@ -1,7 +1,14 @@
 """Logging to MLflow in the background."""
 
+from __future__ import annotations
+
 import logging
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,12 +23,19 @@ from experiments.records import (
 )
 from experiments.tracking import (
     Answer,
+    Beginning,
+    Live,
     Tracker,
     TrackingError,
+    call,
     fetch,
     is_run_id,
     open_tracker,
 )
+from experiments.tracking.live import ANSWERS_AT_ONCE
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 
 @pytest.fixture
@@ -39,22 +53,36 @@ def answer(number: int, passed: bool) -> Answer:
     )
 
 
+def begin(tracker: Tracker, tmp_path: Path, **given: Any) -> Live:
+    return Live(Beginning(tracker.uri, str(tmp_path / "artifacts"), "x", "name", **given))
+
+
+def only_run(tracker: Tracker) -> Run:
+    from mlflow import MlflowClient
+
+    (run,) = MlflowClient(tracking_uri=tracker.uri).search_runs([tracker.experiment_id])
+    return run
+
+
 def test_what_is_logged_in_the_background_is_all_there(tracker: Tracker, tmp_path: Path) -> None:
     from mlflow import MlflowClient
 
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.json").write_text("{}")
-    run = tracker.start("name")
-    with tracker.live(run) as live:
-        live.parameters({"a": {"b": 1}})
-        live.step(3, {"progress/generations": 3.0})
-        live.step(4, {"progress/generations": 4.0})  # too soon after the one before
-        live.step(5, {"progress/generations": 5.0})  # as well, but the last
-        answers = [answer(number, number % 2 == 0) for number in range(3)]
-        live.results({"pass": 0.5}, tmp_path / "run", answers, "**half**")
-    tracker.finish(run, succeeded=True)
+    live = begin(tracker, tmp_path, tags={"kind": "run"})
+    live.parameters({"a": {"b": 1}})
+    live.step(3, {"progress/generations": 3.0})
+    live.step(4, {"progress/generations": 4.0})  # too soon after the one before
+    live.step(5, {"progress/generations": 5.0})  # as well, but the last
+    for number in range(ANSWERS_AT_ONCE + 2):
+        live.answer(answer(number, number % 2 == 0))
+    live.results({"pass": 0.5}, tmp_path / "run", "**half**")
+    live.close("FINISHED")
+    found = only_run(tracker)
+    run = found.info.run_id
     client = MlflowClient(tracking_uri=tracker.uri)
-    found = client.get_run(run)
+    assert found.info.status == "FINISHED"
+    assert found.data.tags["kind"] == "run"
     assert found.data.params["a.b"] == "1"
     assert found.data.metrics["pass"] == 0.5
     steps = client.get_metric_history(run, "progress/generations")
@@ -63,25 +91,76 @@ def test_what_is_logged_in_the_background_is_all_there(tracker: Tracker, tmp_pat
     assert [file.path for file in client.list_artifacts(run)] == ["metrics.json"]
     traces = client.search_traces(locations=[tracker.experiment_id], run_id=run)
     assert {t.info.tags["problem"]: t.info.tags["outcome"] for t in traces} == {
-        "p0": "passed",
-        "p1": "wrong_answer",
-        "p2": "passed",
+        f"p{number}": "wrong_answer" if number % 2 else "passed"
+        for number in range(ANSWERS_AT_ONCE + 2)
     }
     assert {span.outputs["text"] for trace in traces for span in trace.data.spans} == {"text ünd"}
 
 
-def test_a_failure_in_the_background_is_a_warning(
-    tracker: Tracker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(*_: object) -> None:
-        raise TrackingError("MLflow is gone")
+def test_a_run_without_traces_has_none(tracker: Tracker, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
 
-    monkeypatch.setattr(Tracker, "log_parameters", fail)
-    run = tracker.start("name")
-    with caplog.at_level(logging.WARNING), tracker.live(run) as live:
-        live.parameters({"a": 1})
-        live.parameters({"b": 1})
-    assert caplog.text.count("MLflow is gone") == 1
+    live = begin(tracker, tmp_path, traces=False)
+    live.answer(answer(0, passed=True))
+    live.close("FINISHED")
+    client = MlflowClient(tracking_uri=tracker.uri)
+    assert not client.search_traces(locations=[tracker.experiment_id])
+
+
+def test_a_failure_in_the_background_is_a_warning(
+    tracker: Tracker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    live = begin(tracker, tmp_path)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            live.parameters({"a" * 300: 1})  # a name that MLflow does not take
+        live.close("FINISHED")
+    assert caplog.text.count("cannot be used") == 1
+    assert only_run(tracker).info.status == "FAILED"
+
+
+def test_a_run_that_cannot_begin_is_told_at_once_and_at_the_end(tmp_path: Path) -> None:
+    folder = tmp_path / "mlflow.db"
+    folder.mkdir()
+    live = Live(Beginning(f"sqlite:///{folder}", None, "x", "name"))
+    live.parameters({"a": 1})
+    live._thread.join()
+    with pytest.raises(TrackingError, match="unable to open database file"):
+        live.check()
+    with pytest.raises(TrackingError, match="cannot be used"):
+        live.close("FINISHED")
+
+
+def test_a_dead_process_is_told_with_what_it_wrote(
+    tracker: Tracker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    live = begin(tracker, tmp_path)
+    live._began.result()
+    with pytest.raises(TrackingError, match=r"died \(exit code 3\)"):
+        call(os._exit, 3)
+    with caplog.at_level(logging.WARNING):
+        live.close("FINISHED")
+    assert call(os.getpid) != os.getpid()  # another has taken its place
+
+
+def test_a_bug_over_there_keeps_its_traceback() -> None:
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        call(divmod, 1, 0)
+
+
+def test_a_run_whose_process_was_killed_ends_as_killed(tracker: Tracker, tmp_path: Path) -> None:
+    code = (
+        "import os, sys, time; from experiments.tracking import *\n"
+        "live = Live(Beginning(sys.argv[1], None, 'x', 'name'))\n"
+        "while not live._began.done(): time.sleep(0.01)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tracker.uri], timeout=120)
+    assert done.returncode == -9
+    deadline = time.monotonic() + 30
+    while only_run(tracker).info.status == "RUNNING" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert only_run(tracker).info.status == "KILLED"
 
 
 def test_run_ids_are_told_from_folders() -> None:

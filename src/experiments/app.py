@@ -6,8 +6,6 @@ fails does not stop a sweep; the exit code tells that one failed.
 
 from __future__ import annotations
 
-import atexit
-import gc
 import inspect
 import logging
 import os
@@ -49,7 +47,6 @@ def main(task: Callable[[], Any]) -> int:
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors reach the lines below
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
-    atexit.register(gc.freeze)  # else Python looks through all that MLflow loaded: a second
     failed_jobs.clear()
     try:
         task()
@@ -139,10 +136,15 @@ def _record_failure(folder: Path, text: str) -> None:
 class SweepCallback(Callback):
     """Opens the sweep's parent run before the jobs and shows the whole when they ended."""
 
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Have MLflow imported elsewhere while problems and weights are read here."""
+        _warm_up(config)
+
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Create the database and the parent run once, before any job needs them."""
         from experiments import experiment
 
+        _warm_up(config)
         folder = Path(config.hydra.sweep.dir).resolve()
         # Hydra swallows what a callback raises. The jobs meet the same error and tell it.
         try:
@@ -165,6 +167,13 @@ class SweepCallback(Callback):
         experiment.close_sweep(
             config.tracking, folder, bool(failures), written.summary, written.files, written.figures
         )
+
+
+def _warm_up(config: DictConfig) -> None:
+    from experiments.tracking import warm_up
+
+    if config.tracking.get("enabled"):
+        warm_up()
 
 
 class ConsoleHandler(logging.StreamHandler[TextIO]):

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from experiments.backends import Backend
 from experiments.errors import ConfigError
-from experiments.experiment.sweep import read_sweep, tracker_of
+from experiments.experiment.sweep import read_sweep
 from experiments.prompts import Kind, render
 from experiments.records import Dataset, Problem, Request, Sampling, Weights
 from experiments.schema import Config
-from experiments.tracking import Tracker
 from experiments.weights import locate
 
 CHOICES = ("model", "quantization", "prompt", "dataset")
@@ -39,7 +38,6 @@ class Plan:
     backend: Backend
     sampling: Sampling
     requests: Sequence[Request]
-    tracker: Tracker | None
     folder: Path
     labels: dict[str, str]
     parent: str | None
@@ -92,7 +90,6 @@ def plan(
         backend=backend,
         sampling=sampling,
         requests=backend.prepare(prompts, sampling),
-        tracker=tracker_of(settings.tracking),
         folder=folder,
         labels=_labels(settings, weights, dataset, overrides),
         parent=read_sweep(sweep_folder),

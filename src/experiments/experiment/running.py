@@ -19,7 +19,7 @@ from experiments.records import FinishReason, Generation, RunReport, Solution, V
 from experiments.sandbox import missing
 from experiments.schema import Config, SandboxConfig
 from experiments.terminal import bar
-from experiments.tracking import Live
+from experiments.tracking import Answer, Live
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def run(plan: Plan) -> RunReport:
     with tracked(plan) as live:
         generations, seconds = _generate(plan, live)
         solutions = [_solution(plan, generation) for generation in generations]
-        verdicts, second_looks = _judge(plan, solutions)
+        verdicts, second_looks = _judge(plan, live, generations, solutions)
         metrics = summarise(
             verdicts,
             solutions,
@@ -49,7 +49,7 @@ def run(plan: Plan) -> RunReport:
             plan.settings.model.note,
         )
         write(plan, report, generations, solutions, verdicts)
-        log_results(plan, live, report, generations, solutions, verdicts)
+        log_results(plan, live, report)
     return report
 
 
@@ -82,6 +82,7 @@ def _generate(plan: Plan, live: Live | None) -> tuple[list[Generation], float]:
             found[generation.key] = generation
             progress.advance()
             if live is not None:
+                live.check()
                 live.step(len(found), _progress(found, started))
     _tell_unfit(list(found.values()))
     seconds = time.monotonic() - started - plan.backend.statistics().get("load_seconds", 0.0)
@@ -135,9 +136,18 @@ def _solution(plan: Plan, generation: Generation) -> Solution:
     )
 
 
-def _judge(plan: Plan, solutions: Sequence[Solution]) -> tuple[list[Verdict], dict[str, float]]:
+def _judge(
+    plan: Plan,
+    live: Live | None,
+    generations: Sequence[Generation],
+    solutions: Sequence[Solution],
+) -> tuple[list[Verdict], dict[str, float]]:
     """Return the verdicts in the order of the solutions, and how many got a second look."""
     verdicts = {}
+    judged = {
+        (solution.problem_id, solution.sample): (request.prompt, generation, solution)
+        for request, generation, solution in zip(plan.requests, generations, solutions, strict=True)
+    }
     with (
         store.appending(plan.folder / "verdicts.jsonl") as append,
         bar("Judging", len(solutions)) as progress,
@@ -150,6 +160,9 @@ def _judge(plan: Plan, solutions: Sequence[Solution]) -> tuple[list[Verdict], di
             append(verdict)
             verdicts[verdict.problem_id, verdict.sample] = verdict
             progress.advance()
+            if live is not None:
+                live.check()
+                live.answer(Answer(*judged[verdict.problem_id, verdict.sample], verdict))
     second_looks = {
         "count/judged_again": float(judging.retried),
         "count/changed_when_judged_again": float(judging.changed),

@@ -9,7 +9,7 @@ from pathlib import Path
 from experiments import store
 from experiments.provenance import provenance
 from experiments.schema import TrackingConfig
-from experiments.tracking import Tracker, open_tracker
+from experiments.tracking import Tracker, call, open_tracker
 
 _SWEEP_FILE = "sweep.json"
 
@@ -20,13 +20,13 @@ def open_sweep(tracking: TrackingConfig, folder: Path, overrides: Sequence[str])
     Raises:
         UserError: the folder or the tracking server cannot be used.
     """
-    tracker = tracker_of(tracking)
+    tracker = _tracker_of(tracking)
     if tracker is None:
         return
     name = f"sweep · {' '.join(overrides)}"[:250]
     tags = {"overrides": " ".join(overrides), "kind": "sweep", **origin()}
-    run_id = tracker.start(name, tags=tags)
-    tracker.keep_view(run_id)
+    run_id = call(Tracker.start, tracker, name, tags=tags)
+    call(Tracker.keep_view, tracker, run_id)
     folder.mkdir(parents=True, exist_ok=True)
     kept = {"mlflow_run": run_id, "mlflow_experiment": tracker.experiment_id}
     store.write_text(folder / _SWEEP_FILE, json.dumps(kept))
@@ -41,13 +41,13 @@ def close_sweep(
     figures: Sequence[Path] = (),
 ) -> None:
     """Add the report to the sweep's MLflow run, and end it."""
-    tracker = tracker_of(tracking)
+    tracker = _tracker_of(tracking)
     run_id = read_sweep(folder)
     if tracker is not None and run_id is not None:
-        tracker.log_files(run_id, files)
-        tracker.log_files(run_id, figures, "figures")
-        tracker.describe(run_id, summary)
-        tracker.finish(run_id, succeeded=not failed)
+        call(Tracker.log_files, tracker, run_id, files)
+        call(Tracker.log_files, tracker, run_id, figures, "figures")
+        call(Tracker.describe, tracker, run_id, summary)
+        call(Tracker.finish, tracker, run_id, "FAILED" if failed else "FINISHED")
 
 
 def read_sweep(folder: Path | None) -> str | None:
@@ -58,11 +58,11 @@ def read_sweep(folder: Path | None) -> str | None:
     return str(run_id)
 
 
-def tracker_of(tracking: TrackingConfig) -> Tracker | None:
+def _tracker_of(tracking: TrackingConfig) -> Tracker | None:
     """Return what logs to MLflow; None if tracking is off."""
     if not tracking.enabled:
         return None
-    return open_tracker(tracking.uri, tracking.artifacts, tracking.experiment)
+    return call(open_tracker, tracking.uri, tracking.artifacts, tracking.experiment)
 
 
 def origin() -> dict[str, str]:

@@ -2,53 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from experiments.experiment.planning import CHOICES, Plan
 from experiments.experiment.sweep import origin
-from experiments.records import Generation, RunReport, Solution, Verdict
+from experiments.records import RunReport
 from experiments.schema import Config
-from experiments.tracking import Answer, Live
+from experiments.tracking import Beginning, Live, Status, TrackingError
+
+SECONDS_AFTER_A_FAILURE = 1.0
+"""How long a run that failed or was interrupted waits for what MLflow has not got yet."""
 
 
 @contextmanager
 def tracked(plan: Plan) -> Iterator[Live | None]:
-    """Begin the MLflow run, yield what logs to it in the background, and end it as it went."""
-    if plan.tracker is None:
+    """Begin the MLflow run, yield what logs to it in the background, and end it as it went.
+
+    Raises:
+        TrackingError: the run could not begin. What was made until then is kept.
+    """
+    tracking = plan.settings.tracking
+    if not tracking.enabled:
         yield None
         return
-    tracker = plan.tracker
     name = " · ".join(plan.labels[label] for label in CHOICES if plan.labels[label])
-    run_id = tracker.start(name, plan.parent, _tags(plan))
-    succeeded = False
+    where = (tracking.uri, tracking.artifacts, tracking.experiment)
+    live = Live(Beginning(*where, name, plan.parent, _tags(plan), tracking.traces))
+    live.parameters(_plain(plan.settings))
+    live.dataset(plan.dataset)
     try:
-        with tracker.live(run_id) as live:
-            live.parameters(_plain(plan.settings))
-            live.dataset(plan.dataset)
-            yield live
-        succeeded = True
-    finally:
-        tracker.finish(run_id, succeeded)
+        yield live
+    except BaseException as error:
+        status: Status = "FAILED" if isinstance(error, Exception) else "KILLED"
+        with suppress(TrackingError):
+            live.close(status, SECONDS_AFTER_A_FAILURE)
+        raise
+    live.close("FINISHED")
 
 
-def log_results(
-    plan: Plan,
-    live: Live | None,
-    report: RunReport,
-    generations: Sequence[Generation],
-    solutions: Sequence[Solution],
-    verdicts: Sequence[Verdict],
-) -> None:
+def log_results(plan: Plan, live: Live | None, report: RunReport) -> None:
     """Hand over what came out to be logged while the caller goes on."""
-    if live is None:
-        return
-    answers: list[Answer] = []
-    if plan.settings.tracking.traces:
-        prompts = [request.prompt for request in plan.requests]
-        answers = list(map(Answer, prompts, generations, solutions, verdicts))
-    live.results(report.metrics, plan.folder, answers, _description(report))
+    if live is not None:
+        live.results(report.metrics, plan.folder, _description(report))
 
 
 def _tags(plan: Plan) -> dict[str, str]:

@@ -1,31 +1,29 @@
-"""Runs in MLflow: parameters, metrics, artifacts and traces. The only module that imports it.
+"""MLflow's experiments and runs: parameters, metrics, artifacts, traces.
 
-The run folder is the truth and MLflow a view of it: whatever fails here costs nothing that
-was generated or judged.
+These functions import MLflow, which takes longer than a small model takes to load, so a run
+has them called in a process of their own (see `host`).
 """
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import hashlib
 import json
 import logging
 import math
 import os
-import queue
 import re
-import secrets
-import threading
+import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from experiments.errors import UserError
-from experiments.records import Dataset, Generation, Prompt, Solution, Verdict
+from experiments.records import Dataset
+from experiments.tracking.errors import TrackingError
+from experiments.tracking.traces import Answer, trace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -54,17 +52,13 @@ COLUMNS = (
 )
 """Of a sweep's view of MLflow's table of runs, whose own columns show no setting and no score."""
 
-SECONDS_BETWEEN_STEPS = 2.0
 
-log = logging.getLogger(__name__)
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+"""How a run ended, in MLflow's words."""
 
 _TRACES_AT_ONCE = 50
 _PARAMETERS_AT_ONCE = 100
 _METRICS_AT_ONCE = 1000
-
-
-class TrackingError(UserError):
-    """The tracking server or its database cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +101,10 @@ class Tracker:
                 self.experiment_id, f"mlflow.sharedViewState.{sweep}", json.dumps(view)
             )
 
-    def finish(self, run: str, succeeded: bool) -> None:
+    def finish(self, run: str, status: Status) -> None:
         """End a run."""
         with _told(self.uri):
-            _client(self.uri).set_terminated(run, "FINISHED" if succeeded else "FAILED")
+            _client(self.uri).set_terminated(run, status)
 
     def log_parameters(self, run: str, config: Mapping[str, Any]) -> None:
         """Log every resolved setting under its dotted name."""
@@ -161,7 +155,7 @@ class Tracker:
             for some in _slices(list(answers), _TRACES_AT_ONCE):
                 spans = []
                 for answer in some:
-                    info, span = _trace(self.experiment_id, run, answer)
+                    info, span = trace(self.experiment_id, run, answer)
                     client.start_trace(info)
                     spans.append(span)
                 client.log_spans(self.experiment_id, spans)
@@ -179,101 +173,6 @@ class Tracker:
         with _told(self.uri):
             _client(self.uri).set_tag(run, MLFLOW_RUN_NOTE, text)
 
-    @contextmanager
-    def live(self, run: str) -> Iterator[Live]:
-        """Yield what logs to a run in the background; leaving waits until all is written.
-
-        What fails there is told once, as a warning: a result is not lost for want of a log.
-        """
-        log = Live(self, run)
-        try:
-            yield log
-        finally:
-            log.close()
-
-
-class Live:
-    """Logs to one run from a thread of its own, so that nothing waits for the database.
-
-    Args:
-        tracker: where to.
-        run: its id.
-    """
-
-    def __init__(self, tracker: Tracker, run: str) -> None:
-        self._tracker = tracker
-        self._run = run
-        self._waiting: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._next_step = 0.0
-        self._last_step: Callable[[], None] | None = None
-        self._monitor = _system_monitor(tracker.uri, run)
-        self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
-        self._thread.start()
-
-    def parameters(self, config: Mapping[str, Any]) -> None:
-        """Log every resolved setting."""
-        self._waiting.put(lambda: self._tracker.log_parameters(self._run, config))
-
-    def dataset(self, dataset: Dataset) -> None:
-        """Log the data set."""
-        self._waiting.put(lambda: self._tracker.log_dataset(self._run, dataset))
-
-    def step(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Log numbers of a run that is going on: at most once in two seconds, and the last."""
-
-        def write() -> None:
-            self._tracker.log_metrics(self._run, metrics, step)
-
-        now = time.monotonic()
-        if now < self._next_step:
-            self._last_step = write
-            return
-        self._next_step = now + SECONDS_BETWEEN_STEPS
-        self._last_step = None
-        self._waiting.put(write)
-
-    def results(
-        self, metrics: Mapping[str, float], folder: Path, answers: Sequence[Answer], note: str
-    ) -> None:
-        """Log what came out: numbers, files, a trace per answer, and a description."""
-        self._waiting.put(lambda: self._tracker.log_metrics(self._run, metrics))
-        self._waiting.put(lambda: self._tracker.describe(self._run, note))
-        self._waiting.put(lambda: self._tracker.log_traces(self._run, answers))
-        self._waiting.put(lambda: self._tracker.log_folder(self._run, folder))
-
-    def close(self) -> None:
-        """Wait until all is written."""
-        if self._monitor is not None:
-            self._monitor.finish()
-        if self._last_step is not None:
-            self._waiting.put(self._last_step)
-        self._waiting.put(None)
-        self._thread.join()
-
-    def _work(self) -> None:
-        failed = False
-        while (write := self._waiting.get()) is not None:
-            if failed:
-                continue
-            try:
-                write()
-            except TrackingError as error:
-                failed = True
-                log.warning("warning: %s", error)
-            except Exception:  # a bug: told with its traceback, and the results are on disk
-                failed = True
-                log.exception("warning: MLflow lacks a part of this run")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """All that is known of one generation."""
-
-    prompt: Prompt
-    generation: Generation
-    solution: Solution
-    verdict: Verdict
-
 
 def open_tracker(uri: str, artifacts: str | None, experiment: str) -> Tracker:
     """Return the tracker of an MLflow experiment; creates database and experiment if new.
@@ -290,6 +189,7 @@ def open_tracker(uri: str, artifacts: str | None, experiment: str) -> Tracker:
         TrackingError: the database or the server cannot be used.
     """
     with _told(uri), _creation_lock(uri):
+        _probe(uri)
         client = _client(uri)
         found = client.get_experiment_by_name(experiment)
         if found is not None:
@@ -300,6 +200,12 @@ def open_tracker(uri: str, artifacts: str | None, experiment: str) -> Tracker:
         elif artifacts and _database_file(uri):
             location = Path(artifacts).resolve().as_uri()
         return Tracker(uri, str(client.create_experiment(experiment, artifact_location=location)))
+
+
+def import_mlflow() -> None:
+    """Import what the first call would have to wait for."""
+    import mlflow  # noqa: F401
+    from mlflow.store.tracking import sqlalchemy_store  # noqa: F401
 
 
 def is_run_id(text: str) -> bool:
@@ -375,6 +281,22 @@ def _creation_lock(uri: str) -> Iterator[None]:
         yield
 
 
+def _probe(uri: str) -> None:
+    """Fail at once where a database file cannot be used: MLflow would try for two minutes.
+
+    Raises:
+        OSError: the file cannot be opened, or is something else.
+    """
+    database = _database_file(uri)
+    if database is None:
+        return
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.Error as error:
+        raise OSError(f"{database}: {error}") from error
+
+
 @contextmanager
 def _told(uri: str) -> Iterator[None]:
     """Turn what goes wrong between here and the tracking store into one line."""
@@ -411,117 +333,3 @@ def _short(value: Any) -> str:
 def _slices(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def _system_monitor(uri: str, run: str) -> Any:
-    """Return a running monitor of CPU, memory, disk and network; None without psutil."""
-    from importlib.util import find_spec
-
-    if find_spec("psutil") is None:
-        return None
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-    for name in ("mlflow.system_metrics.system_metrics_monitor", "mlflow.system_metrics.metrics"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    monitor = SystemMetricsMonitor(run, sampling_interval=5, tracking_uri=uri)
-    monitor.start()
-    return monitor
-
-
-def _trace(experiment_id: str, run: str, answer: Answer) -> tuple[Any, Any]:
-    """Return a generation as MLflow's trace and its only span, assessed by code."""
-    from mlflow.entities import AssessmentSource, Feedback, Span, TraceInfo, TraceState
-    from mlflow.entities.trace_location import TraceLocation
-
-    generation, verdict, solution = answer.generation, answer.verdict, answer.solution
-    seconds = generation.seconds_reading + generation.seconds_decoding
-    end = time.time_ns()
-    start = end - int(seconds * 1e9)
-    number = secrets.token_bytes(16)
-    trace_id = f"tr-{number.hex()}"
-    messages = [{"role": m.role, "content": m.content} for m in answer.prompt.messages]
-    inputs = {"messages": messages} if messages else {"prompt": answer.prompt.completion}
-    outputs = {
-        "text": generation.text,
-        "program": _fenced(solution.program, "python"),
-        "verdict": _fenced(_rationale(verdict)),
-    }
-    attributes = {
-        "mlflow.traceRequestId": trace_id,
-        "mlflow.spanType": "LLM",
-        "mlflow.spanInputs": inputs,
-        "mlflow.spanOutputs": outputs,
-        "sample": generation.sample,
-        "finish_reason": str(generation.finish_reason),
-        "prompt_tokens": generation.prompt_tokens,
-        "new_tokens": generation.new_tokens,
-        "seconds_reading": generation.seconds_reading,
-        "seconds_decoding": generation.seconds_decoding,
-        "cached": generation.cached,
-    }
-    span = Span.from_dict(
-        {
-            "trace_id": base64.b64encode(number).decode(),
-            "span_id": base64.b64encode(secrets.token_bytes(8)).decode(),
-            "parent_span_id": None,
-            "name": generation.problem_id,
-            "start_time_unix_nano": start,
-            "end_time_unix_nano": end,
-            "status": {"code": "STATUS_CODE_OK", "message": ""},
-            "attributes": {k: json.dumps(v, ensure_ascii=False) for k, v in attributes.items()},
-            "events": [],
-        }
-    )
-    source = AssessmentSource(source_type="CODE", source_id="experiments.judge")
-    passed = verdict.plus == "passed"
-    assessments = [
-        Feedback("passed", passed, source=source, rationale=_rationale(verdict)),
-        Feedback("format_kept", solution.format_kept, source=source),
-    ]
-    usage = {
-        "input_tokens": generation.prompt_tokens,
-        "output_tokens": generation.new_tokens,
-        "total_tokens": generation.prompt_tokens + generation.new_tokens,
-    }
-    info = TraceInfo(
-        trace_id=trace_id,
-        trace_location=TraceLocation.from_experiment_id(experiment_id),
-        request_time=start // 1_000_000,
-        execution_duration=int(seconds * 1000),
-        state=TraceState.OK,
-        request_preview=_preview(messages[-1]["content"] if messages else inputs["prompt"]),
-        response_preview=_preview(solution.program or generation.text),
-        trace_metadata={
-            "mlflow.sourceRun": run,
-            "mlflow.trace_schema.version": "3",
-            "mlflow.trace.tokenUsage": json.dumps(usage),
-        },
-        tags={
-            "mlflow.traceName": generation.problem_id,
-            "outcome": str(verdict.plus),
-            "problem": generation.problem_id,
-        },
-        assessments=assessments,
-    )
-    return info, span
-
-
-def _preview(text: Any) -> str:
-    shown = str(text)
-    return shown if len(shown) <= 1000 else f"{shown[:997]}..."
-
-
-def _fenced(text: str, language: str = "") -> str:
-    """Return a text as Markdown that keeps its lines: MLflow shows a trace's texts as such."""
-    longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}" if text else ""
-
-
-def _rationale(verdict: Verdict) -> str:
-    told = f"{verdict.plus}: {verdict.tests_passed} of {verdict.tests_total} tests passed"
-    if verdict.failure is None:
-        return told
-    failure = verdict.failure
-    expected = f"expected {failure.expected}\n" if failure.expected else ""
-    return f"{told}\n{failure.call}\n{expected}got {failure.actual}"

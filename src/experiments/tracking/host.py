@@ -1,0 +1,140 @@
+"""This process's side of the one that calls MLflow.
+
+Importing MLflow and opening its database take two seconds of a processor, which a run has to
+spare while it composes its configuration and reads its problems, but only on another core.
+The process is started early, kept from job to job, and ended with this one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO, ParamSpec, TypeVar
+
+from experiments.tracking.errors import TrackingError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CHARACTERS_KEPT = 2000
+"""Of the last that the process wrote to standard error, shown when it died."""
+
+SECONDS_TO_END = 2.0
+
+
+class Worker:
+    """A process that makes the calls it is given, one after another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner = os.getpid()
+        self._used = False
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "experiments.tracking.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,  # Ctrl-C in the terminal does not reach it
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether this process can give it calls."""
+        return self._owner == os.getpid() and self._process.poll() is None
+
+    def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return what a function of a module returns there, or raise what it raises.
+
+        Raises:
+            TrackingError: as the function says, or the process died.
+        """
+        with self._lock:
+            self._used = True
+            try:
+                pickle.dump((function, args, kwargs), self._stdin)
+                self._stdin.flush()
+                succeeded, value = pickle.load(self._stdout)
+            except (OSError, EOFError, ValueError) as error:
+                raise self._death() from error
+        if not succeeded:
+            raise value
+        result: R = value
+        return result
+
+    def close(self) -> None:
+        """End the process when it has finished its call, by force after two seconds."""
+        if self._owner != os.getpid():
+            return  # a forked child has no say over its parent's worker
+        if not self._used:
+            self._process.kill()
+        with suppress(OSError):
+            self._stdin.close()
+        try:
+            self._process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._stdout.close()
+        self._errors.close()
+
+    @property
+    def _stdin(self) -> IO[bytes]:
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def _stdout(self) -> IO[bytes]:
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def _death(self) -> TrackingError:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(SECONDS_TO_END)
+        self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, self._errors.tell() - CHARACTERS_KEPT))
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        said = f". It wrote: {last}" if last else ""
+        return TrackingError(
+            f"The process that logs to MLflow died (exit code {self._process.poll()}){said}",
+            "Results are in the run's folder. To go without MLflow: tracking.enabled=false",
+        )
+
+
+def warm_up() -> None:
+    """Start the process, so that MLflow is imported by the time that it is needed."""
+    global _current
+    if _current is None or not _current.is_alive:
+        close()
+        _current = Worker()
+
+
+def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Return what a function returns in the process that calls MLflow.
+
+    Raises:
+        TrackingError: as the function says, or the process died.
+    """
+    warm_up()
+    assert _current is not None
+    return _current.call(function, *args, **kwargs)
+
+
+@atexit.register
+def close() -> None:
+    """End the process, if there is one."""
+    global _current
+    if _current is not None:
+        _current.close()
+        _current = None
+
+
+_current: Worker | None = None

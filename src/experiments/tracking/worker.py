@@ -1,0 +1,58 @@
+"""The process that calls MLflow: `python -m experiments.tracking.worker`.
+
+It reads pickled calls from standard input and writes to what was standard output, for each,
+whether it succeeded and what it returned or raised. Ctrl-C is the parent's affair. When the
+parent has gone, runs that it did not end are ended as killed.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import traceback
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+from experiments.errors import UserError
+from experiments.tracking.client import import_mlflow
+from experiments.tracking.watch import abandon
+
+
+def main() -> None:
+    """Serve one parent until it goes away."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever is printed must not get between the replies
+    import_mlflow()
+    with suppress(BrokenPipeError):
+        serve(sys.stdin.buffer, replies)
+    with suppress(UserError):
+        abandon()
+    sys.stderr.flush()
+    os._exit(0)  # Python would take a second to take apart what MLflow loaded
+
+
+def serve(calls: BinaryIO, replies: BinaryIO) -> None:
+    """Make the calls that a stream gives until it ends."""
+    while True:
+        try:
+            function, args, kwargs = pickle.load(calls)
+        except EOFError:
+            return
+        replies.write(_result(function, args, kwargs))
+        replies.flush()
+
+
+def _result(function: Any, args: Any, kwargs: Any) -> bytes:
+    try:
+        return pickle.dumps((True, function(*args, **kwargs)))
+    except UserError as error:
+        return pickle.dumps((False, error))
+    except Exception:  # a bug; what MLflow raises cannot always be pickled
+        return pickle.dumps((False, RuntimeError(traceback.format_exc())))
+
+
+if __name__ == "__main__":
+    main()
