@@ -26,7 +26,7 @@ R = TypeVar("R")
 CHARACTERS_KEPT = 2000
 """Of the last that the process wrote to standard error, shown when it died."""
 
-SECONDS_TO_END = 2.0
+SECONDS_TO_END = 0.3
 
 
 class Worker:
@@ -70,18 +70,15 @@ class Worker:
         return result
 
     def close(self) -> None:
-        """End the process when it has finished its call, by force after two seconds."""
+        """Let the process end when it has finished its call, without waiting for that."""
         if self._owner != os.getpid():
             return  # a forked child has no say over its parent's worker
         if not self._used:
             self._process.kill()
         with suppress(OSError):
             self._stdin.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
         self._stdout.close()
         self._errors.close()
 
