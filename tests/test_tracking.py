@@ -23,7 +23,6 @@ from experiments.records import (
 )
 from experiments.tracking import (
     Answer,
-    Beginning,
     Live,
     Tracker,
     TrackingError,
@@ -53,8 +52,8 @@ def answer(number: int, passed: bool) -> Answer:
     )
 
 
-def begin(tracker: Tracker, tmp_path: Path, **given: Any) -> Live:
-    return Live(Beginning(tracker.uri, str(tmp_path / "artifacts"), "x", "name", **given))
+def begin(tracker: Tracker, **given: Any) -> Live:
+    return Live(tracker, "name", **given)
 
 
 def only_run(tracker: Tracker) -> Run:
@@ -69,7 +68,7 @@ def test_what_is_logged_in_the_background_is_all_there(tracker: Tracker, tmp_pat
 
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.json").write_text("{}")
-    live = begin(tracker, tmp_path, tags={"kind": "run"})
+    live = begin(tracker, tags={"kind": "run"})
     live.parameters({"a": {"b": 1}})
     live.step(3, {"progress/generations": 3.0})
     live.step(4, {"progress/generations": 4.0})  # too soon after the one before
@@ -97,10 +96,10 @@ def test_what_is_logged_in_the_background_is_all_there(tracker: Tracker, tmp_pat
     assert {span.outputs["text"] for trace in traces for span in trace.data.spans} == {"text ünd"}
 
 
-def test_a_run_without_traces_has_none(tracker: Tracker, tmp_path: Path) -> None:
+def test_a_run_without_traces_has_none(tracker: Tracker) -> None:
     from mlflow import MlflowClient
 
-    live = begin(tracker, tmp_path, traces=False)
+    live = begin(tracker, traces=False)
     live.answer(answer(0, passed=True))
     live.close("FINISHED")
     client = MlflowClient(tracking_uri=tracker.uri)
@@ -108,9 +107,9 @@ def test_a_run_without_traces_has_none(tracker: Tracker, tmp_path: Path) -> None
 
 
 def test_a_failure_in_the_background_is_a_warning(
-    tracker: Tracker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tracker: Tracker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    live = begin(tracker, tmp_path)
+    live = begin(tracker)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             live.parameters({"a" * 300: 1})  # a name that MLflow does not take
@@ -119,23 +118,17 @@ def test_a_failure_in_the_background_is_a_warning(
     assert only_run(tracker).info.status == "FAILED"
 
 
-def test_a_run_that_cannot_begin_is_told_at_once_and_at_the_end(tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_opened_is_told_at_once(tmp_path: Path) -> None:
     folder = tmp_path / "mlflow.db"
     folder.mkdir()
-    live = Live(Beginning(f"sqlite:///{folder}", None, "x", "name"))
-    live.parameters({"a": 1})
-    live._thread.join()
-    with pytest.raises(TrackingError, match="unable to open database file"):
-        live.check()
-    with pytest.raises(TrackingError, match="cannot be used"):
-        live.close("FINISHED")
+    with pytest.raises(TrackingError, match=r"cannot be used.*unable to open database file"):
+        call(open_tracker, f"sqlite:///{folder}", None, "x")
 
 
 def test_a_dead_process_is_told_with_what_it_wrote(
-    tracker: Tracker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tracker: Tracker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    live = begin(tracker, tmp_path)
-    live._began.result()
+    live = begin(tracker)
     with pytest.raises(TrackingError, match=r"died \(exit code 3\)"):
         call(os._exit, 3)
     with caplog.at_level(logging.WARNING):
@@ -148,11 +141,10 @@ def test_a_bug_over_there_keeps_its_traceback() -> None:
         call(divmod, 1, 0)
 
 
-def test_a_run_whose_process_was_killed_ends_as_killed(tracker: Tracker, tmp_path: Path) -> None:
+def test_a_run_whose_process_was_killed_ends_as_killed(tracker: Tracker) -> None:
     code = (
-        "import os, sys, time; from experiments.tracking import *\n"
-        "live = Live(Beginning(sys.argv[1], None, 'x', 'name'))\n"
-        "while not live._began.done(): time.sleep(0.01)\n"
+        "import os, sys; from experiments.tracking import *\n"
+        "live = Live(call(open_tracker, sys.argv[1], None, 'x'), 'name')\n"
         "os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code, tracker.uri], timeout=120)

@@ -82,7 +82,6 @@ def _generate(plan: Plan, live: Live | None) -> tuple[list[Generation], float]:
             found[generation.key] = generation
             progress.advance()
             if live is not None:
-                live.check()
                 live.step(len(found), _progress(found, started))
     _tell_unfit(list(found.values()))
     seconds = time.monotonic() - started - plan.backend.statistics().get("load_seconds", 0.0)
@@ -161,7 +160,6 @@ def _judge(
             verdicts[verdict.problem_id, verdict.sample] = verdict
             progress.advance()
             if live is not None:
-                live.check()
                 live.answer(Answer(*judged[verdict.problem_id, verdict.sample], verdict))
     second_looks = {
         "count/judged_again": float(judging.retried),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from experiments.experiment.planning import CHOICES, Plan
-from experiments.experiment.sweep import origin
+from experiments.experiment.sweep import origin, tracker_of
 from experiments.records import RunReport
 from experiments.schema import Config
-from experiments.tracking import Beginning, Live, Status, TrackingError
+from experiments.tracking import Live, Status
 
 SECONDS_AFTER_A_FAILURE = 1.0
 """How long a run that failed or was interrupted waits for what MLflow has not got yet."""
@@ -21,23 +21,22 @@ def tracked(plan: Plan) -> Iterator[Live | None]:
     """Begin the MLflow run, yield what logs to it in the background, and end it as it went.
 
     Raises:
-        TrackingError: the run could not begin. What was made until then is kept.
+        TrackingError: the run could not begin.
     """
     tracking = plan.settings.tracking
-    if not tracking.enabled:
+    tracker = tracker_of(tracking)
+    if tracker is None:
         yield None
         return
     name = " · ".join(plan.labels[label] for label in CHOICES if plan.labels[label])
-    where = (tracking.uri, tracking.artifacts, tracking.experiment)
-    live = Live(Beginning(*where, name, plan.parent, _tags(plan), tracking.traces))
+    live = Live(tracker, name, plan.parent, _tags(plan), tracking.traces)
     live.parameters(_plain(plan.settings))
     live.dataset(plan.dataset)
     try:
         yield live
     except BaseException as error:
         status: Status = "FAILED" if isinstance(error, Exception) else "KILLED"
-        with suppress(TrackingError):
-            live.close(status, SECONDS_AFTER_A_FAILURE)
+        live.close(status, SECONDS_AFTER_A_FAILURE)
         raise
     live.close("FINISHED")
 

@@ -64,6 +64,9 @@ class Worker:
                 succeeded, value = pickle.load(self._stdout)
             except (OSError, EOFError, ValueError) as error:
                 raise self._death() from error
+            except BaseException:  # Ctrl-C: the reply would be taken for that of the next call
+                self._process.kill()
+                raise
         if not succeeded:
             raise value
         result: R = value

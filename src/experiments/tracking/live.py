@@ -7,75 +7,60 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from experiments.records import Dataset
 from experiments.tracking import host, watch
-from experiments.tracking.client import Status, Tracker, open_tracker
+from experiments.tracking.client import Status, Tracker
 from experiments.tracking.errors import TrackingError
 from experiments.tracking.traces import Answer
 
 SECONDS_BETWEEN_STEPS = 2.0
 ANSWERS_AT_ONCE = 10
 
-Write = Callable[[Tracker, str], None]
-"""Writes a part of a run, given where to."""
+Write = Callable[[], None]
+"""Writes a part of a run."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """What a run in MLflow begins with.
-
-    Attributes:
-        uri, artifacts, experiment: as `open_tracker` takes them.
-        name: of the run.
-        parent: id of the sweep's run.
-        tags: what it is found by, besides its parameters.
-        traces: whether its generations are logged.
-    """
-
-    uri: str
-    artifacts: str | None
-    experiment: str
-    name: str
-    parent: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    traces: bool = True
 
 
 class Live:
     """Logs one run from a thread of its own, through the process that calls MLflow.
 
-    Nothing here waits until `close`. What fails once the run has begun is told once, as a
-    warning: a result is not lost for want of a log.
+    Once the run has begun, nothing here waits until `close`. What fails then is told once, as
+    a warning: a result is not lost for want of a log.
+
+    Args:
+        tracker: where to.
+        name: of the run.
+        parent: id of the sweep's run.
+        tags: what it is found by, besides its parameters.
+        traces: whether its generations are logged.
+
+    Raises:
+        TrackingError: the run could not begin.
     """
 
-    def __init__(self, beginning: Beginning) -> None:
-        self._began: Future[tuple[Tracker, str]] = Future()
-        self._waiting: queue.SimpleQueue[Write | Status] = queue.SimpleQueue()
+    def __init__(
+        self,
+        tracker: Tracker,
+        name: str,
+        parent: str | None = None,
+        tags: Mapping[str, str] = {},
+        traces: bool = True,
+    ) -> None:
+        self._tracker = tracker
+        self._run = host.call(Tracker.start, tracker, name, parent, tags)
+        host.call(watch.watch, tracker, self._run)
+        self._traces = traces
+        self._answers: list[Answer] = []
         self._next_step = 0.0
         self._last_step: Write | None = None
-        self._traces = beginning.traces
-        self._answers: list[Answer] = []
-        self._thread = threading.Thread(
-            target=self._work, args=(beginning,), name="tracking", daemon=True
-        )
+        self._waiting: queue.SimpleQueue[Write | Status] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._thread.start()
-
-    def check(self) -> None:
-        """Return at once; a run that could not begin is told here, not only at its end.
-
-        Raises:
-            TrackingError: the tracking server or its database cannot be used.
-        """
-        if self._began.done():
-            self._began.result()
 
     def parameters(self, config: Mapping[str, Any]) -> None:
         """Log every resolved setting."""
@@ -88,8 +73,8 @@ class Live:
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """Log numbers of a run that is going on: at most once in two seconds, and the last."""
 
-        def write(tracker: Tracker, run: str) -> None:
-            host.call(Tracker.log_metrics, tracker, run, metrics, step)
+        def write() -> None:
+            host.call(Tracker.log_metrics, self._tracker, self._run, metrics, step)
 
         now = time.monotonic()
         if now < self._next_step:
@@ -114,17 +99,12 @@ class Live:
         self._put(Tracker.log_folder, folder)
 
     def close(self, status: Status, patience: float | None = None) -> None:
-        """End the run when all is written; give up waiting after so many seconds.
-
-        Raises:
-            TrackingError: the run could not begin.
-        """
+        """End the run when all is written; give up waiting after so many seconds."""
         if self._last_step is not None:
             self._waiting.put(self._last_step)
         self._put_answers()
         self._waiting.put(status)
         self._thread.join(patience)
-        self.check()
 
     def _put_answers(self) -> None:
         if self._answers:
@@ -132,29 +112,23 @@ class Live:
             self._answers = []
 
     def _put(self, method: Callable[[Tracker, str, Any], None], what: Any) -> None:
-        self._waiting.put(lambda tracker, run: host.call(method, tracker, run, what))
+        self._waiting.put(lambda: host.call(method, self._tracker, self._run, what))
 
-    def _work(self, beginning: Beginning) -> None:
-        try:
-            tracker, run = _begin(beginning)
-        except BaseException as error:
-            self._began.set_exception(error)
-            return
-        self._began.set_result((tracker, run))
+    def _work(self) -> None:
         fine = True
         while not isinstance(item := self._waiting.get(), str):
-            fine = fine and _told(item, tracker, run)
+            fine = fine and _told(item)
         if fine:
-            _told(lambda tracker, run: host.call(watch.end, tracker, run, item), tracker, run)
+            _told(lambda: host.call(watch.end, self._tracker, self._run, item))
         else:  # what failed has been told
             with suppress(TrackingError):
-                host.call(watch.end, tracker, run, "FAILED")
+                host.call(watch.end, self._tracker, self._run, "FAILED")
 
 
-def _told(write: Write, tracker: Tracker, run: str) -> bool:
+def _told(write: Write) -> bool:
     """Write, or say what failed; return whether it was written."""
     try:
-        write(tracker, run)
+        write()
     except TrackingError as error:
         log.warning("warning: %s", error)
         return False
@@ -162,10 +136,3 @@ def _told(write: Write, tracker: Tracker, run: str) -> bool:
         log.exception("warning: MLflow lacks a part of this run")
         return False
     return True
-
-
-def _begin(it: Beginning) -> tuple[Tracker, str]:
-    tracker = host.call(open_tracker, it.uri, it.artifacts, it.experiment)
-    run = host.call(Tracker.start, tracker, it.name, it.parent, it.tags)
-    host.call(watch.watch, tracker, run)
-    return tracker, run
