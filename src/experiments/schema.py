@@ -7,6 +7,7 @@ whose signature is their schema.
 These classes are not frozen: frozen ones break Hydra's composition.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -218,3 +219,12 @@ class Config:
     cache: CacheMode = CacheMode.on
     store: str = "outputs/store"
     models: str = "models"
+
+
+def dotted(settings: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the settings of nested blocks, each under its name on the command line."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from dotted(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

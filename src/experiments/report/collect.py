@@ -22,6 +22,7 @@ from experiments.errors import StoreError
 from experiments.metrics import pass_rates
 from experiments.records import Generation, Outcome, RunReport, Verdict
 from experiments.report.terminal import CHOICES, differing, read_run, shown
+from experiments.schema import dotted
 
 log = logging.getLogger(__name__)
 
@@ -340,15 +341,7 @@ def _config(path: Path) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         log.warning("%s cannot be read: %s", path, error)
         return {}
-    return dict(_flat(resolved)) if isinstance(resolved, dict) else {}
-
-
-def _flat(data: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in data.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    return dict(dotted(resolved)) if isinstance(resolved, dict) else {}
 
 
 def _named(runs: Sequence[Run], labels: Sequence[str]) -> list[Run]:

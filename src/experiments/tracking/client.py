@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.records import Dataset
+from experiments.schema import dotted
 from experiments.tracking.errors import TrackingError
 from experiments.tracking.traces import Answer, trace
 
@@ -110,7 +111,7 @@ class Tracker:
         """Log every resolved setting under its dotted name."""
         from mlflow.entities import Param
 
-        parameters = [Param(key, _short(value)) for key, value in _flat(config)]
+        parameters = [Param(key, _short(value)) for key, value in dotted(config)]
         with _told(self.uri):
             for some in _slices(parameters, _PARAMETERS_AT_ONCE):
                 _client(self.uri).log_batch(run, params=some)
@@ -312,14 +313,6 @@ def _told(uri: str) -> Iterator[None]:
             "Results are in the run's folder. Check tracking.uri, or go without it: "
             "tracking.enabled=false",
         ) from error
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _short(value: Any) -> str:
