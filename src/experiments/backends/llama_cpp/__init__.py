@@ -34,6 +34,8 @@ class LlamaCpp:
     Args:
         weights: the file, and what its header says.
         parallel: sequences decoded at once; `auto` by cores, memory and the model's KV size.
+        lanes: parts of `parallel` that are decoded apart, each on its part of the threads;
+            `auto` is one, or one per thread for weights that a core's cache holds.
         threads: `auto` is one per core.
         context_tokens: most tokens of one prompt and its answer; the model's own limit caps it.
         batch_tokens: most tokens in one call of llama.cpp.
@@ -55,6 +57,7 @@ class LlamaCpp:
         self,
         weights: Weights,
         parallel: int | str = "auto",
+        lanes: int | str = "auto",
         threads: int | str = "auto",
         context_tokens: int = 4096,
         batch_tokens: int = 512,
@@ -84,14 +87,25 @@ class LlamaCpp:
             context_tokens = min(context_tokens, weights.context_tokens)
         self._weights = weights
         self._kv_type = kv_type
+        threads = machine.cores() if threads == "auto" else _positive("threads", threads)
+        is_given = lanes != "auto"
+        lanes = _positive("lanes", lanes) if is_given else memory.lanes(weights, threads)
         self._parallel = (
-            memory.parallel(weights, context_tokens, kv_type)
+            memory.parallel(weights, context_tokens, kv_type, lanes)
             if parallel == "auto"
             else _positive("parallel", parallel)
         )
+        most_lanes = min(self._parallel, threads)
+        if is_given and lanes > most_lanes:
+            raise ConfigError(
+                f"backend.lanes is {lanes}: each needs a thread and a sequence, and there are "
+                f"{threads} and {self._parallel}",
+                f"Set backend.lanes to {most_lanes} or less.",
+            )
         self._settings: dict[str, Any] = {
             "parallel": self._parallel,
-            "threads": machine.cores() if threads == "auto" else _positive("threads", threads),
+            "lanes": min(lanes, most_lanes),
+            "threads": threads,
             "context_tokens": context_tokens,
             "batch_tokens": max(batch_tokens, self._parallel),
             "micro_batch_tokens": min(micro_batch_tokens, max(batch_tokens, self._parallel)),
@@ -233,7 +247,9 @@ class LlamaCpp:
 
 def _positive(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        choices = "auto or a number from 1" if name in ("parallel", "threads") else "1 or more"
+        choices = (
+            "auto or a number from 1" if name in ("parallel", "lanes", "threads") else "1 or more"
+        )
         raise ConfigError(f"backend.{name} is {value!r}", f"Set it to {choices}.")
     return value
 

@@ -10,7 +10,7 @@ told in docs/decisions/generation.md. In short:
   sampling runs in llama.cpp's own sampler chain, one per sequence (`samplers`).
 - While the same sequences go on, a step changes two arrays of the batch and nothing else.
 
-Runs in the worker process only. Not thread-safe.
+Runs in the worker process only; several engines may share a model (`lanes`).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Settings:
 
 @dataclass
 class Counters:
-    """What was done since the engine was made.
+    """What was done since `write` was called.
 
     Time of a step in which prompts were read beside decoding is split between the two in
     proportion to their tokens.
@@ -121,6 +121,7 @@ class Engine:
             EngineError: llama.cpp failed.
         """
         began = time.perf_counter()
+        self.counters = Counters()
         waiting: deque[Sequence] = deque()
         for job in jobs:
             tokens = self._model.tokens(job.text, job.is_chat)

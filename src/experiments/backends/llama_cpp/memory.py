@@ -9,8 +9,11 @@ from experiments.records import Weights
 MOST_AT_ONCE = 16
 """Beyond this many sequences, two cores gain little and memory is better left alone."""
 
-TINY_BYTES, MOST_OF_TINY = 64 * machine.MEBIBYTE, 8
-"""Weights that a processor's cache holds are not waited for: more sequences are no faster."""
+TINY_BYTES = 16 * machine.MEBIBYTE
+"""Weights that a core's cache holds, more or less, so that nobody waits for them."""
+
+MOST_LANES, AT_ONCE_PER_LANE = 8, 2
+"""For tiny weights. Lanes share one Python, which more of them would keep waiting."""
 
 BYTES_PER_VALUE = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 
@@ -30,7 +33,12 @@ MARGIN_BYTES = 192 * machine.MEBIBYTE
 """The process itself and llama.cpp's buffers for intermediate results."""
 
 
-def parallel(weights: Weights, context_tokens: int, kv_type: str) -> int:
+def lanes(weights: Weights, threads: int) -> int:
+    """Return how many lanes there are by default: one per thread for tiny weights, else one."""
+    return min(threads, MOST_LANES) if weights.bytes <= TINY_BYTES else 1
+
+
+def parallel(weights: Weights, context_tokens: int, kv_type: str, lanes: int) -> int:
     """Return how many sequences are decoded at once by default.
 
     It depends on the machine and the model, and not on what happens to be free at the
@@ -38,7 +46,7 @@ def parallel(weights: Weights, context_tokens: int, kv_type: str) -> int:
     """
     most = MOST_AT_ONCE if machine.cores() <= 4 else 2 * MOST_AT_ONCE
     if weights.bytes <= TINY_BYTES:
-        most = MOST_OF_TINY
+        most = AT_ONCE_PER_LANE * lanes
     each = kv_bytes(weights, context_tokens, kv_type)
     if not each:
         return most

@@ -15,7 +15,7 @@ class EngineError(Exception):
 
 
 class Model:
-    """A loaded model and its vocabulary.
+    """A loaded model and its vocabulary; several threads may share it.
 
     Args:
         path: of the GGUF.
@@ -42,7 +42,6 @@ class Model:
         )
         self._pieces: list[bytes | None] = [None] * self.size
         self._is_end: dict[int, bool] = {}
-        self._piece = ctypes.create_string_buffer(1024)
 
     def tokens(self, text: str, is_chat: bool) -> list[int]:
         """Return the prompt's tokens, with exactly one begin token where the model wants it."""
@@ -65,12 +64,12 @@ class Model:
         """Return the bytes of a token; nothing for special ones."""
         found = self._pieces[token]
         if found is None:
-            size = len(self._piece)
-            length = llama.llama_token_to_piece(self.vocabulary, token, self._piece, size, 0, False)
+            room = ctypes.create_string_buffer(1024)
+            length = llama.llama_token_to_piece(self.vocabulary, token, room, len(room), 0, False)
             if length < 0:
-                self._piece = ctypes.create_string_buffer(-length)
-                return self.piece(token)
-            found = self._pieces[token] = self._piece.raw[:length]
+                room = ctypes.create_string_buffer(-length)
+                llama.llama_token_to_piece(self.vocabulary, token, room, -length, 0, False)
+            found = self._pieces[token] = room.raw[: abs(length)]
         return found
 
     def is_end(self, token: int) -> bool:

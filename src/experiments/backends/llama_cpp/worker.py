@@ -25,8 +25,6 @@ from typing import Any, BinaryIO
 
 from experiments.backends.llama_cpp.frames import read_frame, write_frame
 
-SECONDS_BETWEEN_NEWS = 0.3
-
 
 def main() -> None:
     """Serve one parent until it goes away."""
@@ -51,13 +49,14 @@ def _listen(stream: BinaryIO, requests: queue.SimpleQueue[dict[str, Any]]) -> No
 def _serve(requests: queue.SimpleQueue[dict[str, Any]], replies: BinaryIO) -> None:
     import llama_cpp.llama_cpp as llama
 
-    from experiments.backends.llama_cpp.engine import Engine, Settings
+    from experiments.backends.llama_cpp.engine import Settings
+    from experiments.backends.llama_cpp.lanes import Lanes
     from experiments.backends.llama_cpp.model import EngineError, Model
     from experiments.backends.llama_cpp.samplers import Sampler
     from experiments.backends.llama_cpp.sequence import Job
 
     keep = _log_to_stderr(llama)
-    engine: Engine | None = None
+    lanes: Lanes | None = None
     while True:
         request = requests.get()
         try:
@@ -66,21 +65,20 @@ def _serve(requests: queue.SimpleQueue[dict[str, Any]], replies: BinaryIO) -> No
                 settings = dict(request["load"]["settings"])
                 settings["stop"] = tuple(settings["stop"])
                 model = Model(request["load"]["path"], settings["memory_map"])
-                engine = Engine(model, Settings(**settings))
+                count = settings.pop("lanes")
+                lanes = Lanes(model, Settings(**settings), count)
                 write_frame(replies, {"loaded": time.perf_counter() - began})
             elif "write" in request:
-                assert engine is not None
+                assert lanes is not None
                 jobs = [Job(**job) for job in request["write"]["jobs"]]
                 sampler = Sampler(**request["write"]["sampler"])
-                news = _News(replies, engine)
-                before = asdict(engine.counters)
-                for written in engine.write(jobs, sampler, news.on_step):
+                news = _News(replies, lanes)
+                for written in lanes.write(jobs, sampler, news.tell):
                     reply = asdict(written)
                     del reply["token_ids"]
                     write_frame(replies, {"written": reply})
-                after = asdict(engine.counters)
-                counters = {name: after[name] - before[name] for name in after}
-                write_frame(replies, {"done": counters, "peak_bytes": _peak_bytes()})
+                done = {"done": asdict(lanes.counters), "peak_bytes": _peak_bytes()}
+                write_frame(replies, done)
                 _forget_peak()
         except EngineError as error:
             write_frame(replies, {"failed": str(error)})
@@ -89,22 +87,19 @@ def _serve(requests: queue.SimpleQueue[dict[str, Any]], replies: BinaryIO) -> No
 
 
 class _News:
-    """Tells the parent now and then how fast it goes."""
+    """Tells the parent how fast it went since the last time."""
 
-    def __init__(self, replies: BinaryIO, engine: Any) -> None:
+    def __init__(self, replies: BinaryIO, lanes: Any) -> None:
         self._replies = replies
-        self._counters = engine.counters
+        self._lanes = lanes
         self._last = time.perf_counter()
-        self._read, self._decoded = self._counters.read_tokens, self._counters.decoded_tokens
+        self._read = self._decoded = 0
 
-    def on_step(self, active: int) -> None:
-        now = time.perf_counter()
+    def tell(self) -> None:
+        now, counters = time.perf_counter(), self._lanes.counters
         seconds = now - self._last
-        if seconds < SECONDS_BETWEEN_NEWS:
-            return
-        counters = self._counters
         told = {
-            "active": active,
+            "active": sum(self._lanes.active),
             "read_per_second": (counters.read_tokens - self._read) / seconds,
             "decoded_per_second": (counters.decoded_tokens - self._decoded) / seconds,
             "peak_bytes": _peak_bytes(),

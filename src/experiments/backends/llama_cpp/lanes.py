@@ -1,0 +1,136 @@
+"""Several engines over one model, each in a thread of its own with its share of the jobs.
+
+One engine on all cores reads the weights once per step for all its sequences, which is what
+counts where they have to come from memory. Where a core's cache holds them it is the other
+way about: threads that wait for each other several times per layer lose more than they share,
+and few sequences per core keep the KV cache near. docs/decisions/generation.md has figures.
+
+Which job goes to which lane depends on the jobs alone and not on who happens to be faster:
+so two runs give the same bytes even where llama.cpp's rounding depends on the company.
+
+Runs in the worker process only.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from functools import partial
+from itertools import groupby
+
+from experiments.backends.llama_cpp.engine import Counters, Engine, Settings
+from experiments.backends.llama_cpp.model import Model
+from experiments.backends.llama_cpp.samplers import Sampler
+from experiments.backends.llama_cpp.sequence import Job, Written
+
+SECONDS_BETWEEN_NEWS = 0.3
+
+Message = Written | BaseException | None
+"""What a lane says: a finished text, why it failed, or that it has no more."""
+
+
+class Lanes:
+    """Writes many texts at once with one model; see `Engine`.
+
+    Args:
+        model: loaded.
+        settings: of all lanes together, which share sequences and threads out among them.
+        count: of lanes; no more than sequences.
+
+    Attributes:
+        active: sequences that have a place just now, for each lane.
+    """
+
+    def __init__(self, model: Model, settings: Settings, count: int) -> None:
+        self.active = [0] * count
+        self._engines = [
+            Engine(
+                model,
+                replace(
+                    settings,
+                    parallel=_part(settings.parallel, count, lane),
+                    threads=max(1, _part(settings.threads, count, lane)),
+                ),
+            )
+            for lane in range(count)
+        ]
+
+    @property
+    def counters(self) -> Counters:
+        """What all lanes did since `write` was called.
+
+        They work side by side: the seconds are the mean of those that had something to do.
+        """
+        each = [engine.counters for engine in self._engines if engine.counters.steps]
+        total = Counters(
+            **{one.name: sum(getattr(c, one.name) for c in each) for one in fields(Counters)}
+        )
+        total.reading_seconds /= max(1, len(each))
+        total.decoding_seconds /= max(1, len(each))
+        return total
+
+    def write(
+        self, jobs: list[Job], sampler: Sampler, on_news: Callable[[], None]
+    ) -> Iterator[Written]:
+        """Yield what was written, each as soon as it is finished.
+
+        Args:
+            jobs: jobs with equal prompts should follow each other.
+            sampler: how tokens are chosen.
+            on_news: called some three times per second.
+
+        Raises:
+            EngineError: llama.cpp failed. What was finished before was yielded.
+        """
+        said: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        shares = shared_out(jobs, len(self._engines))
+        for lane, share in enumerate(shares):
+            work = partial(self._run, lane, share, sampler, said.put)
+            threading.Thread(target=work, daemon=True).start()
+        running = len(shares)
+        news_at = time.monotonic() + SECONDS_BETWEEN_NEWS
+        while running:
+            try:
+                message = said.get(timeout=max(0.0, news_at - time.monotonic()))
+            except queue.Empty:
+                on_news()
+                news_at = time.monotonic() + SECONDS_BETWEEN_NEWS
+                continue
+            if message is None:
+                running -= 1
+            elif isinstance(message, Written):
+                yield message
+            else:
+                raise message
+
+    def _run(
+        self, lane: int, jobs: list[Job], sampler: Sampler, say: Callable[[Message], None]
+    ) -> None:
+        def on_step(active: int) -> None:
+            self.active[lane] = active
+
+        try:
+            for written in self._engines[lane].write(jobs, sampler, on_step):
+                say(written)
+            say(None)
+        except BaseException as error:
+            say(error)
+
+
+def shared_out(jobs: list[Job], lanes: int) -> list[list[Job]]:
+    """Return the jobs of each lane; those of one prompt stay together, if there are enough.
+
+    Problems often come sorted by difficulty, so neighbours go to different lanes.
+    """
+    prompts = [list(group) for _, group in groupby(jobs, key=lambda job: job.text)]
+    if len(prompts) < lanes:
+        prompts = [[job] for job in jobs]
+    return [[job for prompt in prompts[lane::lanes] for job in prompt] for lane in range(lanes)]
+
+
+def _part(whole: int, lanes: int, lane: int) -> int:
+    """Return a lane's part of what is shared out as evenly as whole numbers allow."""
+    return whole // lanes + (lane < whole % lanes)
