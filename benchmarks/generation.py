@@ -98,7 +98,7 @@ def main() -> int:
             rows.append(end_to_end(path, prompts, options.new_tokens, 2.5, options))
         if options.only != "end_to_end":
             lane = argparse.Namespace(**{**vars(options), "threads": 1})
-            rows.append(decoding(path, 2, lane))
+            rows.append(replace(decoding(path, 2, lane), bar=None))  # told, not held to
     if options.what == "settings":
         settings(options)
         return 0

@@ -16,7 +16,8 @@ from tiny_model import write_tiny_model
 
 from experiments.backends.llama_cpp import LlamaCpp, host, machine
 from experiments.backends.llama_cpp.engine import Engine, Settings
-from experiments.backends.llama_cpp.model import Model
+from experiments.backends.llama_cpp.lanes import Lanes, shared_out
+from experiments.backends.llama_cpp.model import EngineError, Model
 from experiments.backends.llama_cpp.places import common
 from experiments.backends.llama_cpp.samplers import Sampler
 from experiments.backends.llama_cpp.sequence import Job, Written, decoded
@@ -194,6 +195,70 @@ def test_another_seed_is_another_text(tiny: Path) -> None:
     work = [replace(job, key=str(seed), seed=seed) for seed in range(6)]
     results = written(tiny, work, Sampler(max_tokens=40, temperature=1.0))
     assert len({one.text for one in results.values()}) == 6
+
+
+# Lanes.
+
+
+def write_in_lanes(path: Path, work: list[Job], sampler: Sampler, count: int) -> list[Written]:
+    model = Model(str(path))
+    lanes = Lanes(model, Settings(2 * count, count, 1024), count)
+    results = list(lanes.write(work, sampler, lambda: None))
+    assert lanes.counters.decoded_tokens == sum(one.new_tokens - 1 for one in results)
+    lanes.close()
+    model.close()
+    return results
+
+
+def test_lanes_change_no_text(uneven: Path) -> None:
+    work, sampler = jobs(13), Sampler(max_tokens=60, temperature=0.8)
+    alone = written(uneven, work, sampler, parallel=1)
+    for count in (1, 2, 3):
+        apart = write_in_lanes(uneven, work, sampler, count)
+        assert sorted(one.key for one in apart) == sorted(alone)
+        assert {one.key: one.token_ids for one in apart} == {
+            key: one.token_ids for key, one in alone.items()
+        }
+
+
+def test_samples_of_a_prompt_stay_in_one_lane() -> None:
+    work = [Job(f"{text}{n}", text, n, True, "f") for text in "abcde" for n in range(3)]
+    shares = shared_out(work, 2)
+    assert [{job.text for job in share} for share in shares] == [{"a", "c", "e"}, {"b", "d"}]
+    assert sorted(job.key for share in shares for job in share) == [job.key for job in work]
+    assert [len(share) for share in shared_out(work[:3], 2)] == [2, 1]  # rather than an idle lane
+    assert shared_out([], 2) == [[], []]
+
+
+def test_a_lane_that_fails_is_told(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = Engine.write
+
+    def write(engine: Engine, work: list[Job], *rest: Any) -> Iterator[Written]:
+        if any(job.key == "1" for job in work):
+            raise EngineError("llama_decode failed with code 7")
+        return usual(engine, work, *rest)
+
+    monkeypatch.setattr(Engine, "write", write)
+    with pytest.raises(EngineError, match="code 7"):
+        write_in_lanes(tiny, jobs(4), Sampler(max_tokens=5), 2)
+
+
+def test_a_process_writes_in_lanes_and_tells_how_it_goes(tiny: Path) -> None:
+    made = backend(tiny, parallel=4, lanes=2, threads=2)
+    sampling = Sampling(max_tokens=700)
+    told: list[str] = []
+    requests = made.prepare(prompts(12), sampling)
+    generations = list(made.generate(requests, sampling, told.append))
+    host.close_worker()
+    again = backend(tiny, parallel=4, lanes=2, threads=2).generate(requests, sampling)
+    assert {g.key: g.text for g in again} == {g.key: g.text for g in generations}
+    statistics = made.statistics()
+    new_tokens = sum(g.new_tokens for g in generations)
+    assert statistics["decoded_tokens"] == new_tokens - len(generations)
+    longest = statistics["generation_seconds"]
+    rate = statistics["decoding_tokens_per_second"]
+    assert rate >= 0.5 * statistics["decoded_tokens"] / longest
+    assert all("at once" in one for one in told)
 
 
 # Sharing.
@@ -542,7 +607,8 @@ def test_a_model_without_a_template_takes_completions_only(tiny: Path) -> None:
 
 def test_the_key_is_of_all_that_decides_a_text(tiny: Path) -> None:
     def key(weights: Weights | None = None, **settings: Any) -> str:
-        made = LlamaCpp(weights or weights_of(tiny), **{"parallel": 4} | settings)
+        usual = {"parallel": 4, "lanes": 1}
+        made = LlamaCpp(weights or weights_of(tiny), **usual | settings)
         return made.prepare(prompts(1), Sampling())[0].key
 
     usual = key()
@@ -551,6 +617,7 @@ def test_the_key_is_of_all_that_decides_a_text(tiny: Path) -> None:
     assert key(memory_map=False) == usual
     others = [
         key(parallel=5),
+        key(lanes=2, threads=2),
         key(context_tokens=1000),
         key(batch_tokens=256),
         key(flash_attention=True),
@@ -560,13 +627,26 @@ def test_the_key_is_of_all_that_decides_a_text(tiny: Path) -> None:
         key(replace(weights_of(tiny), sha256="another")),
         key(weights_of(tiny, template=TEMPLATE + "!")),
     ]
-    assert len({usual, *others}) == 10
+    assert len({usual, *others}) == 11
 
 
-def test_few_at_once_are_enough_for_weights_in_the_cache(tiny: Path) -> None:
-    large = replace(weights_of(tiny), bytes=2**30)
-    assert LlamaCpp(weights_of(tiny)).describe()["parallel"] == 8
-    assert LlamaCpp(large).describe()["parallel"] >= 16
+def test_weights_in_the_cache_are_decoded_on_each_core_apart(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def settings(weights: Weights, **given: Any) -> tuple[int, int]:
+        told = LlamaCpp(weights, **given).describe()
+        return told["lanes"], told["parallel"]
+
+    small, large = weights_of(tiny), replace(weights_of(tiny), bytes=2**30)
+    monkeypatch.setattr(machine, "cores", lambda: 4)
+    assert settings(small) == (4, 8)
+    assert settings(small, threads=1) == (1, 2)
+    assert settings(small, parallel=3) == (3, 3)
+    assert settings(small, lanes=1) == (1, 2)
+    assert settings(large) == (1, 16)
+    assert settings(large, lanes=2) == (2, 16)
+    monkeypatch.setattr(machine, "cores", lambda: 64)
+    assert settings(small) == (8, 16)
 
 
 @pytest.mark.parametrize(
@@ -575,6 +655,7 @@ def test_few_at_once_are_enough_for_weights_in_the_cache(tiny: Path) -> None:
         ({"kv_type": "q9"}, r"no backend\.kv_type 'q9'"),
         ({"kv_type": "q8_0"}, r"Add backend\.flash_attention=true"),
         ({"parallel": 0}, r"backend\.parallel is 0\. Set it to auto or a number"),
+        ({"lanes": 3, "threads": 2}, r"backend\.lanes is 3: .* Set backend\.lanes to 2"),
         ({"threads": "many"}, r"backend\.threads is 'many'"),
         ({"context_tokens": 0}, r"backend\.context_tokens is 0\. Set it to 1 or more"),
     ],

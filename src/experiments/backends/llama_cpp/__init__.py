@@ -167,14 +167,17 @@ class LlamaCpp:
             }
             for one in wanted.values()
         ]
-        made = 0
+        made = new_tokens = 0
         try:
             for kind, reply in worker.write(jobs, _sampler(sampling)):
                 if kind == "written":
                     made += 1
+                    new_tokens += reply["new_tokens"]
                     yield _generation(wanted[reply.pop("key")], reply)
                 elif told is not None:
                     told(_news(reply))
+            if told is not None:
+                told(f"{new_tokens / (time.perf_counter() - began):.0f} tokens/s")
         finally:
             self._add("load_seconds", worker.load_seconds if is_fresh else 0.0)
             self._add("generation_seconds", time.perf_counter() - began)

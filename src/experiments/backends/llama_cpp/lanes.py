@@ -106,6 +106,11 @@ class Lanes:
             else:
                 raise message
 
+    def close(self) -> None:
+        """Free the contexts."""
+        for engine in self._engines:
+            engine.close()
+
     def _run(
         self, lane: int, jobs: list[Job], sampler: Sampler, say: Callable[[Message], None]
     ) -> None:
