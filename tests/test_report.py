@@ -25,6 +25,7 @@ from experiments.records import (
 )
 from experiments.report import analysis
 from experiments.report.markdown import markdown
+from experiments.report.plots import plots, spans
 from experiments.store import write_records
 
 EVIL = "</script><script>document.title = 'taken'</script><img src=x onerror=alert(1)>"
@@ -179,6 +180,35 @@ def test_the_pareto_front_is_what_no_other_beats() -> None:
     assert analysis.front(points) == [True, False, True, False, True]
 
 
+def test_points_that_meet_have_one_label(tmp_path: Path) -> None:
+    costs = (1.0, 1.001, 1.002, 5.0, 5.001, 9.0)
+    folders = [
+        make_run(tmp_path / str(number), [True], {"model": f"m{number}"}, seconds=seconds)
+        for number, seconds in enumerate(costs)
+    ]
+    drawn = plots(report.collect(folders))["d-cost-seconds"]
+    assert re.findall(">(#[^<]*)<", drawn) == ["#1–3", "#4–5", "#6"]
+
+
+def test_neighbours_are_told_as_spans() -> None:
+    assert spans([1, 2, 3, 7, 9, 10]) == "1–3,7,9–10"
+
+
+def test_rare_topics_are_folded_away(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a", [True] * 4)
+    topics = [["strings", "rare"], ["strings"], ["strings"], ["dates"]]
+    problems = [json.loads(line) for line in (folder / "problems.jsonl").read_text().splitlines()]
+    (folder / "problems.jsonl").write_text(
+        "".join(
+            f"{json.dumps({**problem, 'topics': own})}\n"
+            for problem, own in zip(problems, topics, strict=True)
+        )
+    )
+    page = report.write(report.collect([folder]), tmp_path / "out").page.read_text()
+    folded = page.index("2 topics with fewer than 3 problems")
+    assert page.index(">strings<") < folded < page.index(">dates<") < page.index(">rare<")
+
+
 def test_right_programs_in_the_wrong_format_are_told_apart(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "a", [True, True, False], format_kept=False)
     (run,) = report.collect([folder]).runs
@@ -279,17 +309,17 @@ def test_a_file_that_is_not_evalplus_is_told(tmp_path: Path) -> None:
 def test_the_answer_is_on_the_screen(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = [i < 5 for i in range(40)]
-    many = [i < 35 for i in range(40)]
+    few = [i < 5 for i in range(80)]
+    many = [i < 70 for i in range(80)]
     make_run(tmp_path / "0", many, {"prompt": "cot"})
     make_run(tmp_path / "1", few, {"prompt": "plain"})
     make_run(tmp_path / "2", few, {"prompt": "few_shot"})
     monkeypatch.setattr("experiments.terminal.results.width", 200)
     report.show_answers(report.collect([tmp_path]))
     told = capsys.readouterr().out
-    assert "cot solves 87.5 % of the 40 problems in d (95 % interval" in told
+    assert "cot solves 87.5 % of the 80 problems in d (95 % interval" in told
     assert "It is better than each of the 2 others." in told
-    assert "plain is worse than cot, by 75.0 points" in told
+    assert "plain is worse than cot, by 81.2 points" in told
     assert "plain and few_shot differ by less than 5 points" in told
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from experiments.records import (
 )
 from experiments.tracking import (
     Answer,
+    Beginning,
     Live,
     Tracker,
     TrackingError,
@@ -52,14 +54,18 @@ def answer(number: int, passed: bool) -> Answer:
     )
 
 
-def begin(tracker: Tracker, **given: Any) -> Live:
-    return Live(tracker, "name", **given)
+def begin(tracker: Tracker, tmp_path: Path, **given: Any) -> Live:
+    return Live(Beginning(tracker.uri, str(tmp_path / "artifacts"), "x", "name", **given))
+
+
+def runs(tracker: Tracker) -> list[Run]:
+    from mlflow import MlflowClient
+
+    return list(MlflowClient(tracking_uri=tracker.uri).search_runs([tracker.experiment_id]))
 
 
 def only_run(tracker: Tracker) -> Run:
-    from mlflow import MlflowClient
-
-    (run,) = MlflowClient(tracking_uri=tracker.uri).search_runs([tracker.experiment_id])
+    (run,) = runs(tracker)
     return run
 
 
@@ -68,7 +74,7 @@ def test_what_is_logged_in_the_background_is_all_there(tracker: Tracker, tmp_pat
 
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.json").write_text("{}")
-    live = begin(tracker, tags={"kind": "run"})
+    live = begin(tracker, tmp_path, tags={"kind": "run"})
     live.parameters({"a": {"b": 1}})
     live.step(3, {"progress/generations": 3.0})
     live.step(4, {"progress/generations": 4.0})  # too soon after the one before
@@ -96,10 +102,10 @@ def test_what_is_logged_in_the_background_is_all_there(tracker: Tracker, tmp_pat
     assert {span.outputs["text"] for trace in traces for span in trace.data.spans} == {"text ünd"}
 
 
-def test_a_run_without_traces_has_none(tracker: Tracker) -> None:
+def test_a_run_without_traces_has_none(tracker: Tracker, tmp_path: Path) -> None:
     from mlflow import MlflowClient
 
-    live = begin(tracker, traces=False)
+    live = begin(tracker, tmp_path, traces=False)
     live.answer(answer(0, passed=True))
     live.close("FINISHED")
     client = MlflowClient(tracking_uri=tracker.uri)
@@ -107,9 +113,9 @@ def test_a_run_without_traces_has_none(tracker: Tracker) -> None:
 
 
 def test_a_failure_in_the_background_is_a_warning(
-    tracker: Tracker, caplog: pytest.LogCaptureFixture
+    tracker: Tracker, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    live = begin(tracker)
+    live = begin(tracker, tmp_path)
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             live.parameters({"a" * 300: 1})  # a name that MLflow does not take
@@ -118,17 +124,24 @@ def test_a_failure_in_the_background_is_a_warning(
     assert only_run(tracker).info.status == "FAILED"
 
 
-def test_a_database_that_cannot_be_opened_is_told_at_once(tmp_path: Path) -> None:
+def test_a_run_that_cannot_begin_is_told_at_once_and_at_the_end(tmp_path: Path) -> None:
     folder = tmp_path / "mlflow.db"
     folder.mkdir()
-    with pytest.raises(TrackingError, match=r"cannot be used.*unable to open database file"):
-        call(open_tracker, f"sqlite:///{folder}", None, "x")
+    live = Live(Beginning(f"sqlite:///{folder}", None, "x", "name"))
+    live.parameters({"a": 1})
+    live._thread.join()
+    with pytest.raises(TrackingError, match="unable to open database file"):
+        live.step(1, {})
+    with pytest.raises(TrackingError, match="cannot be used"):
+        live.close("FINISHED")
 
 
 def test_a_dead_process_is_told_with_what_it_wrote(
-    tracker: Tracker, caplog: pytest.LogCaptureFixture
+    tracker: Tracker, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    live = begin(tracker)
+    live = begin(tracker, tmp_path)
+    while not runs(tracker):
+        time.sleep(0.05)
     with pytest.raises(TrackingError, match=r"died \(exit code 3\)"):
         call(os._exit, 3)
     with caplog.at_level(logging.WARNING):
@@ -136,15 +149,31 @@ def test_a_dead_process_is_told_with_what_it_wrote(
     assert call(os.getpid) != os.getpid()  # another has taken its place
 
 
+def test_a_library_that_mlflow_cannot_do_without_is_imported_after_all() -> None:
+    code = (
+        "from experiments.tracking import worker\nworker.UNNEEDED += ('sqlalchemy',)\nworker.main()"
+    )
+    given = pickle.dumps((divmod, (7, 2), {}))
+    done = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True)
+    assert pickle.loads(done.stdout) == (True, (3, 1))
+
+
+def test_what_logging_does_not_need_is_not_imported() -> None:
+    code = "import sys; from experiments.tracking import worker; worker.main()"
+    given = pickle.dumps((exec, ("import sys; assert not sys.modules['pandas']",), {}))
+    done = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True)
+    assert pickle.loads(done.stdout) == (True, None)
+
+
 def test_a_bug_over_there_keeps_its_traceback() -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         call(divmod, 1, 0)
 
 
-def test_a_run_whose_process_was_killed_ends_as_killed(tracker: Tracker) -> None:
+def test_a_run_whose_process_was_killed_ends_as_killed(tracker: Tracker, tmp_path: Path) -> None:
     code = (
-        "import os, sys; from experiments.tracking import *\n"
-        "live = Live(call(open_tracker, sys.argv[1], None, 'x'), 'name')\n"
+        "import os, sys; from experiments.tracking import call, open_tracker, watch\n"
+        "call(watch.begin, call(open_tracker, sys.argv[1], None, 'x'), 'name', None, {})\n"
         "os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code, tracker.uri], timeout=120)

@@ -170,12 +170,12 @@ class Comparison:
         problems: that both runs have.
         first, second: pass@1 on them.
         difference: second - first.
-        low, high: its 95 % bootstrap interval over problems.
+        low, high: its 95 % interval: bootstrap over problems, or that of `answers` where all
+            problems differ alike, since a bootstrap of equal values has no width.
         only_first, only_second: problems on which one run is better (with one sample:
             that it alone solves).
         p_value: exact McNemar; with several samples this is the sign test over problems.
-        spread: standard deviation of the difference on one problem, kept from zero by
-            one made-up problem for either run (Agresti and Min, see `answers`).
+        square: mean over problems of the difference squared.
     """
 
     problems: int
@@ -187,7 +187,7 @@ class Comparison:
     only_first: int
     only_second: int
     p_value: float
-    spread: float
+    square: float
 
 
 def compare(first: Mapping[str, float], second: Mapping[str, float], seed: int = 0) -> Comparison:
@@ -202,23 +202,27 @@ def compare(first: Mapping[str, float], second: Mapping[str, float], seed: int =
     if not common:
         raise ValueError("the two runs have no problem in common")
     differences = [second[problem] - first[problem] for problem in common]
-    low, high = bootstrap_interval(differences, seed=seed)
     only_first = sum(difference < 0 for difference in differences)
     only_second = sum(difference > 0 for difference in differences)
-    size = len(common) + 2
-    mean = sum(differences) / size
-    variance = (sum(d * d for d in differences) + 1) / size - mean * mean
+    difference = fmean(differences)
+    square = fmean(d * d for d in differences)
+    if len(set(differences)) > 1:
+        low, high = bootstrap_interval(differences, seed=seed)
+    else:
+        middle, error = _adjusted(difference, square, len(common))
+        reach = _z(CONFIDENCE) * error
+        low, high = max(-1.0, middle - reach), min(1.0, middle + reach)
     return Comparison(
         problems=len(common),
         first=fmean(first[problem] for problem in common),
         second=fmean(second[problem] for problem in common),
-        difference=fmean(differences),
+        difference=difference,
         low=low,
         high=high,
         only_first=only_first,
         only_second=only_second,
         p_value=mcnemar_p_value(only_first, only_second),
-        spread=math.sqrt(variance),
+        square=square,
     )
 
 
@@ -256,10 +260,11 @@ def answers(
 
     A run is better or worse if the corrected p-value is below 1 - confidence. Two runs are
     equal if the interval of their difference lies within the margin. That interval is
-    Wald's with one made-up problem for either run, since the bootstrap is blind where few
-    problems tell two runs apart: none in ten is no proof that they are equal.
-    Source: Agresti and Min, "Simple Improved Confidence Intervals for Comparing Matched
-    Proportions", Statistics in Medicine 24 (2005), 729-740.
+    Wald's with one made-up problem that either run alone solves, since the bootstrap is blind
+    where few problems tell two runs apart: none in ten is no proof that they are equal.
+    Source: Bonett and Price, "Adjusted Wald Confidence Interval for a Difference of Binomial
+    Proportions Based on Paired Data", Journal of Educational and Behavioral Statistics 37
+    (2012), 479-488.
 
     Args:
         comparisons: one family; each makes the others' p-values larger.
@@ -270,13 +275,10 @@ def answers(
     result = []
     corrected = holm([comparison.p_value for comparison in comparisons])
     for comparison, p_value in zip(comparisons, corrected, strict=True):
-        size = comparison.problems + 2
-        middle = comparison.difference * comparison.problems / size
-        reach = abs(middle) + z * comparison.spread / math.sqrt(size)
         needed = None
         if p_value < 1 - confidence:
             finding = Finding.BETTER if comparison.difference > 0 else Finding.WORSE
-        elif reach < margin:
+        elif _reach(comparison, z, comparison.problems) < margin:
             finding = Finding.EQUAL
         else:
             finding = Finding.UNKNOWN
@@ -375,19 +377,46 @@ def _z(confidence: float) -> float:
 def _needed_to_know(comparison: Comparison, margin: float, confidence: float) -> int | None:
     """Return the problems needed to see the difference, or to see that it is small.
 
-    The second number is that of an equivalence test: (z + z_power)² · variance over the
-    square of what the margin leaves. Source: Chow, Shao and Wang, "Sample Size Calculations
-    in Clinical Research", 2nd edition, section 3.1.
+    The second number is that of an equivalence test: the reach of the interval in `answers`,
+    with z + z_power for z, has to stay within the margin. Source: Chow, Shao and Wang, "Sample
+    Size Calculations in Clinical Research", 2nd edition, section 3.1.
     """
-    power = NormalDist().inv_cdf(0.8)
     size = comparison.problems
     numbers = [problems_needed(comparison.only_first / size, comparison.only_second / size)]
-    left = margin - abs(comparison.difference)
-    if left > 0:
-        numbers.append(math.ceil(((_z(confidence) + power) * comparison.spread / left) ** 2))
+    z = _z(confidence) + NormalDist().inv_cdf(0.8)
+    if abs(comparison.difference) < margin:
+        low, high = 0, size
+        while _reach(comparison, z, high) >= margin:
+            low, high = high, 2 * high
+        while high - low > 1:
+            middle = (low + high) // 2
+            if _reach(comparison, z, middle) < margin:
+                high = middle
+            else:
+                low = middle
+        numbers.append(high)
     known = [number for number in numbers if number is not None]
     # The approximation may promise an answer with no more problems than there were.
     return max(min(known), size + 1) if known else None
+
+
+def _adjusted(difference: float, square: float, problems: int) -> tuple[float, float]:
+    """Return a mean difference and its standard error, with one made-up problem for either run.
+
+    Args:
+        difference: mean over problems.
+        square: mean over problems of the difference squared.
+        problems: how many.
+    """
+    size = problems + 2
+    middle = difference * problems / size
+    return middle, math.sqrt(((square * problems + 2) / size - middle * middle) / size)
+
+
+def _reach(comparison: Comparison, z: float, problems: int) -> float:
+    """Return how far from 0 the interval of a difference reaches, with so many problems."""
+    middle, error = _adjusted(comparison.difference, comparison.square, problems)
+    return abs(middle) + z * error
 
 
 def _outcome(verdict: Verdict, tests: str) -> Outcome:

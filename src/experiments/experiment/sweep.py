@@ -20,7 +20,7 @@ def open_sweep(tracking: TrackingConfig, folder: Path, overrides: Sequence[str])
     Raises:
         UserError: the folder or the tracking server cannot be used.
     """
-    tracker = tracker_of(tracking)
+    tracker = _tracker_of(tracking)
     if tracker is None:
         return
     name = f"sweep · {' '.join(overrides)}"[:250]
@@ -41,7 +41,7 @@ def close_sweep(
     figures: Sequence[Path] = (),
 ) -> None:
     """Add the report to the sweep's MLflow run, and end it."""
-    tracker = tracker_of(tracking)
+    tracker = _tracker_of(tracking)
     run_id = read_sweep(folder)
     if tracker is not None and run_id is not None:
         call(Tracker.log_files, tracker, run_id, files)
@@ -58,7 +58,7 @@ def read_sweep(folder: Path | None) -> str | None:
     return str(run_id)
 
 
-def tracker_of(tracking: TrackingConfig) -> Tracker | None:
+def _tracker_of(tracking: TrackingConfig) -> Tracker | None:
     """Return what logs to MLflow; None if tracking is off."""
     if not tracking.enabled:
         return None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from experiments.experiment.planning import CHOICES, Plan
-from experiments.experiment.sweep import origin, tracker_of
+from experiments.experiment.sweep import origin
 from experiments.records import RunReport
 from experiments.schema import Config
-from experiments.tracking import Live, Status
+from experiments.tracking import Beginning, Live, Status, TrackingError
 
 SECONDS_AFTER_A_FAILURE = 1.0
 """How long a run that failed or was interrupted waits for what MLflow has not got yet."""
@@ -21,22 +21,23 @@ def tracked(plan: Plan) -> Iterator[Live | None]:
     """Begin the MLflow run, yield what logs to it in the background, and end it as it went.
 
     Raises:
-        TrackingError: the run could not begin.
+        TrackingError: the run could not begin. What was made until then is kept.
     """
     tracking = plan.settings.tracking
-    tracker = tracker_of(tracking)
-    if tracker is None:
+    if not tracking.enabled:
         yield None
         return
     name = " · ".join(plan.labels[label] for label in CHOICES if plan.labels[label])
-    live = Live(tracker, name, plan.parent, _tags(plan), tracking.traces)
+    where = (tracking.uri, tracking.artifacts, tracking.experiment)
+    live = Live(Beginning(*where, name, plan.parent, _tags(plan), tracking.traces))
     live.parameters(_plain(plan.settings))
     live.dataset(plan.dataset)
     try:
         yield live
     except BaseException as error:
         status: Status = "FAILED" if isinstance(error, Exception) else "KILLED"
-        live.close(status, SECONDS_AFTER_A_FAILURE)
+        with suppress(TrackingError):
+            live.close(status, SECONDS_AFTER_A_FAILURE)
         raise
     live.close("FINISHED")
 

@@ -31,6 +31,9 @@ LARGEST_PROGRAMS = 3_600_000
 
 MOST_IN_MATRIX = 40
 
+FEWEST_OF_A_TOPIC = 3
+"""Topics of fewer problems are folded away: one problem is solved or not, and says no more."""
+
 _CODES = dict(zip(KINDS, "abcdefgh", strict=True))
 
 
@@ -179,10 +182,11 @@ def _columns() -> list[Filled]:
         *((f"pass@{k} %", percent(f"pass_at_{k}/plus")) for k in (5, 10, 100)),
         ("tests %", percent("tests_passed/all")),
         ("format %", percent("format/kept")),
+        ("file MB", number("weights/megabytes", 1)),
         ("bits", lambda run: f"{run.bits_per_weight:.2f}" if run.bits_per_weight else ""),
         ("tokens/s", number(SPEED, 0)),
         ("s/problem", number(SECONDS, 2)),
-        ("MB", number(MEMORY, 0)),
+        ("RAM MB", number(MEMORY, 0)),
     ]
 
 
@@ -443,13 +447,22 @@ def _extraction(group: Group) -> Iterable[str]:
 
 
 def _topics(group: Group) -> Iterable[str]:
-    for title, slices in (
-        ("difficulty", analysis.by_difficulty(group)),
-        ("topic", analysis.by_topic(group)),
-    ):
-        if slices:
-            head = [title, "problems", *(f"#{n}" for n in range(1, len(group.runs) + 1))]
-            yield _table(head, map(_heat, slices), "heat")
+    def table(title: str, slices: Sequence[Slice]) -> str:
+        head = [title, "problems", *(f"#{n}" for n in range(1, len(group.runs) + 1))]
+        return _table(head, map(_heat, slices), "heat")
+
+    topics = analysis.by_topic(group)
+    common = [topic for topic in topics if topic.problems >= FEWEST_OF_A_TOPIC]
+    rare = topics[len(common) :]
+    if levels := analysis.by_difficulty(group):
+        yield table("difficulty", levels)
+    if common:
+        yield table("topic", common)
+    if rare:
+        yield (
+            f"<details><summary>{len(rare)} topics with fewer than {FEWEST_OF_A_TOPIC} problems"
+            f"</summary>{table('topic', rare)}</details>"
+        )
     if group.problems and any(problem.difficulty for problem in group.problems):
         yield '<p class="note">pass@1 in percent. Few problems say little.</p>'
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ MEMORY = "engine/peak_memory_megabytes"
 
 WIDTH = 4.3
 """Inches: a plot fills a phone's width without being shrunk."""
+
+NEARLY_MET = 9.0
+"""Points (1/72 inch) between markers whose labels could not be told apart."""
 
 MOST_LINES = 8
 _INK = "#010203"  # stands for the page's colour of text, whichever that is
@@ -142,14 +146,10 @@ def _cost(group: Group, metric: str, title: str) -> str:
         chosen = sorted({point for point, kept in zip(points, best, strict=True) if kept})
         if len(chosen) > 1:
             ax.plot(*zip(*chosen, strict=True), "-", color=COLOURS[2], lw=1.4, zorder=1)
-        for (number, *_), (x, y), kept in zip(runs, points, best, strict=True):
+        for (x, y), kept in zip(points, best, strict=True):
             colour = COLOURS[2] if kept else "#8d8d8d"
             face = colour if kept else "none"
             ax.plot([x], [y], "o", ms=6, mec=colour, mfc=face, zorder=2)
-            if kept or len(runs) <= 30:
-                ax.annotate(
-                    f"#{number}", (x, y), textcoords="offset points", xytext=(5, 4), fontsize=7
-                )
         costs = [cost for cost, _ in points]
         if min(costs) > 0 and max(costs) / min(costs) > 20:
             ax.set_xscale("log")
@@ -159,7 +159,66 @@ def _cost(group: Group, metric: str, title: str) -> str:
         ax.set_ylim(-3, 108)
         ax.set_xlabel(title)
         ax.set_ylabel("pass@1, %")
+        numbered = [(number, *point) for (number, *_), point in zip(runs, points, strict=True)]
+        few = len(runs) <= 30
+        _number(ax, [each for each, kept in zip(numbered, best, strict=True) if kept or few])
         return save()
+
+
+def _number(ax: Axes, points: Sequence[tuple[int, float, float]]) -> None:
+    """Write numbers beside points; points that nearly meet have one label with all of theirs.
+
+    Args:
+        ax: whose limits are set.
+        points: a number, and where its point is.
+    """
+    scale = 72 / ax.figure.dpi  # to points, as sizes of letters are given
+    meeting: list[list[tuple[int, float, float]]] = []
+    for number, x, y in points:
+        across, up = scale * ax.transData.transform((x, y))
+        near = [
+            each
+            for each in meeting
+            if any(math.hypot(a - across, u - up) < NEARLY_MET for _, a, u in each)
+        ]
+        joined = [point for each in near for point in each] + [(number, across, up)]
+        meeting = [each for each in meeting if each not in near] + [joined]
+    taken: list[tuple[float, float, float, float]] = []
+    for each in meeting:
+        text = "#" + spans(sorted(number for number, _, _ in each))
+        width, height = 4.2 * len(text), 8.0
+        right, top = max(a for _, a, _ in each), max(u for _, _, u in each)
+        left, bottom = min(a for _, a, _ in each), min(u for _, _, u in each)
+        corners = [
+            (right + 4, top + 2),
+            (right + 4, bottom - 2 - height),
+            (left - 4 - width, top + 2),
+            (left - 4 - width, bottom - 2 - height),
+            (right + 4, top + 2 + height),
+            (right + 4, bottom - 2 - 2 * height),
+        ]
+        boxes = [(a, u, a + width, u + height) for a, u in corners]
+        box = next((box for box in boxes if not any(_overlap(box, b) for b in taken)), boxes[0])
+        taken.append(box)
+        place = ax.transData.inverted().transform((box[0] / scale, box[1] / scale))
+        ax.text(place[0], place[1], text, fontsize=7)
+
+
+def _overlap(
+    one: tuple[float, float, float, float], other: tuple[float, float, float, float]
+) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """Return rising numbers, neighbours as spans: `1–4,7`."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ",".join(str(p[0]) if len(p) == 1 else f"{p[0]}–{p[-1]}" for p in parts)
 
 
 def _kinds(group: Group) -> str:
@@ -185,7 +244,7 @@ def _kinds(group: Group) -> str:
         ax.set_xlim(0, 100)
         ax.grid(visible=False)
         ax.set_xlabel("% of samples")
-        below = -0.55 / (0.2 * len(runs) + 0.3)
+        below = -0.42 / (0.2 * len(runs) + 0.3)
         ax.legend(loc="upper right", bbox_to_anchor=(1, below), ncols=2, frameon=False)
         return save()
 

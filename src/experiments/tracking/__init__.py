@@ -15,11 +15,12 @@ was generated or judged.
 from experiments.tracking.client import Status, Tracker, fetch, is_run_id, open_tracker
 from experiments.tracking.errors import TrackingError
 from experiments.tracking.host import call, warm_up
-from experiments.tracking.live import Live
+from experiments.tracking.live import Beginning, Live
 from experiments.tracking.traces import Answer
 
 __all__ = [
     "Answer",
+    "Beginning",
     "Live",
     "Status",
     "Tracker",

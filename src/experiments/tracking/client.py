@@ -203,12 +203,6 @@ def open_tracker(uri: str, artifacts: str | None, experiment: str) -> Tracker:
         return Tracker(uri, str(client.create_experiment(experiment, artifact_location=location)))
 
 
-def import_mlflow() -> None:
-    """Import what the first call would have to wait for."""
-    import mlflow  # noqa: F401
-    from mlflow.store.tracking import sqlalchemy_store  # noqa: F401
-
-
 def is_run_id(text: str) -> bool:
     """Return whether a text has the form of an MLflow run id."""
     return re.fullmatch(r"[0-9a-f]{32}", text) is not None

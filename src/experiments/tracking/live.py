@@ -8,53 +8,56 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from experiments.records import Dataset
 from experiments.tracking import host, watch
-from experiments.tracking.client import Status, Tracker
+from experiments.tracking.client import Status, Tracker, open_tracker
 from experiments.tracking.errors import TrackingError
 from experiments.tracking.traces import Answer
 
 SECONDS_BETWEEN_STEPS = 2.0
 ANSWERS_AT_ONCE = 10
 
-Write = Callable[[], None]
-"""Writes a part of a run."""
+Write = Callable[[Tracker, str], None]
+"""Writes a part of a run, given where to and the run's id."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a run in MLflow begins with.
+
+    Attributes:
+        uri, artifacts, experiment: as `open_tracker` takes them.
+        name: of the run.
+        parent: id of the sweep's run.
+        tags: what it is found by, besides its parameters.
+        traces: whether its generations are logged.
+    """
+
+    uri: str
+    artifacts: str | None
+    experiment: str
+    name: str
+    parent: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    traces: bool = True
 
 
 class Live:
     """Logs one run from a thread of its own, through the process that calls MLflow.
 
-    Once the run has begun, nothing here waits until `close`. What fails then is told once, as
-    a warning: a result is not lost for want of a log.
-
-    Args:
-        tracker: where to.
-        name: of the run.
-        parent: id of the sweep's run.
-        tags: what it is found by, besides its parameters.
-        traces: whether its generations are logged.
-
-    Raises:
-        TrackingError: the run could not begin.
+    Nothing here waits until `close`. A run that cannot begin is an error, which the next call
+    raises; what fails later is told once, as a warning: no result is lost for want of a log.
     """
 
-    def __init__(
-        self,
-        tracker: Tracker,
-        name: str,
-        parent: str | None = None,
-        tags: Mapping[str, str] = {},
-        traces: bool = True,
-    ) -> None:
-        self._tracker = tracker
-        self._run = host.call(Tracker.start, tracker, name, parent, tags)
-        host.call(watch.watch, tracker, self._run)
-        self._traces = traces
+    def __init__(self, beginning: Beginning) -> None:
+        self._beginning = beginning
+        self._refusal: Exception | None = None
         self._answers: list[Answer] = []
         self._next_step = 0.0
         self._last_step: Write | None = None
@@ -64,17 +67,17 @@ class Live:
 
     def parameters(self, config: Mapping[str, Any]) -> None:
         """Log every resolved setting."""
-        self._put(Tracker.log_parameters, config)
+        self._log(Tracker.log_parameters, config)
 
     def dataset(self, dataset: Dataset) -> None:
         """Log the data set."""
-        self._put(Tracker.log_dataset, dataset)
+        self._log(Tracker.log_dataset, dataset)
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """Log numbers of a run that is going on: at most once in two seconds, and the last."""
 
-        def write() -> None:
-            host.call(Tracker.log_metrics, self._tracker, self._run, metrics, step)
+        def write(tracker: Tracker, run: str) -> None:
+            host.call(Tracker.log_metrics, tracker, run, metrics, step)
 
         now = time.monotonic()
         if now < self._next_step:
@@ -82,11 +85,11 @@ class Live:
             return
         self._next_step = now + SECONDS_BETWEEN_STEPS
         self._last_step = None
-        self._waiting.put(write)
+        self._put(write)
 
     def answer(self, answer: Answer) -> None:
         """Log a generation as a trace, some at a time, where traces are wanted."""
-        if not self._traces:
+        if not self._beginning.traces:
             return
         self._answers.append(answer)
         if len(self._answers) >= ANSWERS_AT_ONCE:
@@ -94,41 +97,70 @@ class Live:
 
     def results(self, metrics: Mapping[str, float], folder: Path, note: str) -> None:
         """Log what came out: numbers, files and a description."""
-        self._put(Tracker.log_metrics, metrics)
-        self._put(Tracker.describe, note)
-        self._put(Tracker.log_folder, folder)
+        self._log(Tracker.log_metrics, metrics)
+        self._log(Tracker.describe, note)
+        self._log(Tracker.log_folder, folder)
 
     def close(self, status: Status, patience: float | None = None) -> None:
-        """End the run when all is written; give up waiting after so many seconds."""
+        """End the run when all is written; give up waiting after so many seconds.
+
+        Raises:
+            TrackingError: the run could not begin.
+        """
         if self._last_step is not None:
             self._waiting.put(self._last_step)
         self._put_answers()
         self._waiting.put(status)
         self._thread.join(patience)
+        self._raise_refusal()
 
     def _put_answers(self) -> None:
         if self._answers:
-            self._put(Tracker.log_traces, self._answers)
+            self._log(Tracker.log_traces, self._answers)
             self._answers = []
 
-    def _put(self, method: Callable[[Tracker, str, Any], None], what: Any) -> None:
-        self._waiting.put(lambda: host.call(method, self._tracker, self._run, what))
+    def _log(self, method: Callable[[Tracker, str, Any], None], what: Any) -> None:
+        self._put(lambda tracker, run: host.call(method, tracker, run, what))
+
+    def _put(self, write: Write) -> None:
+        self._raise_refusal()
+        self._waiting.put(write)
+
+    def _raise_refusal(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
 
     def _work(self) -> None:
+        try:
+            tracker, run = _begin(self._beginning)
+        except Exception as error:
+            self._refusal = error
+            return
         fine = True
         while not isinstance(item := self._waiting.get(), str):
-            fine = fine and _told(item)
+            fine = fine and _told(item, tracker, run)
         if fine:
-            _told(lambda: host.call(watch.end, self._tracker, self._run, item))
+            _told(_end(item), tracker, run)
         else:  # what failed has been told
             with suppress(TrackingError):
-                host.call(watch.end, self._tracker, self._run, "FAILED")
+                _end("FAILED")(tracker, run)
 
 
-def _told(write: Write) -> bool:
+def _begin(beginning: Beginning) -> tuple[Tracker, str]:
+    where = (beginning.uri, beginning.artifacts, beginning.experiment)
+    tracker = host.call(open_tracker, *where)
+    run = host.call(watch.begin, tracker, beginning.name, beginning.parent, beginning.tags)
+    return tracker, run
+
+
+def _end(status: Status) -> Write:
+    return lambda tracker, run: host.call(watch.end, tracker, run, status)
+
+
+def _told(write: Write, tracker: Tracker, run: str) -> bool:
     """Write, or say what failed; return whether it was written."""
     try:
-        write()
+        write(tracker, run)
     except TrackingError as error:
         log.warning("warning: %s", error)
         return False

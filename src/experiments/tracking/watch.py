@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,27 +11,27 @@ from experiments.tracking.client import Status, Tracker
 
 SECONDS_BETWEEN_SAMPLES = 5
 
-NICENESS = 5
-"""Of this process while a run goes on: a model's threads wait for each other, so a pause of
-one of them is a pause of all."""
-
 _watched: dict[str, tuple[Tracker, Any]] = {}
 
 
-def watch(tracker: Tracker, run: str) -> None:
-    """Log CPU, memory, disk and network to a run from now on, where psutil is installed."""
-    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+def begin(tracker: Tracker, name: str, parent: str | None, tags: Mapping[str, str]) -> str:
+    """Begin a run and return its id.
+
+    CPU, memory, disk and network are logged to it from now on, where psutil is installed.
+    """
+    run = tracker.start(name, parent, tags)
     monitor = None
     if find_spec("psutil") is not None:
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-        for name in ("system_metrics_monitor", "metrics"):
-            logging.getLogger(f"mlflow.system_metrics.{name}").setLevel(logging.WARNING)
+        for module in ("system_metrics_monitor", "metrics"):
+            logging.getLogger(f"mlflow.system_metrics.{module}").setLevel(logging.WARNING)
         monitor = SystemMetricsMonitor(
             run, sampling_interval=SECONDS_BETWEEN_SAMPLES, tracking_uri=tracker.uri
         )
         monitor.start()
     _watched[run] = (tracker, monitor)
+    return run
 
 
 def end(tracker: Tracker, run: str, status: Status) -> None:

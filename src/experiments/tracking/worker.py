@@ -7,31 +7,62 @@ parent has gone, runs that it did not end are ended as killed.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO
 
 from experiments.errors import UserError
-from experiments.tracking.client import import_mlflow
 from experiments.tracking.watch import abandon
+
+NICENESS = 10
+"""A model's threads wait for each other, so a pause of one of them is a pause of all."""
+
+
+UNNEEDED = ("numpy", "pandas", "pyarrow", "pygments", "scipy")
+"""What MLflow imports where it can and does without where it cannot, as logging does: nearly
+half of the time that it takes to import."""
+
+WHOLE = "--whole"
+"""Import MLflow with all that it imports."""
 
 
 def main() -> None:
     """Serve one parent until it goes away."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    import_mlflow(() if WHOLE in sys.argv else UNNEEDED)
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed must not get between the replies
-    import_mlflow()
     with suppress(BrokenPipeError):
         serve(sys.stdin.buffer, replies)
     with suppress(UserError):
         abandon()
     sys.stderr.flush()
     os._exit(0)  # Python would take a second to take apart what MLflow loaded
+
+
+def import_mlflow(without: Sequence[str]) -> None:
+    """Import what the first call would have to wait for; start again with all if that fails."""
+    gc.disable()  # nothing that is imported here becomes garbage
+    absent: dict[str, Any] = dict.fromkeys(without)
+    sys.modules.update(absent)  # importing these fails
+    try:
+        import mlflow
+        from mlflow.store.tracking import sqlalchemy_store
+    except ImportError:
+        if not without:
+            raise
+        os.execv(sys.executable, [sys.executable, "-m", __spec__.name, WHOLE])
+    assert mlflow
+    assert sqlalchemy_store
+    gc.freeze()
+    gc.enable()
 
 
 def serve(calls: BinaryIO, replies: BinaryIO) -> None:
