@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -48,6 +48,7 @@ def main(task: Callable[[], Any]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors reach the lines below
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
+    _warm_up_early(sys.argv[1:])
     try:
         task()
     except KeyboardInterrupt:
@@ -137,7 +138,7 @@ class SweepCallback(Callback):
     """Opens the sweep's parent run before the jobs and shows the whole when they ended."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Have MLflow imported elsewhere while problems and weights are read here."""
+        """Have MLflow imported elsewhere, where that was not foreseen."""
         _warm_up(config)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -167,6 +168,18 @@ class SweepCallback(Callback):
         experiment.close_sweep(
             config.tracking, folder, bool(failures), written.summary, written.files, written.figures
         )
+
+
+def _warm_up_early(arguments: Sequence[str]) -> None:
+    """Have MLflow imported while Hydra composes, if this looks like a run that is tracked.
+
+    A wrong guess costs little: a process that nobody calls is ended with this one.
+    """
+    from experiments.tracking import warm_up
+
+    is_run = all(each in ("-m", "--multirun") or each[:1] != "-" for each in arguments)
+    if is_run and "tracking.enabled=false" not in arguments:
+        warm_up()
 
 
 def _warm_up(config: DictConfig) -> None:

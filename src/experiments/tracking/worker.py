@@ -35,7 +35,7 @@ WHOLE = "--whole"
 def main() -> None:
     """Serve one parent until it goes away."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    be_nice()
     import_mlflow(() if WHOLE in sys.argv else UNNEEDED)
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed must not get between the replies
@@ -45,6 +45,13 @@ def main() -> None:
         abandon()
     sys.stderr.flush()
     os._exit(0)  # Python would take a second to take apart what MLflow loaded
+
+
+def be_nice() -> None:
+    """Let others go first: the process among those of its session, and Linux's group of these."""
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    with suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as group:
+        group.write(str(NICENESS))
 
 
 def import_mlflow(without: Sequence[str]) -> None:
