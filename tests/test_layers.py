@@ -14,6 +14,7 @@ PACKAGE = ROOT / "src" / "experiments"
 # A module may import modules of lower layers only. A folder is one module.
 LAYERS = {
     "errors": 0,
+    "intervals": 0,
     "records": 0,
     "schema": 0,
     "mutation": 0,
@@ -22,6 +23,7 @@ LAYERS = {
     "explain": 1,
     "extract": 1,
     "metrics": 1,
+    "comparing": 1,
     "prompts": 1,
     "sandbox": 1,
     "backends": 2,

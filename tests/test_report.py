@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from experiments import report
+from experiments.comparing import Finding
 from experiments.errors import DatasetError, StoreError
-from experiments.metrics import Finding, summarise
+from experiments.metrics import summarise
 from experiments.records import (
     Dataset,
     Failure,

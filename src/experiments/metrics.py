@@ -1,4 +1,4 @@
-"""Verdicts → numbers: pass@k, intervals, paired comparisons.
+"""Verdicts → numbers: pass@k, speed, cost, kinds of failure.
 
 `summarise` gives one run's numbers by name. Shares are between 0 and 1; each share `x` has
 the bounds of its 95 % interval as `x_low` and `x_high`. A number that cannot be known (no
@@ -35,29 +35,17 @@ Generations from the store count for tokens and outcomes, never for speed and co
 clock ran in another run. Names are letters, digits, `_` and `/`, which MLflow takes on
 every system; it draws what stands before the `/` as one section.
 
-What is left to others: which runs are compared, and how numbers are shown.
+What is left to others: intervals, comparisons of runs, and how numbers are shown.
 """
 
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from statistics import NormalDist, fmean
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean
 
+from experiments.intervals import bootstrap_interval, wilson_interval
 from experiments.records import FinishReason, Generation, Outcome, Problem, Solution, Verdict
-
-CONFIDENCE = 0.95
-RESAMPLES = 10_000
-
-
-class Interval(NamedTuple):
-    """Bounds of a confidence interval."""
-
-    low: float
-    high: float
 
 
 def pass_at_k(samples: int, passed: int, k: int) -> float:
@@ -77,241 +65,6 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
     if samples - passed < k:
         return 1.0
     return 1.0 - math.prod(1.0 - k / i for i in range(samples - passed + 1, samples + 1))
-
-
-def wilson_interval(passed: float, total: int, confidence: float = CONFIDENCE) -> Interval:
-    """Return Wilson's score interval of a share; all of [0, 1] if there is nothing to go by.
-
-    Source: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference",
-    Journal of the American Statistical Association 22 (1927), 209-212.
-    """
-    if not 0 <= passed <= total:
-        raise ValueError(f"{passed} of {total} is not a share")
-    if total == 0:
-        return Interval(0.0, 1.0)
-    z = _z(confidence)
-    share = passed / total
-    middle = share + z * z / (2 * total)
-    spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    scale = 1 + z * z / total
-    low = 0.0 if passed == 0 else max(0.0, (middle - spread) / scale)
-    high = 1.0 if passed == total else min(1.0, (middle + spread) / scale)
-    return Interval(low, high)
-
-
-def bootstrap_interval(
-    values: Sequence[float],
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> Interval:
-    """Return the percentile bootstrap interval of the mean of one value per problem.
-
-    Problems are drawn with replacement, since it is other problems that a result has to
-    hold for; samples of one problem are not independent.
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
-    """
-    if not values:
-        raise ValueError("a bootstrap needs at least one value")
-    import numpy
-
-    data = numpy.asarray(values, dtype=float)
-    random = numpy.random.default_rng(seed)
-    rows = max(1, min(resamples, 2_000_000 // len(data)))  # drawn at once: 16 MB
-    means: list[float] = []
-    while len(means) < resamples:
-        drawn = random.integers(0, len(data), size=(min(rows, resamples - len(means)), len(data)))
-        means.extend(data[drawn].mean(axis=1))
-    tail = (1 - confidence) / 2
-    low, high = numpy.quantile(means, [tail, 1 - tail])
-    return Interval(float(low), float(high))
-
-
-def mcnemar_p_value(only_first: int, only_second: int) -> float:
-    """Return the two-sided p-value of McNemar's exact test.
-
-    Under the null hypothesis each problem that tells two runs apart favours either with
-    probability 1/2: twice the smaller binomial tail, at most 1.
-    Source: McNemar, "Note on the Sampling Error of the Difference Between Correlated
-    Proportions or Percentages", Psychometrika 12 (1947), 153-157; exact form: Agresti,
-    "Categorical Data Analysis", 3rd edition, section 11.1.
-
-    Args:
-        only_first: problems that the first run alone solves.
-        only_second: problems that the second run alone solves.
-    """
-    if only_first < 0 or only_second < 0:
-        raise ValueError("numbers of problems cannot be negative")
-    discordant = only_first + only_second
-    tail = sum(math.comb(discordant, i) for i in range(min(only_first, only_second) + 1))
-    return min(1.0, 2 * tail / (1 << discordant))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for being many, in the same order.
-
-    Source: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian
-    Journal of Statistics 6 (1979), 65-70.
-    """
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two runs on the same problems. Differences are second minus first.
-
-    Attributes:
-        problems: that both runs have.
-        first, second: pass@1 on them.
-        difference: second - first.
-        low, high: its 95 % interval: bootstrap over problems, or that of `answers` where all
-            problems differ alike, since a bootstrap of equal values has no width.
-        only_first, only_second: problems on which one run is better (with one sample:
-            that it alone solves).
-        p_value: exact McNemar; with several samples this is the sign test over problems.
-        square: mean over problems of the difference squared.
-    """
-
-    problems: int
-    first: float
-    second: float
-    difference: float
-    low: float
-    high: float
-    only_first: int
-    only_second: int
-    p_value: float
-    square: float
-
-
-def compare(first: Mapping[str, float], second: Mapping[str, float], seed: int = 0) -> Comparison:
-    """Compare two runs on the problems that both have.
-
-    Args:
-        first: problem id to share of its samples that pass; see `pass_rates`.
-        second: the same of the other run.
-        seed: of the bootstrap.
-    """
-    common = sorted(first.keys() & second.keys())
-    if not common:
-        raise ValueError("the two runs have no problem in common")
-    differences = [second[problem] - first[problem] for problem in common]
-    only_first = sum(difference < 0 for difference in differences)
-    only_second = sum(difference > 0 for difference in differences)
-    difference = fmean(differences)
-    square = fmean(d * d for d in differences)
-    if len(set(differences)) > 1:
-        low, high = bootstrap_interval(differences, seed=seed)
-    else:
-        middle, error = _adjusted(difference, square, len(common))
-        reach = _z(CONFIDENCE) * error
-        low, high = max(-1.0, middle - reach), min(1.0, middle + reach)
-    return Comparison(
-        problems=len(common),
-        first=fmean(first[problem] for problem in common),
-        second=fmean(second[problem] for problem in common),
-        difference=difference,
-        low=low,
-        high=high,
-        only_first=only_first,
-        only_second=only_second,
-        p_value=mcnemar_p_value(only_first, only_second),
-        square=square,
-    )
-
-
-class Finding(StrEnum):
-    """What a comparison says of the second run."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    EQUAL = "equal"  # within the margin
-    UNKNOWN = "unknown"  # too few problems to know
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a comparison says, corrected for the others that were made with it.
-
-    Attributes:
-        comparison: what was compared.
-        p_value: corrected by Holm's method.
-        finding: of the second run against the first.
-        problems_needed: to know with a power of 80 %, if the difference seen is the true
-            one; None if it is known.
-    """
-
-    comparison: Comparison
-    p_value: float
-    finding: Finding
-    problems_needed: int | None = None
-
-
-def answers(
-    comparisons: Sequence[Comparison], margin: float = 0.05, confidence: float = CONFIDENCE
-) -> list[Answer]:
-    """Return yes, no or "not known yet" for each of the comparisons made together.
-
-    A run is better or worse if the corrected p-value is below 1 - confidence. Two runs are
-    equal if the interval of their difference lies within the margin. That interval is
-    Wald's with one made-up problem that either run alone solves, since the bootstrap is blind
-    where few problems tell two runs apart: none in ten is no proof that they are equal.
-    Source: Bonett and Price, "Adjusted Wald Confidence Interval for a Difference of Binomial
-    Proportions Based on Paired Data", Journal of Educational and Behavioral Statistics 37
-    (2012), 479-488.
-
-    Args:
-        comparisons: one family; each makes the others' p-values larger.
-        margin: a difference in pass@1 that nobody would mind.
-        confidence: of each finding.
-    """
-    z = _z(confidence)
-    result = []
-    corrected = holm([comparison.p_value for comparison in comparisons])
-    for comparison, p_value in zip(comparisons, corrected, strict=True):
-        needed = None
-        if p_value < 1 - confidence:
-            finding = Finding.BETTER if comparison.difference > 0 else Finding.WORSE
-        elif _reach(comparison, z, comparison.problems) < margin:
-            finding = Finding.EQUAL
-        else:
-            finding = Finding.UNKNOWN
-            needed = _needed_to_know(comparison, margin, confidence)
-        result.append(Answer(comparison, p_value, finding, needed))
-    return result
-
-
-def problems_needed(
-    only_first: float, only_second: float, power: float = 0.8, confidence: float = CONFIDENCE
-) -> int | None:
-    """Return how many problems McNemar's test needs to see a difference.
-
-    Source: Connor, "Sample Size for Testing Differences in Proportions for the
-    Paired-Sample Design", Biometrics 43 (1987), 207-211.
-
-    Args:
-        only_first: share of problems that the first run alone solves.
-        only_second: share of problems that the second run alone solves.
-        power: probability to see the difference if it is there.
-        confidence: 1 - the probability to see one that is not there.
-
-    Returns:
-        The number; None if the shares are equal, so that no number would do.
-    """
-    discordant, difference = only_first + only_second, abs(only_first - only_second)
-    if min(only_first, only_second) < 0 or discordant > 1:
-        raise ValueError("shares of problems lie between 0 and 1, and so does their sum")
-    if difference == 0:
-        return None
-    spread = math.sqrt(discordant - difference * difference)
-    root = _z(confidence) * math.sqrt(discordant) + NormalDist().inv_cdf(power) * spread
-    return math.ceil((root / difference) ** 2)
 
 
 def pass_rates(verdicts: Iterable[Verdict], tests: str = "plus") -> dict[str, float]:
@@ -367,56 +120,6 @@ def summarise(
     result["count/generations"] = float(len(generations))
     result["count/cached"] = float(sum(generation.cached for generation in generations))
     return result
-
-
-def _z(confidence: float) -> float:
-    """Return the normal quantile of a two-sided interval."""
-    return NormalDist().inv_cdf((1 + confidence) / 2)
-
-
-def _needed_to_know(comparison: Comparison, margin: float, confidence: float) -> int | None:
-    """Return the problems needed to see the difference, or to see that it is small.
-
-    The second number is that of an equivalence test: the reach of the interval in `answers`,
-    with z + z_power for z, has to stay within the margin. Source: Chow, Shao and Wang, "Sample
-    Size Calculations in Clinical Research", 2nd edition, section 3.1.
-    """
-    size = comparison.problems
-    numbers = [problems_needed(comparison.only_first / size, comparison.only_second / size)]
-    z = _z(confidence) + NormalDist().inv_cdf(0.8)
-    if abs(comparison.difference) < margin:
-        low, high = 0, size
-        while _reach(comparison, z, high) >= margin:
-            low, high = high, 2 * high
-        while high - low > 1:
-            middle = (low + high) // 2
-            if _reach(comparison, z, middle) < margin:
-                high = middle
-            else:
-                low = middle
-        numbers.append(high)
-    known = [number for number in numbers if number is not None]
-    # The approximation may promise an answer with no more problems than there were.
-    return max(min(known), size + 1) if known else None
-
-
-def _adjusted(difference: float, square: float, problems: int) -> tuple[float, float]:
-    """Return a mean difference and its standard error, with one made-up problem for either run.
-
-    Args:
-        difference: mean over problems.
-        square: mean over problems of the difference squared.
-        problems: how many.
-    """
-    size = problems + 2
-    middle = difference * problems / size
-    return middle, math.sqrt(((square * problems + 2) / size - middle * middle) / size)
-
-
-def _reach(comparison: Comparison, z: float, problems: int) -> float:
-    """Return how far from 0 the interval of a difference reaches, with so many problems."""
-    middle, error = _adjusted(comparison.difference, comparison.square, problems)
-    return abs(middle) + z * error
 
 
 def _outcome(verdict: Verdict, tests: str) -> Outcome:

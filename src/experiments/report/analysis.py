@@ -13,8 +13,9 @@ from functools import lru_cache
 from itertools import combinations
 from statistics import fmean
 
-from experiments.metrics import Answer, Comparison, Finding, Interval, answers, compare
-from experiments.metrics import wilson_interval as _wilson
+from experiments.comparing import Answer, Comparison, Finding, answers, compare
+from experiments.intervals import Interval
+from experiments.intervals import wilson_interval as _wilson
 from experiments.records import Outcome, Verdict
 from experiments.report.collect import KINDS, Attempt, Group, ProblemInfo, Run
 

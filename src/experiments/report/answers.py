@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from experiments.metrics import Finding
+from experiments.comparing import Finding
 from experiments.report import analysis
 from experiments.report.collect import Collection
 from experiments.terminal import results

@@ -16,7 +16,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from experiments.metrics import Finding
+from experiments.comparing import Finding
 from experiments.records import Outcome
 from experiments.report import analysis
 from experiments.report.analysis import Axis, Pair, Slice
@@ -250,8 +250,8 @@ def _axes(group: Group, labels: Sequence[str]) -> Iterable[str]:
             yield f"{_pairs(axis.single)}</details>"
     if found:
         yield (
-            '<p class="note">Pairs are compared on the same problems: exact McNemar test (sign '
-            "test over problems where results are averaged), bootstrap interval of the "
+            '<p class="note">Pairs are compared on the same problems: exact McNemar test (exact '
+            "sign-flip test where results are averaged), bootstrap interval of the "
             "difference. p is corrected by Holm’s method for the pairs of its table. Problems "
             "to know: how many it would take, with a power of 80 %, if the difference seen is "
             "the true one.</p>"
