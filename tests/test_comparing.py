@@ -85,10 +85,23 @@ def test_sign_flip_is_near_that_of_scipy() -> None:
     assert sign_flip_p_value(values) == pytest.approx(expected.pvalue, abs=0.01)
 
 
-def test_sign_flip_of_many_fine_differences_takes_no_time() -> None:
+def test_sign_flip_of_many_fine_differences_is_near_the_normal() -> None:
+    from scipy.stats import norm
+
     generator = random.Random(3)
-    values = [generator.randrange(-99, 101) / 100 for _ in range(1000)]
-    assert 0 < sign_flip_p_value(values) <= 1
+    values = [generator.randrange(-450, 499) / 997 for _ in range(1000)]
+    z = math.fsum(values) / math.sqrt(math.fsum(v * v for v in values))
+    assert sign_flip_p_value(values) == pytest.approx(2 * norm.sf(abs(z)), rel=0.1)
+
+
+def test_sign_flip_rounds_what_is_too_fine() -> None:
+    values = [1 / 7, -2 / 11, 3 / 13, 5 / 9, -1 / 8, 4 / 5]
+    sums = [
+        abs(math.fsum(s * v for s, v in zip(signs, values, strict=True)))
+        for signs in product((-1, 1), repeat=len(values))
+    ]
+    share = sum(each >= abs(math.fsum(values)) - 1e-9 for each in sums) / len(sums)
+    assert sign_flip_p_value(values) == pytest.approx(share, abs=0.05)
 
 
 def test_the_size_of_differences_counts() -> None:
@@ -234,6 +247,37 @@ def test_problems_needed_gives_the_power_that_it_promises() -> None:
     assert 0.7 < seen / 400 < 0.9  # the exact test is a little weaker than the formula's
 
 
+def test_problems_to_know_that_runs_are_equal_give_the_power_that_they_promise() -> None:
+    pair = "1" * 5 + "0" * 45, "0" * 5 + "1" * 5 + "0" * 40  # 10 % tell them apart, evenly
+    (answer,) = answers([compare(*rates(*pair))])
+    size = answer.problems_needed
+    assert size is not None
+    generator = random.Random(4)
+    seen = 0
+    for _ in range(300):
+        draws = [generator.choice((-1, 1)) * (generator.random() < 0.2) for _ in range(size)]
+        found = compare(
+            {str(n): 0.0 for n in range(size)}, {str(n): d for n, d in enumerate(draws)}
+        )
+        seen += answers([found])[0].finding is Finding.EQUAL
+    assert 0.7 < seen / 300 < 0.9
+
+
+def test_many_comparisons_take_more_problems_to_know() -> None:
+    pair = compare(*rates("1" * 30 + "0" * 70, "1" * 25 + "0" * 66 + "1" * 9))
+    alone, among = (answers([pair] * n, margin=0.001)[0].problems_needed for n in (1, 10))
+    assert alone is not None
+    assert among is not None
+    assert among > 1.5 * alone
+
+
+def test_problems_that_all_differ_by_the_same_fraction_are_no_error() -> None:
+    """Whose mean squared may be larger than their mean square, by the last digit."""
+    ids = "abc"
+    (answer,) = answers([compare(dict.fromkeys(ids, 0.0), dict.fromkeys(ids, 0.2))])
+    assert answer.finding is Finding.UNKNOWN
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("01"), st.sampled_from("01")), min_size=1, max_size=60))
 def test_comparison_is_symmetric(pairs: list[tuple[str, str]]) -> None:
@@ -241,7 +285,7 @@ def test_comparison_is_symmetric(pairs: list[tuple[str, str]]) -> None:
     one, other = compare(first, second), compare(second, first)
     assert one.difference == pytest.approx(-other.difference)
     assert (one.only_first, one.p_value) == (other.only_second, other.p_value)
-    assert one.square == pytest.approx(other.square)
+    assert one.mean_square == pytest.approx(other.mean_square)
 
 
 def verdict(number: int, outcome: Outcome) -> Verdict:

@@ -2,6 +2,11 @@
 
 import json
 import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -210,12 +215,41 @@ def test_a_tracking_server_that_is_not_there_is_told_and_nothing_is_lost(
     workplace: Workplace,
 ) -> None:
     done = workplace.run("tracking.uri=http://127.0.0.1:9", "backend=scripted", "limit=1")
-    assert done.returncode == 1
-    assert "error: MLflow at 'http://127.0.0.1:9' cannot be used" in done.stderr
+    assert done.returncode == 0
+    assert "warning: MLflow at 'http://127.0.0.1:9' cannot be used" in done.stderr
     assert "tracking.enabled=false" in done.stderr
     assert "Traceback" not in done.stderr
-    (kept,) = workplace.folder.glob("outputs/*/*/generations.jsonl")
-    assert len(lines(kept)) == 1
+    assert "pass@1" in done.stdout
+    assert list(workplace.folder.glob("outputs/*/*/metrics.json"))
+    assert not list(workplace.folder.glob("outputs/*/*/failure.txt"))
+
+
+def test_a_run_that_fails_at_once_is_in_mlflow(workplace: Workplace) -> None:
+    done = workplace.run("backend.parallel=4000000", "limit=1")
+    assert done.returncode == 1
+    assert "Not enough memory" in done.stderr
+    (run,) = tracked_runs(workplace.folder)
+    assert run.info.status == "FAILED"
+
+
+def test_ctrl_c_ends_a_run_whose_tracking_server_is_silent(workplace: Workplace) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        running = subprocess.Popen(
+            [sys.executable, str(ROOT / "run.py"), f"tracking.uri=http://127.0.0.1:{port}"],
+            cwd=workplace.folder,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        silent.settimeout(60)
+        connection, _ = silent.accept()  # which gets no answer
+        with connection:
+            began = time.monotonic()
+            running.send_signal(signal.SIGINT)
+            _, told = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert b"Interrupted" in told
+    assert time.monotonic() - began < 30
 
 
 def test_processes_that_open_a_fresh_database_together_all_get_it(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def test_rare_topics_are_folded_away(tmp_path: Path) -> None:
         )
     )
     page = report.write(report.collect([folder]), tmp_path / "out").page.read_text()
-    folded = page.index("2 topics with fewer than 3 problems")
+    folded = page.index("Topics with fewer than 3 problems: 2")
     assert page.index(">strings<") < folded < page.index(">dates<") < page.index(">rare<")
 
 

@@ -124,7 +124,9 @@ def test_a_failure_in_the_background_is_a_warning(
     assert only_run(tracker).info.status == "FAILED"
 
 
-def test_a_run_that_cannot_begin_is_told_at_once_and_at_the_end(tmp_path: Path) -> None:
+def test_a_run_that_cannot_begin_is_told_at_once_and_at_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = tmp_path / "mlflow.db"
     folder.mkdir()
     live = Live(Beginning(f"sqlite:///{folder}", None, "x", "name"))
@@ -132,8 +134,26 @@ def test_a_run_that_cannot_begin_is_told_at_once_and_at_the_end(tmp_path: Path) 
     live._thread.join()
     with pytest.raises(TrackingError, match="unable to open database file"):
         live.step(1, {})
-    with pytest.raises(TrackingError, match="cannot be used"):
+    with caplog.at_level(logging.WARNING):
         live.close("FINISHED")
+    assert caplog.text.count("cannot be used") == 1
+
+
+def test_a_call_that_does_not_come_back_does_not_keep_the_process() -> None:
+    code = (
+        "import threading, time\n"
+        "from experiments.tracking import call\n"
+        "threading.Thread(target=call, args=(time.sleep, 60), daemon=True).start()\n"
+        "time.sleep(1)\n"
+    )
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], timeout=50, check=True, capture_output=True)
+    assert time.monotonic() - began < 30
+
+
+def test_what_is_printed_meanwhile_is_no_reply() -> None:
+    assert call(print, "hello") is None
+    assert call(divmod, 7, 2) == (3, 1)
 
 
 def test_a_dead_process_is_told_with_what_it_wrote(

@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -48,8 +48,8 @@ def main(task: Callable[[], Any]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors reach the lines below
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
-    _warm_up_early(sys.argv[1:])
     try:
+        _warm_up_early(sys.argv[1:])
         task()
     except KeyboardInterrupt:
         _tell("Interrupted. What is done is kept: the same command goes on from there.")
@@ -179,7 +179,8 @@ def _warm_up_early(arguments: Sequence[str]) -> None:
 
     is_run = all(each in ("-m", "--multirun") or each[:1] != "-" for each in arguments)
     if is_run and "tracking.enabled=false" not in arguments:
-        warm_up()
+        with suppress(OSError):  # told when it is needed
+            warm_up()
 
 
 def _warm_up(config: DictConfig) -> None:

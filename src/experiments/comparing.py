@@ -12,6 +12,11 @@ from experiments.intervals import CONFIDENCE, bootstrap_interval, normal_quantil
 FINEST = 1000
 """Differences are multiples of no less than 1 over this."""
 
+POWER = 0.8
+"""Probability to see what is there, for numbers of problems that would tell."""
+
+ROUNDING = 1e-9
+
 
 def mcnemar_p_value(only_first: int, only_second: int) -> float:
     """Return the two-sided p-value of McNemar's exact test.
@@ -51,16 +56,16 @@ def sign_flip_p_value(differences: Sequence[float]) -> float:
     whole = [number for part in parts if (number := round(part * scale))]
     if len({abs(number) for number in whole}) < 2:
         return mcnemar_p_value(sum(n < 0 for n in whole), sum(n > 0 for n in whole))
-    # The number of assignments for each sum of those that are positive, as the coefficients
-    # of a polynomial: the digits, each of so many bits, of one large number.
-    bits = len(whole) + 1
-    ways = 1
-    for number in whole:
-        ways += ways << (bits * abs(number))
+    import numpy
+
     total = sum(map(abs, whole))
-    as_far = (total + abs(sum(whole)) + 1) // 2
-    tail = (ways >> (bits * as_far)) % ((1 << bits) - 1)  # the sum of the digits
-    return min(1.0, 2 * tail / (1 << len(whole)))
+    share = numpy.zeros(total + 1)  # of assignments, by the sum of those that are positive
+    share[0] = 1.0
+    for size in map(abs, whole):
+        share[size:] += share[:-size].copy()
+        share /= 2
+    as_far = (total + abs(sum(whole))) // 2
+    return min(1.0, 2 * float(share[as_far:].sum()))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -91,7 +96,7 @@ class Comparison:
         only_first, only_second: problems on which one run is better (with one sample:
             that it alone solves).
         p_value: exact McNemar, or the sign-flip test where problems differ by parts.
-        square: mean over problems of the difference squared.
+        mean_square: of the difference on one problem.
     """
 
     problems: int
@@ -103,7 +108,7 @@ class Comparison:
     only_first: int
     only_second: int
     p_value: float
-    square: float
+    mean_square: float
 
 
 def compare(first: Mapping[str, float], second: Mapping[str, float], seed: int = 0) -> Comparison:
@@ -121,11 +126,11 @@ def compare(first: Mapping[str, float], second: Mapping[str, float], seed: int =
     only_first = sum(difference < 0 for difference in differences)
     only_second = sum(difference > 0 for difference in differences)
     difference = fmean(differences)
-    square = fmean(d * d for d in differences)
+    mean_square = fmean(d * d for d in differences)
     if len(set(differences)) > 1:
         low, high = bootstrap_interval(differences, seed=seed)
     else:
-        middle, error = _adjusted(difference, square, len(common))
+        middle, error = _adjusted(difference, mean_square, len(common))
         reach = normal_quantile(CONFIDENCE) * error
         low, high = max(-1.0, middle - reach), min(1.0, middle + reach)
     return Comparison(
@@ -138,7 +143,7 @@ def compare(first: Mapping[str, float], second: Mapping[str, float], seed: int =
         only_first=only_first,
         only_second=only_second,
         p_value=sign_flip_p_value(differences),
-        square=square,
+        mean_square=mean_square,
     )
 
 
@@ -198,13 +203,13 @@ def answers(
             finding = Finding.EQUAL
         else:
             finding = Finding.UNKNOWN
-            needed = _needed_to_know(comparison, margin, confidence)
+            needed = _needed_to_know(comparison, margin, confidence, len(comparisons))
         result.append(Answer(comparison, p_value, finding, needed))
     return result
 
 
 def problems_needed(
-    difference: float, square: float, power: float = 0.8, confidence: float = CONFIDENCE
+    difference: float, mean_square: float, power: float = POWER, confidence: float = CONFIDENCE
 ) -> int | None:
     """Return how many problems a paired test needs to see a difference.
 
@@ -214,62 +219,77 @@ def problems_needed(
 
     Args:
         difference: mean over problems.
-        square: mean over problems of the difference squared.
+        mean_square: of the difference on one problem.
         power: probability to see the difference if it is there.
         confidence: 1 - the probability to see one that is not there.
 
     Returns:
         The number; None if there is no difference, so that no number would do.
     """
-    if not difference * difference <= square <= 1:
-        raise ValueError(f"differences of mean {difference} have no mean square of {square}")
+    variance = mean_square - difference * difference
+    if variance < -ROUNDING or mean_square > 1:
+        raise ValueError(f"differences of mean {difference} have no mean square of {mean_square}")
     if difference == 0:
         return None
-    spread = math.sqrt(square - difference * difference)
-    root = normal_quantile(confidence) * math.sqrt(square) + NormalDist().inv_cdf(power) * spread
+    spread = math.sqrt(max(0.0, variance))
+    root = (
+        normal_quantile(confidence) * math.sqrt(mean_square) + NormalDist().inv_cdf(power) * spread
+    )
     return math.ceil((root / difference) ** 2)
 
 
-def _needed_to_know(comparison: Comparison, margin: float, confidence: float) -> int | None:
+def _needed_to_know(
+    comparison: Comparison, margin: float, confidence: float, comparisons: int
+) -> int | None:
     """Return the problems needed to see the difference, or to see that it is small.
 
-    The second number is that of an equivalence test: the reach of the interval in `answers`,
-    with z + z_power for z, has to stay within the margin. Source: Chow, Shao and Wang, "Sample
-    Size Calculations in Clinical Research", 2nd edition, section 3.1.
+    The first number allows for the other comparisons by Bonferroni's correction, which is
+    Holm's for the smallest p-value. The second is that of an equivalence test. Source: Chow,
+    Shao and Wang, "Sample Size Calculations in Clinical Research", 2nd edition, section 3.1.
     """
     size = comparison.problems
-    numbers = [problems_needed(comparison.difference, comparison.square)]
-    z = normal_quantile(confidence) + NormalDist().inv_cdf(0.8)
+    corrected = 1 - (1 - confidence) / comparisons
+    numbers = [problems_needed(comparison.difference, comparison.mean_square, confidence=corrected)]
     if abs(comparison.difference) < margin:
         low, high = 0, size
-        while _reach(comparison, z, high) >= margin:
+        while _power_to_equal(comparison, margin, confidence, high) < POWER:
             low, high = high, 2 * high
         while high - low > 1:
             middle = (low + high) // 2
-            if _reach(comparison, z, middle) < margin:
-                high = middle
-            else:
+            if _power_to_equal(comparison, margin, confidence, middle) < POWER:
                 low = middle
+            else:
+                high = middle
         numbers.append(high)
     known = [number for number in numbers if number is not None]
     # The approximation may promise an answer with no more problems than there were.
     return max(min(known), size + 1) if known else None
 
 
-def _adjusted(difference: float, square: float, problems: int) -> tuple[float, float]:
+def _power_to_equal(
+    comparison: Comparison, margin: float, confidence: float, problems: int
+) -> float:
+    """Return how probable it is that so many problems show two runs to be equal."""
+    middle, error = _adjusted(comparison.difference, comparison.mean_square, problems)
+    z = normal_quantile(confidence)
+    below, above = ((margin + sign * middle) / error - z for sign in (-1, 1))
+    return NormalDist().cdf(below) + NormalDist().cdf(above) - 1
+
+
+def _adjusted(difference: float, mean_square: float, problems: int) -> tuple[float, float]:
     """Return a mean difference and its standard error, with one made-up problem for either run.
 
     Args:
         difference: mean over problems.
-        square: mean over problems of the difference squared.
+        mean_square: of the difference on one problem.
         problems: how many.
     """
     size = problems + 2
     middle = difference * problems / size
-    return middle, math.sqrt(((square * problems + 2) / size - middle * middle) / size)
+    return middle, math.sqrt(((mean_square * problems + 2) / size - middle * middle) / size)
 
 
 def _reach(comparison: Comparison, z: float, problems: int) -> float:
     """Return how far from 0 the interval of a difference reaches, with so many problems."""
-    middle, error = _adjusted(comparison.difference, comparison.square, problems)
+    middle, error = _adjusted(comparison.difference, comparison.mean_square, problems)
     return abs(middle) + z * error

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from experiments.experiment.planning import CHOICES, Plan
 from experiments.experiment.sweep import origin
 from experiments.records import RunReport
 from experiments.schema import Config
-from experiments.tracking import Beginning, Live, Status, TrackingError
+from experiments.tracking import Beginning, Live, Status
 
-SECONDS_AFTER_A_FAILURE = 1.0
+PATIENCE_SECONDS: dict[Status, float] = {"FAILED": 10.0, "KILLED": 1.0}
 """How long a run that failed or was interrupted waits for what MLflow has not got yet."""
 
 
 @contextmanager
 def tracked(plan: Plan) -> Iterator[Live | None]:
-    """Begin the MLflow run, yield what logs to it in the background, and end it as it went.
-
-    Raises:
-        TrackingError: the run could not begin. What was made until then is kept.
-    """
+    """Begin the MLflow run, yield what logs to it in the background, and end it as it went."""
     tracking = plan.settings.tracking
     if not tracking.enabled:
         yield None
@@ -36,8 +32,7 @@ def tracked(plan: Plan) -> Iterator[Live | None]:
         yield live
     except BaseException as error:
         status: Status = "FAILED" if isinstance(error, Exception) else "KILLED"
-        with suppress(TrackingError):
-            live.close(status, SECONDS_AFTER_A_FAILURE)
+        live.close(status, PATIENCE_SECONDS[status])
         raise
     live.close("FINISHED")
 

@@ -460,7 +460,7 @@ def _topics(group: Group) -> Iterable[str]:
         yield table("topic", common)
     if rare:
         yield (
-            f"<details><summary>{len(rare)} topics with fewer than {FEWEST_OF_A_TOPIC} problems"
+            f"<details><summary>Topics with fewer than {FEWEST_OF_A_TOPIC} problems: {len(rare)}"
             f"</summary>{table('topic', rare)}</details>"
         )
     if group.problems and any(problem.difficulty for problem in group.problems):

@@ -1,8 +1,8 @@
 """This process's side of the one that calls MLflow.
 
-Importing MLflow and opening its database take two seconds of a processor, which a run has to
-spare while it composes its configuration and reads its problems, but only on another core.
-The process is started early, kept from job to job, and ended with this one.
+Importing MLflow takes a second of a processor, which a run has to spare while it composes its
+configuration and reads its problems, but only on another core. The process is started early,
+kept from job to job, and ended with this one.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ CHARACTERS_KEPT = 2000
 
 SECONDS_TO_END = 0.3
 
+ENDED = "The process that logs to MLflow was ended"
+
 
 class Worker:
     """A process that makes the calls it is given, one after another."""
@@ -36,6 +38,7 @@ class Worker:
         self._lock = threading.Lock()
         self._owner = os.getpid()
         self._used = False
+        self._closing = False
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", "experiments.tracking.worker"],
@@ -57,12 +60,14 @@ class Worker:
             TrackingError: as the function says, or the process died.
         """
         with self._lock:
+            if self._closing:
+                raise TrackingError(ENDED)
             self._used = True
             try:
                 pickle.dump((function, args, kwargs), self._stdin)
                 self._stdin.flush()
                 succeeded, value = pickle.load(self._stdout)
-            except (OSError, EOFError, ValueError) as error:
+            except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
                 raise self._death() from error
             except BaseException:  # Ctrl-C: the reply would be taken for that of the next call
                 self._process.kill()
@@ -73,9 +78,13 @@ class Worker:
         return result
 
     def close(self) -> None:
-        """Let the process end when it has finished its call, without waiting for that."""
+        """End the process: after the call that it is at, if that is soon, or else by force."""
         if self._owner != os.getpid():
             return  # a forked child has no say over its parent's worker
+        self._closing = True
+        if not self._lock.acquire(timeout=SECONDS_TO_END):
+            self._process.kill()  # which ends the other thread's call
+            self._lock.acquire(timeout=SECONDS_TO_END)
         if not self._used:
             self._process.kill()
         with suppress(OSError):
@@ -123,12 +132,21 @@ def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     Raises:
         TrackingError: as the function says, or the process died.
     """
+    if _is_over:
+        raise TrackingError(ENDED)
     warm_up()
     assert _current is not None
     return _current.call(function, *args, **kwargs)
 
 
 @atexit.register
+def _close_for_good() -> None:
+    """End the process; threads that go on to the end of this one start no other."""
+    global _is_over
+    _is_over = True
+    close()
+
+
 def close() -> None:
     """End the process, if there is one."""
     global _current
@@ -138,3 +156,4 @@ def close() -> None:
 
 
 _current: Worker | None = None
+_is_over = False

@@ -51,8 +51,9 @@ class Beginning:
 class Live:
     """Logs one run from a thread of its own, through the process that calls MLflow.
 
-    Nothing here waits until `close`. A run that cannot begin is an error, which the next call
-    raises; what fails later is told once, as a warning: no result is lost for want of a log.
+    Nothing here waits until `close`. A run that cannot begin is an error while there is still
+    something to generate, so that hours do not go by without a log; what fails later is told
+    once, as a warning: no result is lost for want of one.
     """
 
     def __init__(self, beginning: Beginning) -> None:
@@ -74,7 +75,13 @@ class Live:
         self._log(Tracker.log_dataset, dataset)
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Log numbers of a run that is going on: at most once in two seconds, and the last."""
+        """Log numbers of a run that is going on: at most once in two seconds, and the last.
+
+        Raises:
+            TrackingError: the run could not begin.
+        """
+        if self._refusal is not None:
+            raise self._refusal
 
         def write(tracker: Tracker, run: str) -> None:
             host.call(Tracker.log_metrics, tracker, run, metrics, step)
@@ -85,7 +92,7 @@ class Live:
             return
         self._next_step = now + SECONDS_BETWEEN_STEPS
         self._last_step = None
-        self._put(write)
+        self._waiting.put(write)
 
     def answer(self, answer: Answer) -> None:
         """Log a generation as a trace, some at a time, where traces are wanted."""
@@ -102,17 +109,14 @@ class Live:
         self._log(Tracker.log_folder, folder)
 
     def close(self, status: Status, patience: float | None = None) -> None:
-        """End the run when all is written; give up waiting after so many seconds.
-
-        Raises:
-            TrackingError: the run could not begin.
-        """
+        """End the run when all is written; give up waiting after so many seconds."""
         if self._last_step is not None:
             self._waiting.put(self._last_step)
         self._put_answers()
         self._waiting.put(status)
         self._thread.join(patience)
-        self._raise_refusal()
+        if self._refusal is not None and status == "FINISHED":
+            log.warning("warning: %s", self._refusal)
 
     def _put_answers(self) -> None:
         if self._answers:
@@ -120,15 +124,7 @@ class Live:
             self._answers = []
 
     def _log(self, method: Callable[[Tracker, str, Any], None], what: Any) -> None:
-        self._put(lambda tracker, run: host.call(method, tracker, run, what))
-
-    def _put(self, write: Write) -> None:
-        self._raise_refusal()
-        self._waiting.put(write)
-
-    def _raise_refusal(self) -> None:
-        if self._refusal is not None:
-            raise self._refusal
+        self._waiting.put(lambda tracker, run: host.call(method, tracker, run, what))
 
     def _work(self) -> None:
         try:
@@ -138,9 +134,9 @@ class Live:
             return
         fine = True
         while not isinstance(item := self._waiting.get(), str):
-            fine = fine and _told(item, tracker, run)
+            fine = fine and _written(item, tracker, run)
         if fine:
-            _told(_end(item), tracker, run)
+            _written(_end(item), tracker, run)
         else:  # what failed has been told
             with suppress(TrackingError):
                 _end("FAILED")(tracker, run)
@@ -157,8 +153,8 @@ def _end(status: Status) -> Write:
     return lambda tracker, run: host.call(watch.end, tracker, run, status)
 
 
-def _told(write: Write, tracker: Tracker, run: str) -> bool:
-    """Write, or say what failed; return whether it was written."""
+def _written(write: Write, tracker: Tracker, run: str) -> bool:
+    """Write, or warn of what failed; return whether it was written."""
     try:
         write(tracker, run)
     except TrackingError as error:

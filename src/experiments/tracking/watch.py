@@ -20,7 +20,7 @@ def begin(tracker: Tracker, name: str, parent: str | None, tags: Mapping[str, st
     CPU, memory, disk and network are logged to it from now on, where psutil is installed.
     """
     run = tracker.start(name, parent, tags)
-    monitor = None
+    _watched[run] = (tracker, None)
     if find_spec("psutil") is not None:
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
@@ -30,7 +30,7 @@ def begin(tracker: Tracker, name: str, parent: str | None, tags: Mapping[str, st
             run, sampling_interval=SECONDS_BETWEEN_SAMPLES, tracking_uri=tracker.uri
         )
         monitor.start()
-    _watched[run] = (tracker, monitor)
+        _watched[run] = (tracker, monitor)
     return run
 
 

@@ -20,10 +20,6 @@ from typing import Any, BinaryIO
 from experiments.errors import UserError
 from experiments.tracking.watch import abandon
 
-NICENESS = 10
-"""A model's threads wait for each other, so a pause of one of them is a pause of all."""
-
-
 UNNEEDED = ("numpy", "pandas", "pyarrow", "pygments", "scipy")
 """What MLflow imports where it can and does without where it cannot, as logging does: nearly
 half of the time that it takes to import."""
@@ -35,10 +31,15 @@ WHOLE = "--whole"
 def main() -> None:
     """Serve one parent until it goes away."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    be_nice()
-    import_mlflow(() if WHOLE in sys.argv else UNNEEDED)
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed must not get between the replies
+    try:
+        import_mlflow(() if WHOLE in sys.argv else UNNEEDED)
+    except ImportError:
+        if WHOLE in sys.argv:
+            raise
+        os.dup2(replies.fileno(), 1)
+        os.execv(sys.executable, [sys.executable, "-m", __spec__.name, WHOLE])
     with suppress(BrokenPipeError):
         serve(sys.stdin.buffer, replies)
     with suppress(UserError):
@@ -47,25 +48,14 @@ def main() -> None:
     os._exit(0)  # Python would take a second to take apart what MLflow loaded
 
 
-def be_nice() -> None:
-    """Let others go first: the process among those of its session, and Linux's group of these."""
-    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-    with suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as group:
-        group.write(str(NICENESS))
-
-
 def import_mlflow(without: Sequence[str]) -> None:
-    """Import what the first call would have to wait for; start again with all if that fails."""
+    """Import what the first call would have to wait for."""
     gc.disable()  # nothing that is imported here becomes garbage
     absent: dict[str, Any] = dict.fromkeys(without)
     sys.modules.update(absent)  # importing these fails
-    try:
-        import mlflow
-        from mlflow.store.tracking import sqlalchemy_store
-    except ImportError:
-        if not without:
-            raise
-        os.execv(sys.executable, [sys.executable, "-m", __spec__.name, WHOLE])
+    import mlflow
+    from mlflow.store.tracking import sqlalchemy_store
+
     assert mlflow
     assert sqlalchemy_store
     gc.freeze()

@@ -91,7 +91,7 @@ class LlamaCpp:
         is_given = lanes != "auto"
         lanes = _positive("lanes", lanes) if is_given else memory.lanes(weights, threads)
         self._parallel = (
-            memory.parallel(weights, context_tokens, kv_type, lanes)
+            memory.parallel(weights, context_tokens, kv_type, lanes, threads)
             if parallel == "auto"
             else _positive("parallel", parallel)
         )
@@ -156,6 +156,7 @@ class LlamaCpp:
         energy = machine.energy_joules()
         began = time.perf_counter()
         worker, is_fresh = host.worker_for(identity, str(self._weights.path), self._settings)
+        loaded = time.perf_counter()
         wanted = {one.key: one for one in requests}
         jobs = [
             {
@@ -177,7 +178,7 @@ class LlamaCpp:
                 elif told is not None:
                     told(_news(reply))
             if told is not None:
-                told(f"{new_tokens / (time.perf_counter() - began):.0f} tokens/s")
+                told(f"{new_tokens / (time.perf_counter() - loaded):.0f} tokens/s")
         finally:
             self._add("load_seconds", worker.load_seconds if is_fresh else 0.0)
             self._add("generation_seconds", time.perf_counter() - began)
@@ -228,7 +229,9 @@ class LlamaCpp:
 
     def _deciding(self) -> dict[str, Any]:
         """Return the settings that decide a text, its weights and llama.cpp's build."""
-        without = {"threads", "memory_map"}  # no number depends on them
+        without = {"threads", "memory_map"}  # no number depends on them, but lanes=auto does
+        if self._settings["lanes"] == 1:
+            without.add("lanes")
         if self._settings["flash_attention"]:
             without.discard("threads")  # which split the sums
         settings = {k: v for k, v in self._settings.items() if k not in without}

@@ -38,7 +38,7 @@ class Lanes:
     Args:
         model: loaded.
         settings: of all lanes together, which share sequences and threads out among them.
-        count: of lanes; no more than sequences.
+        count: of lanes; no more than sequences, nor than threads.
 
     Attributes:
         active: sequences that have a place just now, for each lane.
@@ -52,7 +52,7 @@ class Lanes:
                 replace(
                     settings,
                     parallel=_part(settings.parallel, count, lane),
-                    threads=max(1, _part(settings.threads, count, lane)),
+                    threads=_part(settings.threads, count, lane),
                 ),
             )
             for lane in range(count)
@@ -60,17 +60,8 @@ class Lanes:
 
     @property
     def counters(self) -> Counters:
-        """What all lanes did since `write` was called.
-
-        They work side by side: the seconds are the mean of those that had something to do.
-        """
-        each = [engine.counters for engine in self._engines if engine.counters.steps]
-        total = Counters(
-            **{one.name: sum(getattr(c, one.name) for c in each) for one in fields(Counters)}
-        )
-        total.reading_seconds /= max(1, len(each))
-        total.decoding_seconds /= max(1, len(each))
-        return total
+        """What all lanes did since `write` was called."""
+        return together([engine.counters for engine in self._engines])
 
     def write(
         self, jobs: list[Job], sampler: Sampler, on_news: Callable[[], None]
@@ -125,15 +116,32 @@ class Lanes:
             say(error)
 
 
-def shared_out(jobs: list[Job], lanes: int) -> list[list[Job]]:
-    """Return the jobs of each lane; those of one prompt stay together, if there are enough.
+def together(lanes: list[Counters]) -> Counters:
+    """Return what lanes did that worked side by side.
 
-    Problems often come sorted by difficulty, so neighbours go to different lanes.
+    It took as long as the slowest; reading and decoding share that as they share all seconds.
+    """
+    total = Counters(
+        **{each.name: sum(getattr(lane, each.name) for lane in lanes) for each in fields(Counters)}
+    )
+    seconds = total.reading_seconds + total.decoding_seconds
+    longest = max(lane.reading_seconds + lane.decoding_seconds for lane in lanes)
+    if seconds:
+        total.reading_seconds *= longest / seconds
+        total.decoding_seconds *= longest / seconds
+    return total
+
+
+def shared_out(jobs: list[Job], lanes: int) -> list[list[Job]]:
+    """Return the jobs of each lane: samples of a prompt together, but for the last prompts.
+
+    Those that do not come out even are shared out sample by sample. Problems often come
+    sorted by difficulty, so neighbours go to different lanes.
     """
     prompts = [list(group) for _, group in groupby(jobs, key=lambda job: job.text)]
-    if len(prompts) < lanes:
-        prompts = [[job] for job in jobs]
-    return [[job for prompt in prompts[lane::lanes] for job in prompt] for lane in range(lanes)]
+    even = len(prompts) - len(prompts) % lanes
+    parts = prompts[:even] + [[job] for prompt in prompts[even:] for job in prompt]
+    return [[job for part in parts[lane::lanes] for job in part] for lane in range(lanes)]
 
 
 def _part(whole: int, lanes: int, lane: int) -> int:

@@ -12,8 +12,11 @@ MOST_AT_ONCE = 16
 TINY_BYTES = 16 * machine.MEBIBYTE
 """Weights that a core's cache holds, more or less, so that nobody waits for them."""
 
-MOST_LANES, AT_ONCE_PER_LANE = 8, 2
-"""For tiny weights. Lanes share one Python, which more of them would keep waiting."""
+MOST_LANES = 8
+"""Lanes share one Python, which more of them would keep waiting."""
+
+AT_ONCE_ON_ONE_CORE, AT_ONCE_ON_SEVERAL = 2, 8
+"""Sequences of tiny weights in a lane."""
 
 BYTES_PER_VALUE = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 
@@ -38,7 +41,7 @@ def lanes(weights: Weights, threads: int) -> int:
     return min(threads, MOST_LANES) if weights.bytes <= TINY_BYTES else 1
 
 
-def parallel(weights: Weights, context_tokens: int, kv_type: str, lanes: int) -> int:
+def parallel(weights: Weights, context_tokens: int, kv_type: str, lanes: int, threads: int) -> int:
     """Return how many sequences are decoded at once by default.
 
     It depends on the machine and the model, and not on what happens to be free at the
@@ -46,7 +49,7 @@ def parallel(weights: Weights, context_tokens: int, kv_type: str, lanes: int) ->
     """
     most = MOST_AT_ONCE if machine.cores() <= 4 else 2 * MOST_AT_ONCE
     if weights.bytes <= TINY_BYTES:
-        most = AT_ONCE_PER_LANE * lanes
+        most = lanes * (AT_ONCE_ON_SEVERAL if threads > lanes else AT_ONCE_ON_ONE_CORE)
     each = kv_bytes(weights, context_tokens, kv_type)
     if not each:
         return most

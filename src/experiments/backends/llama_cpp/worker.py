@@ -20,6 +20,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
@@ -37,6 +38,10 @@ def main() -> None:
         _serve(requests, replies)
     except BrokenPipeError:
         os._exit(0)
+    except BaseException:  # a bug: at its own end Python would wait for the thread that listens
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def _listen(stream: BinaryIO, requests: queue.SimpleQueue[dict[str, Any]]) -> None:
