@@ -7,7 +7,10 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +33,7 @@ from experiments.tracking import (
     TrackingError,
     call,
     fetch,
+    host,
     is_run_id,
     open_tracker,
 )
@@ -154,6 +158,29 @@ def test_a_call_that_does_not_come_back_does_not_keep_the_process() -> None:
 def test_what_is_printed_meanwhile_is_no_reply() -> None:
     assert call(print, "hello") is None
     assert call(divmod, 7, 2) == (3, 1)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.25])
+def test_a_database_whose_creation_was_cut_short_is_made_again(
+    tmp_path: Path, seconds: float
+) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    call(os.getpid)  # it has imported MLflow
+    opening = threading.Thread(target=_swallow, args=(lambda: call(open_tracker, uri, None, "x"),))
+    opening.start()
+    while not any(path.stat().st_size for path in tmp_path.glob("mlflow.db*")):
+        time.sleep(0.002)
+    time.sleep(seconds)
+    assert host._current is not None
+    host._current._process.kill()
+    opening.join()
+    assert call(open_tracker, uri, None, "x").experiment_id
+    assert not list(tmp_path.glob("*.part*"))
+
+
+def _swallow(call_that_fails: Callable[[], object]) -> None:
+    with suppress(TrackingError):
+        call_that_fails()
 
 
 def test_a_dead_process_is_told_with_what_it_wrote(

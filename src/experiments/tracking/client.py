@@ -189,8 +189,10 @@ def open_tracker(uri: str, artifacts: str | None, experiment: str) -> Tracker:
     Raises:
         TrackingError: the database or the server cannot be used.
     """
-    with _told(uri), _creation_lock(uri):
-        _probe(uri)
+    database = _database_file(uri)
+    with _told(uri), _creation_lock(database):
+        if database is not None:
+            _create_or_probe(database)
         client = _client(uri)
         found = client.get_experiment_by_name(experiment)
         if found is not None:
@@ -264,9 +266,8 @@ def _database_file(uri: str) -> Path | None:
 
 
 @contextmanager
-def _creation_lock(uri: str) -> Iterator[None]:
+def _creation_lock(database: Path | None) -> Iterator[None]:
     """Let one process at a time open a database file on this machine."""
-    database = _database_file(uri)
     if database is None:
         yield
         return
@@ -276,15 +277,28 @@ def _creation_lock(uri: str) -> Iterator[None]:
         yield
 
 
-def _probe(uri: str) -> None:
+def _create_or_probe(database: Path) -> None:
+    """Have MLflow create its database beside, where there is none.
+
+    One whose creation was cut short would be of no use to MLflow ever after.
+    """
+    if database.exists() and (database.is_dir() or database.stat().st_size):
+        _probe(database)
+        return
+    draft = database.with_name(f"{database.name}.part")
+    for left in (draft, draft.with_name(f"{draft.name}-journal")):
+        left.unlink(missing_ok=True)
+    _probe(draft)
+    _client(f"sqlite:///{draft}")
+    draft.replace(database)
+
+
+def _probe(database: Path) -> None:
     """Fail at once where a database file cannot be used: MLflow would try for two minutes.
 
     Raises:
         OSError: the file cannot be opened, or is something else.
     """
-    database = _database_file(uri)
-    if database is None:
-        return
     try:
         with closing(sqlite3.connect(database)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_master")
