@@ -222,6 +222,11 @@ def test_a_tracking_server_that_is_not_there_is_told_and_nothing_is_lost(
     assert "pass@1" in done.stdout
     assert list(workplace.folder.glob("outputs/*/*/metrics.json"))
     assert not list(workplace.folder.glob("outputs/*/*/failure.txt"))
+    swept = workplace.run("-m", "tracking.uri=http://127.0.0.1:9", "backend=scripted", "limit=1")
+    assert swept.returncode == 0
+    assert swept.stderr.count("warning: MLflow at") == 1
+    assert "Callback" not in swept.stderr
+    assert "Compare runs: http://127.0.0.1:9\n" in swept.stdout
 
 
 def test_a_run_that_fails_at_once_is_in_mlflow(workplace: Workplace) -> None:

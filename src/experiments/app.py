@@ -165,9 +165,17 @@ class SweepCallback(Callback):
         report.show_failures(failures)
         written = report.write_sweep(folder)
         report.show_next_steps(folder, config.tracking)
-        experiment.close_sweep(
-            config.tracking, folder, bool(failures), written.summary, written.files, written.figures
-        )
+        try:
+            experiment.close_sweep(
+                config.tracking,
+                folder,
+                bool(failures),
+                written.summary,
+                written.files,
+                written.figures,
+            )
+        except UserError as error:
+            log.warning("warning: %s", error)
 
 
 def _warm_up_early(arguments: Sequence[str]) -> None:

@@ -40,10 +40,16 @@ def close_sweep(
     files: Sequence[Path] = (),
     figures: Sequence[Path] = (),
 ) -> None:
-    """Add the report to the sweep's MLflow run, and end it."""
-    tracker = _tracker_of(tracking)
+    """Add the report to the sweep's MLflow run, if it has one, and end it.
+
+    Raises:
+        TrackingError: the database or the server cannot be used.
+    """
     run_id = read_sweep(folder)
-    if tracker is not None and run_id is not None:
+    if run_id is None:
+        return
+    tracker = _tracker_of(tracking)
+    if tracker is not None:
         call(Tracker.log_files, tracker, run_id, files)
         call(Tracker.log_files, tracker, run_id, figures, "figures")
         call(Tracker.describe, tracker, run_id, summary)

@@ -101,18 +101,24 @@ def show_failures(failures: Sequence[tuple[Path, str]]) -> None:
 def show_next_steps(folder: Path, tracking: TrackingConfig) -> None:
     """Say where the results are and how to open them in MLflow."""
     results.print(f"\nResults: {shown(folder)}", soft_wrap=True)
-    if tracking.enabled:
-        command = "mlflow ui --backend-store-uri"
-        results.print(f"Compare runs: .venv/bin/{command} {tracking.uri}", soft_wrap=True)
-        if view := _view(folder):
-            results.print(f"        then: {view}", soft_wrap=True)
+    if not tracking.enabled:
+        return
+    view = _view(folder)
+    if tracking.uri.startswith(("http://", "https://")):
+        address = tracking.uri.rstrip("/") + view
+        results.print(f"Compare runs: {address}", soft_wrap=True)
+        return
+    command = "mlflow ui --backend-store-uri"
+    results.print(f"Compare runs: .venv/bin/{command} {tracking.uri}", soft_wrap=True)
+    if view:
+        results.print(f"        then: {MLFLOW_ADDRESS}{view}", soft_wrap=True)
 
 
 def _view(folder: Path) -> str:
     """Return where MLflow shows a sweep's jobs side by side; nothing for a single run."""
     try:
         kept = json.loads(folder.joinpath("sweep.json").read_text(encoding="utf-8"))
-        runs = f"{MLFLOW_ADDRESS}/#/experiments/{kept['mlflow_experiment']}/runs"
+        runs = f"/#/experiments/{kept['mlflow_experiment']}/runs"
         return f"{runs}?viewStateShareKey={kept['mlflow_run']}"
     except (OSError, ValueError, KeyError):
         return ""
