@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,12 @@ def test_a_run_that_cannot_begin_is_told_at_once_and_at_the_end(
     with caplog.at_level(logging.WARNING):
         live.close("FINISHED")
     assert caplog.text.count("cannot be used") == 1
+
+
+@pytest.mark.skipif(find_spec("psycopg") is not None, reason="it is installed")
+def test_a_driver_that_is_not_installed_is_told() -> None:
+    with pytest.raises(TrackingError, match="No module named 'psycopg'"):
+        call(open_tracker, "postgresql+psycopg://nowhere/db", None, "x")
 
 
 def test_a_call_that_does_not_come_back_does_not_keep_the_process() -> None:

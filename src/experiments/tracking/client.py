@@ -314,7 +314,7 @@ def _told(uri: str) -> Iterator[None]:
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise TrackingError(
             f"MLflow at '{uri}' cannot be used: {first_line}",
