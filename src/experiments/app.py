@@ -49,7 +49,7 @@ def main(task: Callable[[], Any]) -> int:
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
     try:
-        _warm_up_early(sys.argv[1:])
+        _warm_up(sys.argv[1:])
         task()
     except KeyboardInterrupt:
         _tell("Interrupted. What is done is kept: the same command goes on from there.")
@@ -137,15 +137,10 @@ def _record_failure(folder: Path, text: str) -> None:
 class SweepCallback(Callback):
     """Opens the sweep's parent run before the jobs and shows the whole when they ended."""
 
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Have MLflow imported elsewhere, where that was not foreseen."""
-        _warm_up(config)
-
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Create the database and the parent run once, before any job needs them."""
         from experiments import experiment
 
-        _warm_up(config)
         folder = Path(config.hydra.sweep.dir).resolve()
         # Hydra swallows what a callback raises. The jobs meet the same error and tell it.
         try:
@@ -178,10 +173,11 @@ class SweepCallback(Callback):
             log.warning("warning: %s", error)
 
 
-def _warm_up_early(arguments: Sequence[str]) -> None:
+def _warm_up(arguments: Sequence[str]) -> None:
     """Have MLflow imported while Hydra composes, if this looks like a run that is tracked.
 
-    A wrong guess costs little: a process that nobody calls is ended with this one.
+    A wrong guess costs little: a process that nobody calls is ended with this one, and one that
+    is missing is started by the first call.
     """
     from experiments.tracking import warm_up
 
@@ -189,13 +185,6 @@ def _warm_up_early(arguments: Sequence[str]) -> None:
     if is_run and "tracking.enabled=false" not in arguments:
         with suppress(OSError):  # told when it is needed
             warm_up()
-
-
-def _warm_up(config: DictConfig) -> None:
-    from experiments.tracking import warm_up
-
-    if config.tracking.get("enabled"):
-        warm_up()
 
 
 class ConsoleHandler(logging.StreamHandler[TextIO]):

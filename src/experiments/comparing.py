@@ -1,10 +1,13 @@
 """Two runs on the same problems: is one better, by how much, and is that luck?"""
 
 import math
+import sys
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from functools import partial
 from statistics import NormalDist, fmean
 
 from experiments.intervals import CONFIDENCE, bootstrap_interval, normal_quantile
@@ -196,10 +199,13 @@ def answers(
     result = []
     corrected = holm([comparison.p_value for comparison in comparisons])
     for comparison, p_value in zip(comparisons, corrected, strict=True):
+        middle, error = _adjusted(
+            comparison.difference, comparison.mean_square, comparison.problems
+        )
         needed = None
         if p_value < 1 - confidence:
             finding = Finding.BETTER if comparison.difference > 0 else Finding.WORSE
-        elif _reach(comparison, z, comparison.problems) < margin:
+        elif abs(middle) + z * error < margin:
             finding = Finding.EQUAL
         else:
             finding = Finding.UNKNOWN
@@ -251,16 +257,8 @@ def _needed_to_know(
     corrected = 1 - (1 - confidence) / comparisons
     numbers = [problems_needed(comparison.difference, comparison.mean_square, confidence=corrected)]
     if abs(comparison.difference) < margin:
-        low, high = 0, size
-        while _power_to_equal(comparison, margin, confidence, high) < POWER:
-            low, high = high, 2 * high
-        while high - low > 1:
-            middle = (low + high) // 2
-            if _power_to_equal(comparison, margin, confidence, middle) < POWER:
-                low = middle
-            else:
-                high = middle
-        numbers.append(high)
+        power = partial(_power_to_equal, comparison, margin, confidence)
+        numbers.append(bisect_left(range(sys.maxsize), POWER, lo=1, key=power))
     known = [number for number in numbers if number is not None]
     # The approximation may promise an answer with no more problems than there were.
     return max(min(known), size + 1) if known else None
@@ -287,9 +285,3 @@ def _adjusted(difference: float, mean_square: float, problems: int) -> tuple[flo
     size = problems + 2
     middle = difference * problems / size
     return middle, math.sqrt(((mean_square * problems + 2) / size - middle * middle) / size)
-
-
-def _reach(comparison: Comparison, z: float, problems: int) -> float:
-    """Return how far from 0 the interval of a difference reaches, with so many problems."""
-    middle, error = _adjusted(comparison.difference, comparison.mean_square, problems)
-    return abs(middle) + z * error

@@ -28,8 +28,6 @@ CHARACTERS_KEPT = 2000
 
 SECONDS_TO_END = 0.3
 
-ENDED = "The process that logs to MLflow was ended"
-
 
 class Worker:
     """A process that makes the calls it is given, one after another."""
@@ -38,7 +36,6 @@ class Worker:
         self._lock = threading.Lock()
         self._owner = os.getpid()
         self._used = False
-        self._closing = False
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", "experiments.tracking.worker"],
@@ -60,8 +57,6 @@ class Worker:
             TrackingError: as the function says, or the process died.
         """
         with self._lock:
-            if self._closing:
-                raise TrackingError(ENDED)
             self._used = True
             try:
                 pickle.dump((function, args, kwargs), self._stdin)
@@ -81,7 +76,7 @@ class Worker:
         """End the process: after the call that it is at, if that is soon, or else by force."""
         if self._owner != os.getpid():
             return  # a forked child has no say over its parent's worker
-        self._closing = True
+        # The lock is kept: no other thread's call comes after this.
         if not self._lock.acquire(timeout=SECONDS_TO_END):
             self._process.kill()  # which ends the other thread's call
             self._lock.acquire(timeout=SECONDS_TO_END)
@@ -133,7 +128,7 @@ def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         TrackingError: as the function says, or the process died.
     """
     if _is_over:
-        raise TrackingError(ENDED)
+        raise TrackingError("The process that logs to MLflow was ended")
     warm_up()
     assert _current is not None
     return _current.call(function, *args, **kwargs)

@@ -27,6 +27,9 @@ from experiments.records import (
 
 KV_TYPES = ("f16", "q8_0", "q4_0", "f32", "bf16")
 
+AUTOMATIC = ("parallel", "lanes", "threads")
+"""Settings that may be `auto`."""
+
 
 class LlamaCpp:
     """A backend that runs a GGUF.
@@ -253,9 +256,7 @@ class LlamaCpp:
 
 def _positive(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        choices = (
-            "auto or a number from 1" if name in ("parallel", "lanes", "threads") else "1 or more"
-        )
+        choices = "auto or a number from 1" if name in AUTOMATIC else "1 or more"
         raise ConfigError(f"backend.{name} is {value!r}", f"Set it to {choices}.")
     return value
 
