@@ -2,6 +2,11 @@
 
 import sys
 
+from experiments.tracking import warm_up
+
+if __name__ == "__main__":
+    warm_up(sys.argv[1:])  # MLflow is imported beside what follows
+
 import hydra
 from omegaconf import DictConfig
 

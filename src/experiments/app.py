@@ -11,8 +11,8 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -49,7 +49,6 @@ def main(task: Callable[[], Any]) -> int:
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
     try:
-        _warm_up(sys.argv[1:])
         task()
     except KeyboardInterrupt:
         _tell("Interrupted. What is done is kept: the same command goes on from there.")
@@ -171,20 +170,6 @@ class SweepCallback(Callback):
             )
         except UserError as error:
             log.warning("warning: %s", error)
-
-
-def _warm_up(arguments: Sequence[str]) -> None:
-    """Have MLflow imported while Hydra composes, if this looks like a run that is tracked.
-
-    A wrong guess costs little: a process that nobody calls is ended with this one, and one that
-    is missing is started by the first call.
-    """
-    from experiments.tracking import warm_up
-
-    is_run = all(each in ("-m", "--multirun") or each[:1] != "-" for each in arguments)
-    if is_run and "tracking.enabled=false" not in arguments:
-        with suppress(OSError):  # told when it is needed
-            warm_up()
 
 
 class ConsoleHandler(logging.StreamHandler[TextIO]):

@@ -1,8 +1,8 @@
 """This process's side of the one that calls MLflow.
 
-Importing MLflow takes a second of a processor, which a run has to spare while it composes its
-configuration and reads its problems, but only on another core. The process is started early,
-kept from job to job, and ended with this one.
+Importing MLflow takes nearly a second of a processor, which a run has to spare while it imports
+Hydra, composes its configuration and reads its problems, but only on another core. So the process
+is started first of all, kept from job to job, and ended with this one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, ParamSpec, TypeVar
 
@@ -113,12 +113,16 @@ class Worker:
         )
 
 
-def warm_up() -> None:
-    """Start the process, so that MLflow is imported by the time that it is needed."""
-    global _current
-    if _current is None or not _current.is_alive:
-        close()
-        _current = Worker()
+def warm_up(arguments: Sequence[str]) -> None:
+    """Have MLflow imported from now on, if these look like arguments of a run that is tracked.
+
+    A wrong guess costs little: a process that nobody calls is ended with this one, and one that
+    is missing is started by the first call.
+    """
+    is_run = all(each in ("-m", "--multirun") or each[:1] != "-" for each in arguments)
+    if is_run and "tracking.enabled=false" not in arguments:
+        with suppress(OSError):  # told when it is needed
+            _worker()
 
 
 def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -129,9 +133,16 @@ def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """
     if _is_over:
         raise TrackingError("The process that logs to MLflow was ended")
-    warm_up()
-    assert _current is not None
-    return _current.call(function, *args, **kwargs)
+    return _worker().call(function, *args, **kwargs)
+
+
+def _worker() -> Worker:
+    """Return the process, started anew if need be."""
+    global _current
+    if _current is None or not _current.is_alive:
+        close()
+        _current = Worker()
+    return _current
 
 
 @atexit.register

@@ -15,6 +15,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any, BinaryIO
 
 from experiments.errors import UserError
@@ -23,6 +26,10 @@ from experiments.tracking.watch import abandon
 UNNEEDED = ("numpy", "pandas", "pyarrow", "pygments", "scipy")
 """What MLflow imports where it can and does without where it cannot, as logging does: nearly
 half of the time that it takes to import."""
+
+HOLLOW = ("fastapi", "mlflow.genai")
+"""What MLflow imports for names that logging never uses: of a web server, and of judges that
+are language models. A quarter of the rest of the time."""
 
 WHOLE = "--whole"
 """Import MLflow with all that it imports."""
@@ -34,8 +41,11 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed must not get between the replies
     try:
-        import_mlflow(() if WHOLE in sys.argv else UNNEEDED)
-    except ImportError:
+        if WHOLE in sys.argv:
+            import_mlflow()
+        else:
+            import_mlflow(UNNEEDED, HOLLOW)
+    except Exception:
         if WHOLE in sys.argv:
             raise
         os.dup2(replies.fileno(), 1)
@@ -48,18 +58,54 @@ def main() -> None:
     os._exit(0)  # Python would take a second to take apart what MLflow loaded
 
 
-def import_mlflow(without: Sequence[str]) -> None:
-    """Import what the first call would have to wait for."""
+def import_mlflow(without: Sequence[str] = (), hollow: Sequence[str] = ()) -> None:
+    """Import what the first call would have to wait for.
+
+    Args:
+        without: modules whose import is to fail.
+        hollow: packages that have every module and name that is asked of them, for show.
+    """
     gc.disable()  # nothing that is imported here becomes garbage
     absent: dict[str, Any] = dict.fromkeys(without)
-    sys.modules.update(absent)  # importing these fails
+    sys.modules.update(absent)
+    finder = _Hollow(hollow)
+    sys.meta_path.insert(0, finder)
     import mlflow
     from mlflow.store.tracking import sqlalchemy_store
 
     assert mlflow
     assert sqlalchemy_store
+    sys.meta_path.remove(finder)
+    for name in filter(finder.covers, list(sys.modules)):
+        del sys.modules[name]  # whoever asks from now on gets the real one
     gc.freeze()
     gc.enable()
+
+
+class _Hollow(MetaPathFinder, Loader):
+    """Finds modules of some packages, each with a class for every name."""
+
+    def __init__(self, packages: Sequence[str]) -> None:
+        self._packages = packages
+
+    def covers(self, name: str) -> bool:
+        return any(f"{name}.".startswith(f"{package}.") for package in self._packages)
+
+    def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
+        return ModuleSpec(name, self, is_package=True) if self.covers(name) else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _HollowModule(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """There is nothing in it."""
+
+
+class _HollowModule(ModuleType):
+    def __getattr__(self, name: str) -> type[Exception]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (Exception,), {})  # exceptions, since some are caught
 
 
 def serve(calls: BinaryIO, replies: BinaryIO) -> None:
