@@ -38,7 +38,6 @@ from experiments.tracking import (
     is_run_id,
     open_tracker,
 )
-from experiments.tracking.live import ANSWERS_AT_ONCE
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -80,11 +79,11 @@ def test_what_is_logged_in_the_background_is_all_there(tracker: Tracker, tmp_pat
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.json").write_text("{}")
     live = begin(tracker, tmp_path, tags={"kind": "run"})
-    live.parameters({"a": {"b": 1}})
+    live.parameters({"a.b": 1})
     live.step(3, {"progress/generations": 3.0})
     live.step(4, {"progress/generations": 4.0})  # too soon after the one before
     live.step(5, {"progress/generations": 5.0})  # as well, but the last
-    for number in range(ANSWERS_AT_ONCE + 2):
+    for number in range(12):
         live.answer(answer(number, number % 2 == 0))
     live.results({"pass": 0.5}, tmp_path / "run", "**half**")
     live.close("FINISHED")
@@ -101,8 +100,7 @@ def test_what_is_logged_in_the_background_is_all_there(tracker: Tracker, tmp_pat
     assert [file.path for file in client.list_artifacts(run)] == ["metrics.json"]
     traces = client.search_traces(locations=[tracker.experiment_id], run_id=run)
     assert {t.info.tags["problem"]: t.info.tags["outcome"] for t in traces} == {
-        f"p{number}": "wrong_answer" if number % 2 else "passed"
-        for number in range(ANSWERS_AT_ONCE + 2)
+        f"p{number}": "wrong_answer" if number % 2 else "passed" for number in range(12)
     }
     assert {span.outputs["text"] for trace in traces for span in trace.data.spans} == {"text ünd"}
 

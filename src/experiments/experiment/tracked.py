@@ -9,7 +9,7 @@ from typing import Any
 from experiments.experiment.planning import CHOICES, Plan
 from experiments.experiment.sweep import origin
 from experiments.records import RunReport
-from experiments.schema import Config
+from experiments.schema import Config, dotted
 from experiments.tracking import Beginning, Live, Status
 
 PATIENCE_SECONDS: dict[Status, float] = {"FAILED": 10.0, "KILLED": 1.0}
@@ -26,7 +26,7 @@ def tracked(plan: Plan) -> Iterator[Live | None]:
     name = " · ".join(plan.labels[label] for label in CHOICES if plan.labels[label])
     where = (tracking.uri, tracking.artifacts, tracking.experiment)
     live = Live(Beginning(*where, name, plan.parent, _tags(plan), tracking.traces))
-    live.parameters(_plain(plan.settings))
+    live.parameters(dict(dotted(_plain(plan.settings))))
     live.dataset(plan.dataset)
     try:
         yield live

@@ -16,13 +16,13 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.records import Dataset
-from experiments.schema import dotted
 from experiments.tracking.errors import TrackingError
 from experiments.tracking.traces import Answer, trace
 
@@ -107,11 +107,11 @@ class Tracker:
         with _told(self.uri):
             _client(self.uri).set_terminated(run, status)
 
-    def log_parameters(self, run: str, config: Mapping[str, Any]) -> None:
-        """Log every resolved setting under its dotted name."""
+    def log_parameters(self, run: str, settings: Mapping[str, Any]) -> None:
+        """Log settings under their dotted names."""
         from mlflow.entities import Param
 
-        parameters = [Param(key, _short(value)) for key, value in dotted(config)]
+        parameters = [Param(key, _short(value)) for key, value in settings.items()]
         with _told(self.uri):
             for some in _slices(parameters, _PARAMETERS_AT_ONCE):
                 _client(self.uri).log_batch(run, params=some)
@@ -149,17 +149,14 @@ class Tracker:
 
     def log_traces(self, run: str, answers: Iterable[Answer]) -> None:
         """Log each generation as a trace, with verdict and format as assessments by code."""
-        from mlflow.tracing.client import TracingClient
-
-        client = TracingClient(self.uri)
-        with _told(self.uri):
-            for some in _slices(list(answers), _TRACES_AT_ONCE):
+        for some in _slices(list(answers), _TRACES_AT_ONCE):
+            with _told(self.uri), _trace_store(self.uri, self.experiment_id) as store:
                 spans = []
                 for answer in some:
                     info, span = trace(self.experiment_id, run, answer)
-                    client.start_trace(info)
+                    store.start_trace(info)
                     spans.append(span)
-                client.log_spans(self.experiment_id, spans)
+                store.log_spans(self.experiment_id, spans)
 
     def log_files(self, run: str, files: Iterable[Path], folder: str | None = None) -> None:
         """Log single files as artifacts, into a folder of that name if one is given."""
@@ -258,6 +255,27 @@ def _client(uri: str) -> MlflowClient:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=uri)
+
+
+@contextmanager
+def _trace_store(uri: str, experiment_id: str) -> Iterator[Any]:
+    """Yield what MLflow keeps traces in, a database file in one transaction.
+
+    By itself MLflow commits each trace, and looks the experiment up anew for each, which takes
+    half of the time.
+    """
+    from mlflow.tracing.client import TracingClient
+
+    store = TracingClient(uri).store
+    if _database_file(uri) is None:
+        yield store
+        return
+    experiment = store.get_experiment(experiment_id)
+    with store.ManagedSessionMaker(read_only=False) as session:
+        own = copy(store)  # other threads write through the one that is shared
+        own.get_experiment = lambda _: experiment
+        own.ManagedSessionMaker = lambda read_only=True: nullcontext(session)
+        yield own
 
 
 def _database_file(uri: str) -> Path | None:

@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,7 +20,6 @@ from experiments.tracking.errors import TrackingError
 from experiments.tracking.traces import Answer
 
 SECONDS_BETWEEN_STEPS = 2.0
-ANSWERS_AT_ONCE = 10
 
 Write = Callable[[Tracker, str], None]
 """Writes a part of a run, given where to and the run's id."""
@@ -59,16 +59,16 @@ class Live:
     def __init__(self, beginning: Beginning) -> None:
         self._beginning = beginning
         self._refusal: Exception | None = None
-        self._answers: list[Answer] = []
+        self._answers: deque[Answer] = deque()
         self._next_step = 0.0
         self._last_step: Write | None = None
         self._waiting: queue.SimpleQueue[Write | Status] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="tracking", daemon=True)
         self._thread.start()
 
-    def parameters(self, config: Mapping[str, Any]) -> None:
-        """Log every resolved setting."""
-        self._log(Tracker.log_parameters, config)
+    def parameters(self, settings: Mapping[str, Any]) -> None:
+        """Log every resolved setting, given under its dotted name."""
+        self._log(Tracker.log_parameters, settings)
 
     def dataset(self, dataset: Dataset) -> None:
         """Log the data set."""
@@ -95,12 +95,10 @@ class Live:
         self._waiting.put(write)
 
     def answer(self, answer: Answer) -> None:
-        """Log a generation as a trace, some at a time, where traces are wanted."""
-        if not self._beginning.traces:
-            return
-        self._answers.append(answer)
-        if len(self._answers) >= ANSWERS_AT_ONCE:
-            self._put_answers()
+        """Log a generation as a trace, with those that come meanwhile, where traces are wanted."""
+        if self._beginning.traces:
+            self._answers.append(answer)
+            self._waiting.put(self._write_answers)
 
     def results(self, metrics: Mapping[str, float], folder: Path, note: str) -> None:
         """Log what came out: numbers, files and a description."""
@@ -112,16 +110,15 @@ class Live:
         """End the run when all is written; give up waiting after so many seconds."""
         if self._last_step is not None:
             self._waiting.put(self._last_step)
-        self._put_answers()
         self._waiting.put(status)
         self._thread.join(patience)
         if self._refusal is not None and status == "FINISHED":
             log.warning("warning: %s", self._refusal)
 
-    def _put_answers(self) -> None:
-        if self._answers:
-            self._log(Tracker.log_traces, self._answers)
-            self._answers = []
+    def _write_answers(self, tracker: Tracker, run: str) -> None:
+        answers = [self._answers.popleft() for _ in range(len(self._answers))]
+        if answers:
+            host.call(Tracker.log_traces, tracker, run, answers)
 
     def _log(self, method: Callable[[Tracker, str, Any], None], what: Any) -> None:
         self._waiting.put(lambda tracker, run: host.call(method, tracker, run, what))
