@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from experiments.judge import JudgeSettings, judge
-from experiments.judge.judge import _judge_one
-from experiments.judge.truth import Truth, truths
+from experiments.judge.judge import judge_one
+from experiments.judge.truth import Truths, generous
 from experiments.records import Dataset, Outcome, Problem, Solution
-from experiments.sandbox import Limits, Sandbox, choose, decode
+from experiments.sandbox import Sandbox, choose, decode
 from experiments.sandbox.host import REGION_BYTES
 
 FILES = sorted((Path(__file__).parent / "adversarial").glob("*.py"))
@@ -59,17 +59,17 @@ class Bench:
     """A warm sandbox that takes one program after the other, as a worker does."""
 
     def __init__(self, isolation: str, preload: tuple[str, ...]) -> None:
-        def open_sandbox(limits: Limits) -> Sandbox:
-            return Sandbox(limits, isolation)
-
-        self.truth: Truth = truths([PROBLEM], None, open_sandbox, SETTINGS.limits, 1)["hidden"]
+        truths = Truths({"hidden": PROBLEM}, None)
+        assert truths.recall("hidden") is None
+        with Sandbox(generous(SETTINGS.limits), isolation) as sandbox:
+            self.truth = truths.measure(sandbox, "hidden")
         self.sandbox = Sandbox(SETTINGS.limits, isolation, preload)
         self.sandbox.__enter__()
 
     def verdict(self, program: str, stop: bool = False):
         solution = Solution("hidden", 0, program)
         settings = replace(SETTINGS, stop_at_first_failure=stop)
-        return _judge_one(self.sandbox, solution, self.truth, settings).verdict
+        return judge_one(self.sandbox, solution, self.truth, settings).verdict
 
     def folder(self) -> str:
         """The folder on this machine in which programs may write; empty if there is none."""

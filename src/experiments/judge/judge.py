@@ -1,16 +1,13 @@
-"""Verdicts for solutions, streamed as they are reached."""
+"""The verdict of one solution."""
 
 import builtins
-import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from experiments.errors import DatasetError
-from experiments.judge import compare, pool
-from experiments.judge.truth import Truth, call_text, truths
-from experiments.records import Dataset, Failure, Outcome, Solution, Verdict
-from experiments.sandbox import Kind, Limits, Reply, Sandbox, choose, decode, describe
+from experiments.judge import compare
+from experiments.judge.truth import Truth, call_text
+from experiments.records import Failure, Outcome, Solution, Verdict
+from experiments.sandbox import Kind, Limits, Reply, Sandbox, decode, describe
 from experiments.sandbox.wire import WireError
 
 NEAR = 0.7
@@ -61,117 +58,22 @@ class JudgeSettings:
         )
 
 
-class Judging(Iterator[Verdict]):
-    """Verdicts as they are reached, in no particular order.
-
-    Attributes:
-        isolation: `bubblewrap` or `process`.
-        retried: how many solutions were judged once more alone.
-        changed: how many of these got another verdict.
-    """
-
-    def __init__(
-        self,
-        solutions: Iterable[Solution],
-        dataset: Dataset,
-        settings: JudgeSettings,
-        cache_folder: Path | None,
-    ) -> None:
-        self.isolation = choose(settings.isolation)
-        self.retried = 0
-        self.changed = 0
-        self._verdicts = self._judge(list(solutions), dataset, settings, cache_folder)
-
-    def __next__(self) -> Verdict:
-        """Return the next verdict."""
-        return next(self._verdicts)
-
-    def close(self) -> None:
-        """End all programs."""
-        self._verdicts.close()
-
-    def _judge(
-        self,
-        solutions: Sequence[Solution],
-        dataset: Dataset,
-        settings: JudgeSettings,
-        cache_folder: Path | None,
-    ) -> Generator[Verdict, None, None]:
-        workers = settings.workers or _cores()
-
-        def open_sandbox(limits: Limits = settings.limits) -> Sandbox:
-            return Sandbox(limits, self.isolation, dataset.preload)
-
-        problems = {problem.id: problem for problem in dataset.problems}
-        for solution in solutions:
-            if solution.problem_id not in problems:
-                raise DatasetError(
-                    f"A solution is for {solution.problem_id}, which is not in {dataset.name}"
-                )
-        wanted = dict.fromkeys(solution.problem_id for solution in solutions)
-        known = truths(
-            [problems[name] for name in wanted],
-            cache_folder,
-            open_sandbox,
-            settings.limits,
-            workers,
-        )
-
-        def work(sandbox: Sandbox, solution: Solution) -> _Judged:
-            return _judge_one(sandbox, solution, known[solution.problem_id], settings)
-
-        # the longest first, so that no worker is left alone with one; a problem's together
-        order = {name: (-known[name].seconds, place) for place, name in enumerate(wanted)}
-        tasks = sorted(solutions, key=lambda solution: order[solution.problem_id])
-        again: list[tuple[Solution, Verdict]] = []
-        for solution, judged in pool.parallel(tasks, work, open_sandbox, workers):
-            if judged.near:
-                again.append((solution, judged.verdict))
-            else:
-                yield judged.verdict
-        if not again:
-            return
-        with open_sandbox() as sandbox:
-            for solution, before in again:
-                verdict = replace(work(sandbox, solution).verdict, retried=True)
-                self.retried += 1
-                self.changed += (verdict.base, verdict.plus) != (before.base, before.plus)
-                yield verdict
-
-
-def judge(
-    solutions: Iterable[Solution],
-    dataset: Dataset,
-    settings: JudgeSettings | None = None,
-    cache_folder: Path | None = None,
-) -> Judging:
-    """Judge solutions and yield a verdict for each, as they are reached.
-
-    Solutions whose time came near a limit are judged once more, alone, when all others are
-    done; their verdicts come last.
-
-    Args:
-        solutions: in any order, several per problem if so wished.
-        dataset: the problems that they are for.
-        settings: how to judge.
-        cache_folder: where what the references give is kept; None: nowhere.
-
-    Raises:
-        SandboxError: the sandbox does not work here.
-        DatasetError: a solution is for an unknown problem, or a reference fails.
-    """
-    return Judging(solutions, dataset, settings or JudgeSettings(), cache_folder)
-
-
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class Judged:
+    """A verdict, and whether a time came near its limit."""
+
     verdict: Verdict
     near: bool
 
 
-def _judge_one(
+def judge_one(
     sandbox: Sandbox, solution: Solution, truth: Truth, settings: JudgeSettings
-) -> _Judged:
+) -> Judged:
+    """Run a solution on all inputs and return what became of it.
+
+    Raises:
+        SandboxError: the sandbox does not work.
+    """
     problem, expected = truth.problem, truth.expected
     base, total = len(problem.base_inputs), len(expected)
     allowed = [
@@ -253,7 +155,7 @@ def _judge_one(
         cpu_seconds=cpu_seconds,
         isolation=sandbox.isolation,
     )
-    return _Judged(verdict, near)
+    return Judged(verdict, near)
 
 
 _OUTCOMES = {
@@ -286,13 +188,6 @@ def _lineage(nearest: Sequence[str]) -> set[str]:
         if isinstance(found := getattr(builtins, name, None), type)
         for kind in found.__mro__
     }
-
-
-def _cores() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _wanted(expected: compare.Expected) -> str:

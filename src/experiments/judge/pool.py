@@ -1,60 +1,111 @@
-"""Work spread over sandboxes, one thread each."""
+"""Work done by threads, each at a desk of its own."""
 
+import heapq
+import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from typing import Generic, TypeVar
 
-from experiments.sandbox import Sandbox
-
+D = TypeVar("D")
 T = TypeVar("T")
 R = TypeVar("R")
 
+Rank = tuple[float, ...]
 
-def parallel(
-    tasks: Sequence[T],
-    work: Callable[[Sandbox, T], R],
-    open_sandbox: Callable[[], Sandbox],
-    workers: int,
-) -> Iterator[tuple[T, R]]:
-    """Yield each task with its result, as they complete.
 
-    Tasks are begun in their order. The first error ends all and is raised here. Threads are
-    enough: a worker mostly waits for its guest, and comparing equal bytes is one call.
+class Pool(Generic[D, T, R]):
+    """Does tasks, no more at once than is allowed just now, which at first is none.
+
+    Threads are enough: a worker mostly waits for its guest, and comparing equal bytes is one
+    call.
+
+    Args:
+        open_desk: makes what a thread works with; entered and left by that thread.
+        work: does a task at a desk.
     """
-    todo: queue.SimpleQueue[T | None] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[T, R] | BaseException | None] = queue.SimpleQueue()
-    stop = threading.Event()
-    count = max(1, min(workers, len(tasks)))
-    for task in tasks:
-        todo.put(task)
-    for _ in range(count):
-        todo.put(None)
 
-    def serve() -> None:
+    def __init__(
+        self, open_desk: Callable[[], AbstractContextManager[D]], work: Callable[[D, T], R]
+    ) -> None:
+        self._open_desk = open_desk
+        self._work = work
+        self._todo: list[tuple[Rank, int, T]] = []
+        self._numbers = itertools.count()
+        self._done: queue.SimpleQueue[tuple[T, R] | BaseException] = queue.SimpleQueue()
+        self._news = threading.Condition()
+        self._allowed = self._busy = 0
+        self._is_closed = False
+        self._threads: list[threading.Thread] = []
+
+    def put(self, task: T, rank: Rank = ()) -> None:
+        """Add a task; of those that wait, the one of the lowest rank is done first."""
+        with self._news:
+            heapq.heappush(self._todo, (rank, next(self._numbers), task))
+            self._news.notify()
+
+    def allow(self, count: int) -> None:
+        """Do so many tasks at once from now on; those that are begun are finished."""
+        with self._news:
+            self._allowed = count
+            self._news.notify_all()
+            while len(self._threads) < count:
+                self._threads.append(threading.Thread(target=self._serve, daemon=True))
+                self._threads[-1].start()
+
+    def get(self, wait: bool) -> tuple[T, R] | None:
+        """Return the next task that was done, with its result; None if none is and none should be.
+
+        Raises:
+            BaseException: what a worker raised, or what was said with `fail`.
+        """
         try:
-            with open_sandbox() as sandbox:
-                while not stop.is_set() and (task := todo.get()) is not None:
-                    done.put((task, work(sandbox, task)))
-        except BaseException as error:  # raised again by the caller's thread
-            done.put(error)
-        finally:
-            done.put(None)
+            said = self._done.get(block=wait)
+        except queue.Empty:
+            return None
+        if isinstance(said, BaseException):
+            raise said
+        return said
 
-    threads = [threading.Thread(target=serve, daemon=True) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
-        running = count
-        while running:
-            result = done.get()
-            if result is None:
-                running -= 1
-            elif isinstance(result, BaseException):
-                raise result
-            else:
-                yield result
-    finally:
-        stop.set()
-        for thread in threads:
+    def fail(self, error: BaseException) -> None:
+        """Have an error raised by `get`."""
+        self._done.put(error)
+
+    def close(self) -> None:
+        """Do nothing more, and wait for what is being done."""
+        with self._news:
+            self._is_closed = True
+            self._news.notify_all()
+        for thread in self._threads:
             thread.join()
+
+    def _serve(self) -> None:
+        try:
+            with ExitStack() as closing:
+                desk = None
+                while (taken := self._take()) is not None:
+                    (task,) = taken
+                    try:
+                        if desk is None:  # a desk may be costly: not before there is work
+                            desk = closing.enter_context(self._open_desk())
+                        self._done.put((task, self._work(desk, task)))
+                    finally:
+                        self._give_back()
+        except BaseException as error:  # raised again by the caller's thread
+            self.fail(error)
+
+    def _take(self) -> tuple[T] | None:
+        with self._news:
+            self._news.wait_for(
+                lambda: self._is_closed or (self._todo and self._busy < self._allowed)
+            )
+            if self._is_closed:
+                return None
+            self._busy += 1
+            return heapq.heappop(self._todo)[2:]
+
+    def _give_back(self) -> None:
+        with self._news:
+            self._busy -= 1
+            self._news.notify()

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import DatasetError, StoreError
-from experiments.judge.judge import JudgeSettings, Judging
+from experiments.judge.judge import JudgeSettings
+from experiments.judge.judging import Judging, judge
 from experiments.metrics import pass_at_k
 from experiments.records import Dataset, Outcome, Solution, Verdict
 
@@ -91,8 +92,10 @@ def judge_samples(
         Solution(sample["task_id"], number, program)
         for number, (sample, program) in enumerate(samples)
     ]
-    with _writing(out_path) as file:
-        judging = Judging(solutions, dataset, settings, cache_folder)
+    with (
+        _writing(out_path) as file,
+        judge(solutions, dataset, settings, cache_folder) as judging,
+    ):
         verdicts: dict[int, Verdict] = {}
         written = 0
         for verdict in judging:

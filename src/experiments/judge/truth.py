@@ -4,13 +4,13 @@ import hashlib
 import pickle
 import platform
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from experiments.errors import DatasetError
-from experiments.judge import compare, pool
+from experiments.judge import compare
 from experiments.records import Problem
 from experiments.sandbox import Calls, Kind, Limits, Reply, Sandbox, decode, describe
 
@@ -50,54 +50,74 @@ class Truth:
         return sum(each.seconds for each in self.expected)
 
 
-def truths(
-    problems: Sequence[Problem],
-    cache_folder: Path | None,
-    open_sandbox: Callable[[Limits], Sandbox],
-    limits: Limits,
-    workers: int,
-) -> dict[str, Truth]:
-    """Return the truth per problem id, computed in parallel where it is not cached.
+class Truths:
+    """What is expected of solutions to some problems, measured once and kept.
 
-    Raises:
-        DatasetError: a reference does not do what a reference must.
+    Args:
+        problems: by their ids.
+        cache_folder: where what the references give is kept; None: nowhere.
     """
-    calls = {problem.id: _calls(problem) for problem in problems}
-    keys = {problem.id: _key(problem, calls[problem.id]) for problem in problems}
-    recall = _memory(cache_folder)
-    measured = {problem.id: recall.find(keys[problem.id]) for problem in problems}
-    for problem in problems:
-        found = measured[problem.id]
-        if found is not None and not _is_whole(found, len(calls[problem.id])):
-            recall.forget(keys[problem.id])
-            measured[problem.id] = None
-    wanted = [problem for problem in problems if measured[problem.id] is None]
-    if wanted:
-        generous = Limits(
-            memory_megabytes=limits.memory_megabytes,
-            output_megabytes=limits.output_megabytes,
-            wall_factor=limits.wall_factor,
-            load_cpu_seconds=REFERENCE_SECONDS,
-            total_cpu_seconds=10 * REFERENCE_SECONDS,
+
+    def __init__(self, problems: Mapping[str, Problem], cache_folder: Path | None) -> None:
+        self._problems = problems
+        self._memory = _Memory(cache_folder)
+        self._calls: dict[str, Calls] = {}
+        self._known: dict[str, Truth] = {}
+
+    def __getitem__(self, name: str) -> Truth:
+        """Return the truth of a problem that was recalled or measured."""
+        return self._known[name]
+
+    def recall(self, name: str) -> Truth | None:
+        """Return the truth of a problem if it was measured before, in this run or another.
+
+        Raises:
+            DatasetError: an input is not plain data.
+        """
+        if name in self._known:
+            return self._known[name]
+        calls = self._calls[name] = _calls(self._problems[name])
+        key = _key(self._problems[name], calls)
+        measured = self._memory.find(key)
+        if measured is not None and not _is_whole(measured, len(calls)):
+            self._memory.forget(key)
+            measured = None
+        return None if measured is None else self._learn(name, measured)
+
+    def measure(self, sandbox: Sandbox, name: str) -> Truth:
+        """Run the reference of a problem that could not be recalled.
+
+        Args:
+            sandbox: with the limits of `generous`.
+            name: the problem's id.
+
+        Raises:
+            DatasetError: a reference does not do what a reference must.
+        """
+        problem, calls = self._problems[name], self._calls[name]
+        return self._learn(
+            name, self._memory.keep(_key(problem, calls), _measure(sandbox, problem, calls))
         )
 
-        def measure(sandbox: Sandbox, problem: Problem) -> Measured:
-            return _measure(sandbox, problem, calls[problem.id])
-
-        for problem, result in pool.parallel(
-            wanted, measure, lambda: open_sandbox(generous), workers
-        ):
-            measured[problem.id] = recall.keep(keys[problem.id], result)
-    found_truths = {}
-    for problem in problems:
-        result_of = measured[problem.id]
-        assert result_of is not None
-        expected = [compare.Expected(*each) for each in result_of]
+    def _learn(self, name: str, measured: Measured) -> Truth:
+        problem = self._problems[name]
+        expected = [compare.Expected(*each) for each in measured]
         base = len(problem.base_inputs)
         for part in (expected[:base], expected[base:]):
             compare.with_tolerances(part, problem.atol)
-        found_truths[problem.id] = Truth(problem, calls[problem.id], tuple(expected))
-    return found_truths
+        self._known[name] = Truth(problem, self._calls[name], tuple(expected))
+        return self._known[name]
+
+
+def generous(limits: Limits) -> Limits:
+    """Return what references may use, where programs have these limits."""
+    return Limits(
+        memory_megabytes=limits.memory_megabytes,
+        output_megabytes=limits.output_megabytes,
+        wall_factor=limits.wall_factor,
+        load_cpu_seconds=REFERENCE_SECONDS,
+        total_cpu_seconds=10 * REFERENCE_SECONDS,
+    )
 
 
 def _calls(problem: Problem) -> Calls:
@@ -224,7 +244,7 @@ def _remember(key: str, version: int, python: str, result: Any) -> Any:
     return result
 
 
-class _memory:  # noqa: N801 - used as a function
+class _Memory:
     """Measured truths on disk, found again by key; nothing is kept if there is no folder.
 
     joblib keeps them as bytes: what it reads by itself it reads ten times slower.
