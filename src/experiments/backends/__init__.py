@@ -43,6 +43,9 @@ class Backend(Protocol):
             BackendError: the model could not go on.
         """
 
+    def free_cores(self) -> int:
+        """Return how many of this machine's cores generating leaves free just now."""
+
     def describe(self) -> dict[str, Any]:
         """Return what the manifest says about this backend, as plain data."""
 

@@ -190,6 +190,11 @@ class OpenAI:
             pool.shutdown(wait=True, cancel_futures=True)
             self._add("generation_seconds", time.perf_counter() - began)
 
+    def free_cores(self) -> int:
+        """Return all, or none while a server on this machine works."""
+        is_over = self._given_up.is_set()
+        return 0 if self._is_here and not is_over else os.cpu_count() or 1
+
     def describe(self) -> dict[str, Any]:
         """Return the server and the settings; never the key."""
         return {

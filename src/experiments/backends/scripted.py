@@ -5,6 +5,7 @@ It reads no weights and loads no model. Its answers depend on the request alone.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -113,6 +114,10 @@ class Scripted:
                 new_tokens=len(text.split()),
                 seconds_decoding=seconds,
             )
+
+    def free_cores(self) -> int:
+        """Return all: reciting takes none."""
+        return os.cpu_count() or 1
 
     def describe(self) -> dict[str, Any]:
         """Return the mode."""

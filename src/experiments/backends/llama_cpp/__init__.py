@@ -119,6 +119,7 @@ class LlamaCpp:
             "memory_map": bool(memory_map),
         }
         self._build = machine.build()
+        self._busy_threads = 0
         self._totals: dict[str, float] = {}
 
     def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
@@ -156,6 +157,7 @@ class LlamaCpp:
         if not host.is_loaded(identity):
             host.close_worker()  # whose memory counts as free in what follows
             self._check_memory(requests, sampling)
+        self._busy_threads = self._settings["threads"]
         energy = machine.energy_joules()
         began = time.perf_counter()
         worker, is_fresh = host.worker_for(identity, str(self._weights.path), self._settings)
@@ -178,11 +180,14 @@ class LlamaCpp:
                     made += 1
                     new_tokens += reply["new_tokens"]
                     yield _generation(wanted[reply.pop("key")], reply)
-                elif told is not None:
+                    continue
+                self._busy_threads = reply["busy_threads"]
+                if told is not None:
                     told(_news(reply))
             if told is not None:
                 told(f"{new_tokens / (time.perf_counter() - loaded):.0f} tokens/s")
         finally:
+            self._busy_threads = 0
             self._add("load_seconds", worker.load_seconds if is_fresh else 0.0)
             self._add("generation_seconds", time.perf_counter() - began)
             self._add("generations_made", made)
@@ -193,6 +198,10 @@ class LlamaCpp:
             self._totals["peak_memory_bytes"] = peak
             for name, value in worker.counters.items():
                 self._add(name, value)
+
+    def free_cores(self) -> int:
+        """Return those that llama.cpp has no thread for, or none any more."""
+        return max(0, machine.cores() - self._busy_threads)
 
     def describe(self) -> dict[str, Any]:
         """Return the build, the settings and the weights' digest."""
@@ -293,4 +302,4 @@ def _news(reply: dict[str, Any]) -> str:
         for name, what in (("decoded_per_second", "written"), ("read_per_second", "read"))
         if reply[name]
     ]
-    return f"{' · '.join(parts)} · {reply['active']} at once"
+    return " · ".join([*parts, f"{reply['active']} at once"])

@@ -28,8 +28,8 @@ from experiments.backends.llama_cpp.sequence import Job, Written
 
 SECONDS_BETWEEN_NEWS = 0.3
 
-Message = Written | BaseException | None
-"""What a lane says: a finished text, why it failed, or that it has no more."""
+Message = Written | BaseException | int
+"""What a lane says: a finished text, why it failed, or how many threads it needs no more."""
 
 
 class Lanes:
@@ -42,20 +42,19 @@ class Lanes:
 
     Attributes:
         active: sequences that have a place just now, for each lane.
+        busy_threads: of the lanes that have something left to do.
     """
 
     def __init__(self, model: Model, settings: Settings, count: int) -> None:
         self.active = [0] * count
+        self.busy_threads = 0
+        self._threads = [_part(settings.threads, count, lane) for lane in range(count)]
         self._engines = [
             Engine(
                 model,
-                replace(
-                    settings,
-                    parallel=_part(settings.parallel, count, lane),
-                    threads=_part(settings.threads, count, lane),
-                ),
+                replace(settings, parallel=_part(settings.parallel, count, lane), threads=threads),
             )
-            for lane in range(count)
+            for lane, threads in enumerate(self._threads)
         ]
 
     @property
@@ -71,7 +70,7 @@ class Lanes:
         Args:
             jobs: jobs with equal prompts should follow each other.
             sampler: how tokens are chosen.
-            on_news: called some three times per second.
+            on_news: called some three times per second, and when a lane has come to its end.
 
         Raises:
             EngineError: llama.cpp failed. What was finished before was yielded.
@@ -82,6 +81,7 @@ class Lanes:
             work = partial(self._run, lane, share, sampler, said.put)
             threading.Thread(target=work, daemon=True).start()
         running = len(shares)
+        self.busy_threads = sum(self._threads)
         news_at = time.monotonic() + SECONDS_BETWEEN_NEWS
         while running:
             try:
@@ -90,8 +90,10 @@ class Lanes:
                 on_news()
                 news_at = time.monotonic() + SECONDS_BETWEEN_NEWS
                 continue
-            if message is None:
+            if isinstance(message, int):
                 running -= 1
+                self.busy_threads -= message
+                on_news()
             elif isinstance(message, Written):
                 yield message
             else:
@@ -111,7 +113,7 @@ class Lanes:
         try:
             for written in self._engines[lane].write(jobs, sampler, on_step):
                 say(written)
-            say(None)
+            say(self._threads[lane])
         except BaseException as error:
             say(error)
 

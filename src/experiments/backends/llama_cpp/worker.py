@@ -26,6 +26,9 @@ from typing import Any, BinaryIO
 
 from experiments.backends.llama_cpp.frames import read_frame, write_frame
 
+LEAST_SECONDS = 0.1
+"""Over a shorter time a speed would be anything."""
+
 
 def main() -> None:
     """Serve one parent until it goes away."""
@@ -99,18 +102,28 @@ class _News:
         self._lanes = lanes
         self._last = time.perf_counter()
         self._read = self._decoded = 0
+        self._speeds = {"read_per_second": 0.0, "decoded_per_second": 0.0}
 
     def tell(self) -> None:
-        now, counters = time.perf_counter(), self._lanes.counters
-        seconds = now - self._last
+        self._measure()
         told = {
             "active": sum(self._lanes.active),
-            "read_per_second": (counters.read_tokens - self._read) / seconds,
-            "decoded_per_second": (counters.decoded_tokens - self._decoded) / seconds,
+            "busy_threads": self._lanes.busy_threads,
+            **self._speeds,
             "peak_bytes": _peak_bytes(),
         }
-        self._last, self._read, self._decoded = now, counters.read_tokens, counters.decoded_tokens
         write_frame(self._replies, {"told": told})
+
+    def _measure(self) -> None:
+        now, counters = time.perf_counter(), self._lanes.counters
+        seconds = now - self._last
+        if seconds < LEAST_SECONDS:
+            return
+        self._speeds = {
+            "read_per_second": (counters.read_tokens - self._read) / seconds,
+            "decoded_per_second": (counters.decoded_tokens - self._decoded) / seconds,
+        }
+        self._last, self._read, self._decoded = now, counters.read_tokens, counters.decoded_tokens
 
 
 def _peak_bytes() -> int:

@@ -1,0 +1,138 @@
+"""A run's generations on their way to verdicts: extracted, judged, logged."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Self
+
+from experiments import judge, store
+from experiments.experiment.planning import Plan
+from experiments.extract import extract
+from experiments.records import Generation, Request, Solution, Verdict
+from experiments.sandbox import missing
+from experiments.schema import Config, SandboxConfig
+from experiments.terminal import bar
+from experiments.tracking import Answer, Live
+
+log = logging.getLogger(__name__)
+
+_Place = tuple[str, int]
+"""A problem's id and the number of a sample."""
+
+
+class Assessing:
+    """Assesses generations: beside the model on the cores that it leaves free, then on all.
+
+    So a model's speed stays its own, and what need not wait for its end does not.
+    """
+
+    def __init__(self, plan: Plan, live: Live | None) -> None:
+        self._plan = plan
+        self._live = live
+        self._closing = ExitStack()
+        self._requests: dict[str, list[Request]] = defaultdict(list)
+        for request in plan.requests:
+            self._requests[request.key].append(request)
+        self._waiting: list[Generation] = []
+        self._answers: dict[_Place, tuple[Request, Generation, Solution]] = {}
+        self._verdicts: dict[_Place, Verdict] = {}
+
+    def __enter__(self) -> Self:
+        plan = self._plan
+        cache = Path(plan.settings.store).parent / "cache"
+        settings = _judge_settings(plan.settings)
+        self._judging = self._closing.enter_context(judge.Judging(plan.dataset, settings, cache))
+        self._append = self._closing.enter_context(
+            store.appending(plan.folder / "verdicts.jsonl"),
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def add(self, generation: Generation) -> None:
+        """Take a generation, for all requests that share it.
+
+        Greedy samples do, and equal prompts of other data sets.
+        """
+        self._waiting.append(generation)
+
+    def go_on(self, cores: int) -> None:
+        """Judge on so many cores from now on, and take the verdicts that were reached."""
+        self._judging.use(cores)
+        if cores:
+            self._give()
+        for verdict in self._judging.ready():
+            self._take(verdict)
+
+    def finish(self) -> None:
+        """Judge the rest."""
+        if gaps := missing(self._judging.isolation):
+            log.warning(gaps)
+        with bar("Judging", len(self._plan.requests), len(self._verdicts)) as progress:
+            self._give()
+            for verdict in self._judging:
+                self._take(verdict)
+                progress.advance()
+
+    @property
+    def generations(self) -> list[Generation]:
+        """In the order of the requests, as all below."""
+        return [self._answers[place][1] for place in self._places()]
+
+    @property
+    def solutions(self) -> list[Solution]:
+        """The programs in the generations."""
+        return [self._answers[place][2] for place in self._places()]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """The verdicts, when all are reached."""
+        return [self._verdicts[place] for place in self._places()]
+
+    @property
+    def second_looks(self) -> dict[str, float]:
+        """How many solutions were judged twice, and how many of them got another verdict."""
+        return {
+            "count/judged_again": float(self._judging.retried),
+            "count/changed_when_judged_again": float(self._judging.changed),
+        }
+
+    def _places(self) -> Iterator[_Place]:
+        return ((request.problem_id, request.sample) for request in self._plan.requests)
+
+    def _give(self) -> None:
+        for shared in self._waiting:
+            for request in self._requests[shared.key]:
+                place = request.problem_id, request.sample
+                generation = replace(shared, problem_id=place[0], sample=place[1])
+                solution = self._solution(generation)
+                self._answers[place] = request, generation, solution
+                self._judging.give([solution])
+        self._waiting.clear()
+
+    def _solution(self, generation: Generation) -> Solution:
+        """Return the program in a generation."""
+        problem = self._plan.problems[generation.problem_id]
+        found = extract(generation.text, problem.prompt, problem.entry_point, self._plan.kind)
+        return Solution(
+            problem.id, generation.sample, found.program, found.format_kept, found.syntax_valid
+        )
+
+    def _take(self, verdict: Verdict) -> None:
+        place = verdict.problem_id, verdict.sample
+        self._append(verdict)
+        self._verdicts[place] = verdict
+        if self._live is not None:
+            request, generation, solution = self._answers[place]
+            self._live.answer(Answer(request.prompt, generation, solution, verdict))
+
+
+def _judge_settings(settings: Config) -> judge.JudgeSettings:
+    given = {field.name: getattr(settings.sandbox, field.name) for field in fields(SandboxConfig)}
+    return judge.JudgeSettings(**{**given, "isolation": settings.sandbox.isolation.value})
