@@ -3,9 +3,12 @@
 import hashlib
 import pickle
 import platform
+import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +80,8 @@ class Truths:
         if name in self._known:
             return self._known[name]
         calls = self._calls[name] = _calls(self._problems[name])
-        key = _key(self._problems[name], calls)
-        measured = self._memory.find(key)
-        if measured is not None and not _is_whole(measured, len(calls)):
-            self._memory.forget(key)
-            measured = None
-        return None if measured is None else self._learn(name, measured)
+        measured = self._memory.find(_key(self._problems[name], calls))
+        return self._learn(name, measured) if _is_whole(measured, len(calls)) else None
 
     def measure(self, sandbox: Sandbox, name: str) -> Truth:
         """Run the reference of a problem that could not be recalled.
@@ -251,34 +250,43 @@ class _Memory:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        import joblib
-
-        self.cached = None
-        if folder is not None:
-            memory = joblib.Memory(folder, verbose=0)
-            self.cached = memory.cache(_remember, ignore=["result"])
-        self.rest = (VERSION, platform.python_implementation() + platform.python_version())
+        self._folder = folder
+        self._rest = (VERSION, platform.python_implementation() + platform.python_version())
+        self._lock = threading.Lock()
 
     def find(self, key: str) -> Any:
         """Return what is kept under the key; None if there is nothing or it is damaged."""
-        if self.cached is None or not self.cached.check_call_in_cache(key, *self.rest, None):
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a damaged file is computed again
+        with self._quietly():
+            if self._cached is None or not self._is_kept(key):
+                return None
             try:
-                return pickle.loads(self.cached(key, *self.rest, None))
-            except (_Nothing, pickle.UnpicklingError, TypeError, EOFError):
+                return pickle.loads(self._cached(key, *self._rest, None))
+            except Exception:  # what damaged bytes raise may be anything
                 return None
 
     def keep(self, key: str, result: Measured) -> Measured:
         """Keep a result and return it."""
-        if self.cached is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                self.cached(key, *self.rest, pickle.dumps(result))
+        with self._quietly():
+            if self._cached is not None:
+                if self._is_kept(key):  # and damaged, or it would have been found
+                    self._cached.call_and_shelve(key, *self._rest, None).clear()
+                self._cached(key, *self._rest, pickle.dumps(result))
         return result
 
-    def forget(self, key: str) -> None:
-        """Remove what is kept under the key."""
-        if self.cached is not None:
-            self.cached.call_and_shelve(key, *self.rest, None).clear()
+    @cached_property
+    def _cached(self) -> Any:
+        if self._folder is None:
+            return None
+        import joblib  # which takes a while, and not in every run
+
+        return joblib.Memory(self._folder, verbose=0).cache(_remember, ignore=["result"])
+
+    def _is_kept(self, key: str) -> bool:
+        return bool(self._cached.check_call_in_cache(key, *self._rest, None))
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Let one thread at a time use joblib, without the warnings of which it has many."""
+        with self._lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield

@@ -20,6 +20,8 @@ from experiments.tracking.errors import TrackingError
 from experiments.tracking.traces import Answer
 
 SECONDS_BETWEEN_STEPS = 2.0
+ANSWERS_AT_ONCE = 25
+"""One alone takes MLflow three times as long as one of so many."""
 
 Write = Callable[[Tracker, str], None]
 """Writes a part of a run, given where to and the run's id."""
@@ -60,6 +62,7 @@ class Live:
         self._beginning = beginning
         self._refusal: Exception | None = None
         self._answers: deque[Answer] = deque()
+        self._next_answers = time.monotonic() + SECONDS_BETWEEN_STEPS
         self._next_step = 0.0
         self._last_step: Write | None = None
         self._waiting: queue.SimpleQueue[Write | Status] = queue.SimpleQueue()
@@ -95,9 +98,13 @@ class Live:
         self._waiting.put(write)
 
     def answer(self, answer: Answer) -> None:
-        """Log a generation as a trace, with those that come meanwhile, where traces are wanted."""
-        if self._beginning.traces:
-            self._answers.append(answer)
+        """Log a generation as a trace, some at a time, where traces are wanted."""
+        if not self._beginning.traces:
+            return
+        self._answers.append(answer)
+        now = time.monotonic()
+        if len(self._answers) >= ANSWERS_AT_ONCE or now >= self._next_answers:
+            self._next_answers = now + SECONDS_BETWEEN_STEPS
             self._waiting.put(self._write_answers)
 
     def results(self, metrics: Mapping[str, float], folder: Path, note: str) -> None:
@@ -110,6 +117,7 @@ class Live:
         """End the run when all is written; give up waiting after so many seconds."""
         if self._last_step is not None:
             self._waiting.put(self._last_step)
+        self._waiting.put(self._write_answers)
         self._waiting.put(status)
         self._thread.join(patience)
         if self._refusal is not None and status == "FINISHED":
