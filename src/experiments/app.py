@@ -105,10 +105,11 @@ def _run(config: DictConfig, folder: Path) -> None:
         overrides=list(HydraConfig.get().overrides.task),
         sweep_folder=_sweep_folder(),
     )
-    result = experiment.run(plan)
     if HydraConfig.get().mode == RunMode.RUN:
-        report.show([result])
+        experiment.run(plan, shown=lambda result: report.show([result]))
         report.show_next_steps(folder, settings.tracking)
+    else:  # the whole sweep is shown at its end
+        experiment.run(plan)
 
 
 def _arguments(target: str) -> Iterable[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from experiments import store
@@ -21,8 +21,13 @@ from experiments.tracking import Live
 log = logging.getLogger(__name__)
 
 
-def run(plan: Plan) -> RunReport:
+def run(plan: Plan, shown: Callable[[RunReport], None] | None = None) -> RunReport:
     """Generate, judge, sum up, track; return the numbers.
+
+    Args:
+        plan: the run.
+        shown: is called with the numbers as soon as they are there; the run may be waiting for
+            MLflow then.
 
     Raises:
         UserError: what went wrong, in one line. All that was made until then is kept.
@@ -46,6 +51,8 @@ def run(plan: Plan) -> RunReport:
         )
         write(plan, report, assessing.generations, assessing.solutions, assessing.verdicts)
         log_results(plan, live, report)
+        if shown is not None:
+            shown(report)
     return report
 
 
@@ -70,6 +77,7 @@ def _generate(plan: Plan, live: Live | None, assessing: Assessing) -> float:
     missing = list({r.key: r for r in plan.requests if r.key not in found}.values())
     for generation in found.values():
         assessing.add(generation)
+    new_tokens = 0
     with (
         store.appending(plan.folder / "generations.jsonl") as append,
         bar("Generating", len(plan.requests), len(plan.requests) - len(missing)) as progress,
@@ -85,8 +93,9 @@ def _generate(plan: Plan, live: Live | None, assessing: Assessing) -> float:
             found[generation.key] = generation
             assessing.add(generation)
             progress.advance()
+            new_tokens += generation.new_tokens
             if live is not None:
-                live.step(len(found), _progress(found, started))
+                live.step(len(found), _progress(len(found), new_tokens, started))
             assessing.go_on(plan.backend.free_cores())
     _tell_unfit(list(found.values()))
     return time.monotonic() - started - plan.backend.statistics().get("load_seconds", 0.0)
@@ -115,11 +124,10 @@ def _tell_unfit(generations: Sequence[Generation]) -> None:
     )
 
 
-def _progress(found: dict[str, Generation], started: float) -> dict[str, float]:
+def _progress(generations: int, new_tokens: int, started: float) -> dict[str, float]:
     """Return numbers that show how a long run goes."""
-    made = [generation for generation in found.values() if not generation.cached]
     seconds = max(time.monotonic() - started, 1e-9)
     return {
-        "progress/generations": float(len(found)),
-        "progress/tokens_per_second": sum(each.new_tokens for each in made) / seconds,
+        "progress/generations": float(generations),
+        "progress/tokens_per_second": new_tokens / seconds,
     }

@@ -149,14 +149,18 @@ class Tracker:
 
     def log_traces(self, run: str, answers: Iterable[Answer]) -> None:
         """Log each generation as a trace, with verdict and format as assessments by code."""
+        from mlflow.tracing.client import TracingClient
+
         for some in _slices(list(answers), _TRACES_AT_ONCE):
-            with _told(self.uri), _trace_store(self.uri, self.experiment_id) as store:
-                spans = []
-                for answer in some:
-                    info, span = trace(self.experiment_id, run, answer)
-                    store.start_trace(info)
-                    spans.append(span)
-                store.log_spans(self.experiment_id, spans)
+            infos, spans = zip(
+                *(trace(self.experiment_id, run, each) for each in some), strict=True
+            )
+            with _told(self.uri):
+                store = TracingClient(self.uri).store
+                with _in_one_go(store, self.experiment_id) as quick:
+                    for info in infos:
+                        quick.start_trace(info)
+                store.log_spans(self.experiment_id, list(spans))
 
     def log_files(self, run: str, files: Iterable[Path], folder: str | None = None) -> None:
         """Log single files as artifacts, into a folder of that name if one is given."""
@@ -258,24 +262,26 @@ def _client(uri: str) -> MlflowClient:
 
 
 @contextmanager
-def _trace_store(uri: str, experiment_id: str) -> Iterator[Any]:
-    """Yield what MLflow keeps traces in, a database file in one transaction.
+def _in_one_go(store: Any, experiment_id: str) -> Iterator[Any]:
+    """Yield MLflow's store such that what is written to a database is written together.
 
-    By itself MLflow commits each trace, and looks the experiment up anew for each, which takes
-    half of the time.
+    By itself it looks the experiment up, writes and commits for each trace anew, which takes
+    more than half of the time.
     """
-    from mlflow.tracing.client import TracingClient
-
-    store = TracingClient(uri).store
-    if _database_file(uri) is None:
+    sessions = getattr(store, "ManagedSessionMaker", None)
+    if sessions is None:  # a server's
         yield store
         return
     experiment = store.get_experiment(experiment_id)
-    with store.ManagedSessionMaker(read_only=False) as session:
-        own = copy(store)  # other threads write through the one that is shared
-        own.get_experiment = lambda _: experiment
-        own.ManagedSessionMaker = lambda read_only=True: nullcontext(session)
-        yield own
+    with sessions(read_only=False) as session:
+        quick = copy(store)  # other threads write through the one that is shared
+        quick.get_experiment = lambda _: experiment
+        quick.ManagedSessionMaker = lambda read_only=True: nullcontext(session)
+        session.flush = lambda objects=None: None
+        try:
+            yield quick
+        finally:
+            del session.flush
 
 
 def _database_file(uri: str) -> Path | None:
