@@ -2,7 +2,7 @@
 
 import sys
 
-from experiments.tracking import warm_up
+from experiments.tracking.host import warm_up
 
 if __name__ == "__main__":
     warm_up(sys.argv[1:])  # MLflow is imported beside what follows

@@ -118,7 +118,7 @@ def test_a_broken_rule_is_seen(module: str, line: str) -> None:
 
 def test_the_script_imports_the_app_alone() -> None:
     source = (ROOT / "run.py").read_text(encoding="utf-8")
-    own = {"experiments.app", "experiments.tracking.warm_up"}
+    own = {"experiments.app", "experiments.tracking.host.warm_up"}
     assert set(imported(source)) <= {"sys", "hydra", "omegaconf.DictConfig"} | own
 
 

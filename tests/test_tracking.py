@@ -26,18 +26,12 @@ from experiments.records import (
     Solution,
     Verdict,
 )
-from experiments.tracking import (
-    Answer,
-    Beginning,
-    Live,
-    Tracker,
-    TrackingError,
-    call,
-    fetch,
-    host,
-    is_run_id,
-    open_tracker,
-)
+from experiments.tracking import host
+from experiments.tracking.client import Tracker, fetch, is_run_id, open_tracker
+from experiments.tracking.errors import TrackingError
+from experiments.tracking.host import call
+from experiments.tracking.live import ANSWERS_AT_ONCE, Beginning, Live
+from experiments.tracking.traces import Answer
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -83,7 +77,7 @@ def test_what_is_logged_in_the_background_is_all_there(tracker: Tracker, tmp_pat
     live.step(3, {"progress/generations": 3.0})
     live.step(4, {"progress/generations": 4.0})  # too soon after the one before
     live.step(5, {"progress/generations": 5.0})  # as well, but the last
-    for number in range(12):
+    for number in range(ANSWERS_AT_ONCE + 2):
         live.answer(answer(number, number % 2 == 0))
     live.results({"pass": 0.5}, tmp_path / "run", "**half**")
     live.close("FINISHED")
@@ -100,7 +94,8 @@ def test_what_is_logged_in_the_background_is_all_there(tracker: Tracker, tmp_pat
     assert [file.path for file in client.list_artifacts(run)] == ["metrics.json"]
     traces = client.search_traces(locations=[tracker.experiment_id], run_id=run)
     assert {t.info.tags["problem"]: t.info.tags["outcome"] for t in traces} == {
-        f"p{number}": "wrong_answer" if number % 2 else "passed" for number in range(12)
+        f"p{number}": "wrong_answer" if number % 2 else "passed"
+        for number in range(ANSWERS_AT_ONCE + 2)
     }
     assert {span.outputs["text"] for trace in traces for span in trace.data.spans} == {"text ünd"}
 
@@ -151,7 +146,7 @@ def test_a_driver_that_is_not_installed_is_told() -> None:
 def test_a_call_that_does_not_come_back_does_not_keep_the_process() -> None:
     code = (
         "import threading, time\n"
-        "from experiments.tracking import call\n"
+        "from experiments.tracking.host import call\n"
         "threading.Thread(target=call, args=(time.sleep, 60), daemon=True).start()\n"
         "time.sleep(1)\n"
     )
@@ -224,7 +219,9 @@ def test_a_bug_over_there_keeps_its_traceback() -> None:
 
 def test_a_run_whose_process_was_killed_ends_as_killed(tracker: Tracker, tmp_path: Path) -> None:
     code = (
-        "import os, sys; from experiments.tracking import call, open_tracker, watch\n"
+        "import os, sys; from experiments.tracking import watch\n"
+        "from experiments.tracking.client import open_tracker\n"
+        "from experiments.tracking.host import call\n"
         "call(watch.begin, call(open_tracker, sys.argv[1], None, 'x'), 'name', None, {})\n"
         "os.kill(os.getpid(), 9)"
     )

@@ -6,6 +6,7 @@ fails does not stop a sweep; the exit code tells that one failed.
 
 from __future__ import annotations
 
+import gc
 import inspect
 import logging
 import os
@@ -68,6 +69,7 @@ def main(task: Callable[[], Any]) -> int:
             raise  # not what Hydra raises for `model=3`
         _tell(f"error: {explain(error)}")
         return USER_ERROR
+    gc.freeze()  # Python would look through all that is there once more before it ends
     return FAILED if failed_jobs else 0
 
 

@@ -98,11 +98,11 @@ def _report(chosen: argparse.Namespace) -> int:
 
 def _folder(name: str, uri: str) -> Path:
     """Return a folder of runs; those of an MLflow run are fetched."""
-    from experiments import tracking
+    from experiments.tracking.client import fetch, is_run_id
 
-    if Path(name).exists() or not tracking.is_run_id(name):
+    if Path(name).exists() or not is_run_id(name):
         return Path(name)
-    return tracking.fetch(uri, name, OUTPUTS / "fetched")
+    return fetch(uri, name, OUTPUTS / "fetched")
 
 
 def _add_import(commands: Any) -> None:

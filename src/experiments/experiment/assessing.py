@@ -17,7 +17,8 @@ from experiments.records import Generation, Request, Solution, Verdict
 from experiments.sandbox import missing
 from experiments.schema import Config, SandboxConfig
 from experiments.terminal import bar
-from experiments.tracking import Answer, Live
+from experiments.tracking.live import Live
+from experiments.tracking.traces import Answer
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from experiments.experiment.tracked import log_results, tracked
 from experiments.metrics import summarise
 from experiments.records import FinishReason, Generation, RunReport, Weights
 from experiments.terminal import bar
-from experiments.tracking import Live
+from experiments.tracking.live import Live
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from experiments import store
 from experiments.provenance import provenance
 from experiments.schema import TrackingConfig
-from experiments.tracking import Tracker, call, open_tracker
+from experiments.tracking.client import Tracker, open_tracker
+from experiments.tracking.host import call
 
 _SWEEP_FILE = "sweep.json"
 

@@ -10,7 +10,8 @@ from experiments.experiment.planning import CHOICES, Plan
 from experiments.experiment.sweep import origin
 from experiments.records import RunReport
 from experiments.schema import Config, dotted
-from experiments.tracking import Beginning, Live, Status
+from experiments.tracking.client import Status
+from experiments.tracking.live import Beginning, Live
 
 PATIENCE_SECONDS: dict[Status, float] = {"FAILED": 10.0, "KILLED": 1.0}
 """How long a run that failed or was interrupted waits for what MLflow has not got yet."""

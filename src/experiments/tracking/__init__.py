@@ -10,24 +10,6 @@
 
 The run folder is the truth and MLflow a view of it: whatever fails here costs nothing that
 was generated or judged.
+
+Nothing is imported here: what starts the process comes before all else that a run imports.
 """
-
-from experiments.tracking.client import Status, Tracker, fetch, is_run_id, open_tracker
-from experiments.tracking.errors import TrackingError
-from experiments.tracking.host import call, warm_up
-from experiments.tracking.live import Beginning, Live
-from experiments.tracking.traces import Answer
-
-__all__ = [
-    "Answer",
-    "Beginning",
-    "Live",
-    "Status",
-    "Tracker",
-    "TrackingError",
-    "call",
-    "fetch",
-    "is_run_id",
-    "open_tracker",
-    "warm_up",
-]
