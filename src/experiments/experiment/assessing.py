@@ -65,9 +65,9 @@ class Assessing:
 
     def go_on(self, cores: int) -> None:
         """Judge on so many cores from now on, and take the verdicts that were reached."""
-        self._judging.use(cores)
         if cores:
             self._give()
+        self._judging.use(cores)
         for verdict in self._judging.ready():
             self._take(verdict)
 

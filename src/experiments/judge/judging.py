@@ -11,7 +11,6 @@ import os
 import queue
 import threading
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -83,7 +82,8 @@ class Judging(Iterator[Verdict]):
 
     def use(self, cores: int) -> None:
         """Judge so many at once from now on, but no more than the settings say; at first none."""
-        self._pool.allow(min(cores, self._settings.workers or _cores()))
+        workers = self._settings.workers or _cores()
+        self._pool.allow(min(cores, workers, self._outstanding))  # each starts a guest at once
         if cores and self._feeder is None:
             self._feeder = threading.Thread(target=self._feed, daemon=True)
             self._feeder.start()
@@ -188,12 +188,16 @@ class Judging(Iterator[Verdict]):
         return _Desk(self._sandbox(limits), self._sandbox(generous(limits)))
 
 
-class _Desk(AbstractContextManager["_Desk"]):
-    """A worker's sandboxes: for solutions, and for references. Each starts when it is needed."""
+class _Desk:
+    """A worker's sandboxes: for solutions, and for references, which starts when it is needed."""
 
     def __init__(self, judging: Sandbox, measuring: Sandbox) -> None:
         self.judging = judging
         self.measuring = measuring
+
+    def __enter__(self) -> Self:
+        self.judging.__enter__()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.judging.close()

@@ -5,7 +5,7 @@ import itertools
 import queue
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
 D = TypeVar("D")
@@ -22,7 +22,8 @@ class Pool(Generic[D, T, R]):
     call.
 
     Args:
-        open_desk: makes what a thread works with; entered and left by that thread.
+        open_desk: makes what a thread works with, entered and left by that thread. A thread
+            starts when it is first allowed.
         work: does a task at a desk.
     """
 
@@ -82,13 +83,10 @@ class Pool(Generic[D, T, R]):
 
     def _serve(self) -> None:
         try:
-            with ExitStack() as closing:
-                desk = None
+            with self._open_desk() as desk:
                 while (taken := self._take()) is not None:
                     (task,) = taken
                     try:
-                        if desk is None:  # a desk may be costly: not before there is work
-                            desk = closing.enter_context(self._open_desk())
                         self._done.put((task, self._work(desk, task)))
                     finally:
                         self._give_back()
