@@ -445,6 +445,25 @@ def test_without_requests_nothing_is_loaded(tmp_path: Path) -> None:
     assert host._current is None
 
 
+def test_cores_are_free_that_have_no_thread_or_whose_lane_has_ended(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "cores", lambda: 4)
+    made = backend(tiny, parallel=2, lanes=2, threads=3)
+    assert made.free_cores() == 4
+    sampling = Sampling(max_tokens=60)
+    (request,) = made.prepare(prompts(1), sampling)  # so that the other lane ends at once
+    told: list[int] = []
+    list(made.generate([request], sampling, lambda _: told.append(made.free_cores())))
+    assert told[0] in (2, 3)  # the lanes have two threads and one
+    assert made.free_cores() == told[-1] == 4
+    busy = iter(made.generate(made.prepare(prompts(9), sampling), sampling))
+    next(busy)
+    assert made.free_cores() == 1
+    busy.close()
+    assert made.free_cores() == 4
+
+
 def pid() -> int:
     assert host._current is not None
     return host._current[1]._process.pid

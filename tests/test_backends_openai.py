@@ -489,3 +489,9 @@ def quiet() -> Iterator[None]:
     yield
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
+
+
+def test_a_server_elsewhere_leaves_all_cores_free_and_one_on_this_machine_none() -> None:
+    elsewhere = OpenAI(model="m", base_url="https://service.invalid/v1")
+    assert elsewhere.free_cores() == os.cpu_count()
+    assert OpenAI(model="m", base_url="http://127.0.0.1:9/v1").free_cores() == 0

@@ -1,13 +1,14 @@
 """Verdicts: outcomes, counts, ground truth, second judgements."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from experiments.errors import DatasetError
-from experiments.judge import JudgeSettings, judge, truth
-from experiments.records import Dataset, Outcome, Problem, Solution
+from experiments.judge import JudgeSettings, Judging, judge, truth
+from experiments.records import Dataset, Outcome, Problem, Solution, Verdict
 
 PROBLEM = Problem(
     id="p",
@@ -107,6 +108,40 @@ def test_a_timed_out_program_is_judged_once_more() -> None:
     found = list(judging)
     assert [(each.sample, each.retried) for each in found] == [(1, False), (0, True)]
     assert (judging.retried, judging.changed) == (1, 0)
+
+
+def test_solutions_are_judged_while_more_are_given() -> None:
+    with Judging(dataset(), SETTINGS) as judging:
+        judging.give([Solution("p", 0, PROBLEM.reference)])
+        time.sleep(0.3)
+        assert list(judging.ready()) == []  # no core was given
+        judging.use(1)
+        found: list[Verdict] = []
+        deadline = time.monotonic() + 60
+        while not found and time.monotonic() < deadline:
+            found += judging.ready()
+        assert [(each.sample, each.plus) for each in found] == [(0, Outcome.PASSED)]
+        judging.give([Solution("p", 1, ""), Solution("p", 2, PROBLEM.reference)])
+        assert sorted(each.sample for each in judging) == [1, 2]
+        assert list(judging) == []
+
+
+def test_samples_that_wait_for_a_reference_are_all_judged(tmp_path: Path) -> None:
+    other = replace(PROBLEM, id="q", reference="import time\ntime.sleep(0.2)\nf = abs")
+    solutions = [Solution(name, n, PROBLEM.reference) for n in range(5) for name in "pq"]
+    found = list(judge(solutions, dataset(PROBLEM, other), SETTINGS, tmp_path))
+    passed = {(each.problem_id, each.sample) for each in found if each.plus is Outcome.PASSED}
+    assert len(found) == 10
+    assert passed == {("p", n) for n in range(5)}
+
+
+def test_closing_ends_the_judging_of_what_was_given() -> None:
+    judging = Judging(dataset(), SETTINGS)
+    judging.give(Solution("p", number, PROBLEM.reference) for number in range(500))
+    judging.use(2)
+    judging.close()
+    assert list(judging) == []
+    assert not any(thread.is_alive() for thread in judging._pool._threads)
 
 
 def test_a_failing_reference_is_an_error_of_the_data_set() -> None:

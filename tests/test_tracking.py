@@ -212,6 +212,42 @@ def test_what_logging_does_not_need_is_not_imported() -> None:
     assert pickle.loads(done.stdout) == (True, None)
 
 
+def test_what_was_imported_for_show_is_real_for_whoever_asks_later() -> None:
+    code = "import sys; from experiments.tracking import worker; worker.main()"
+    asked = "import sys; assert not {'fastapi', 'mlflow.genai'} & {*sys.modules}; import fastapi"
+    given = pickle.dumps((exec, (f"{asked}; fastapi.FastAPI()",), {}))
+    done = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True)
+    assert pickle.loads(done.stdout) == (True, None)
+
+
+def test_traces_of_several_batches_and_runs_are_whole(tracker: Tracker) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=tracker.uri)
+    for name, count in (("one", 3), ("other", 60)):
+        run = tracker.start(name)
+        tracker.log_traces(run, [answer(number, number % 3 == 0) for number in range(count)])
+        traces = client.search_traces(
+            locations=[tracker.experiment_id], run_id=run, max_results=100
+        )
+        found = {trace.info.tags["problem"]: trace for trace in traces}
+        assert set(found) == {f"p{number}" for number in range(count)}
+        for number in range(count):
+            trace = found[f"p{number}"]
+            assessed = {each.name: each.value for each in trace.info.assessments}
+            assert assessed == {"passed": number % 3 == 0, "format_kept": True}
+            assert trace.info.token_usage["output_tokens"] == 7
+            (span,) = trace.data.spans
+            assert span.outputs["program"] == "```python\ndef f(): ...\n```"
+    assert "get_experiment" not in vars(_store(tracker))  # what MLflow shares is untouched
+
+
+def _store(tracker: Tracker) -> object:
+    from mlflow.tracing.client import TracingClient
+
+    return TracingClient(tracker.uri).store
+
+
 def test_a_bug_over_there_keeps_its_traceback() -> None:
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
         call(divmod, 1, 0)
