@@ -673,7 +673,7 @@ def test_any_truncation_gives_valid_code_or_none(code: str, length: int) -> None
     found = extract(text, STATEMENT, "total")
     check(found)
     if "total(" in found.program:
-        assert found.syntax_valid or "def total" in text
+        assert found.syntax_valid or "def total" in text.replace("\xa0", " ")
 
 
 class Parses:

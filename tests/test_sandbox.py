@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -274,3 +275,18 @@ def test_closing_leaves_no_process_and_no_folder(tmp_path) -> None:
         (folder,) = values(run(sandbox, "import os\ndef f(x): return os.getcwd()"))
     assert not os.path.exists(folder)
     assert not os.path.exists(f"/proc/{pid}") or sys.platform != "linux"
+
+
+def test_an_interrupt_between_two_words_does_not_wait_for_what_was_said(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(self: object, status: object) -> None:
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with monkeypatch.context() as patch:
+        patch.setattr(host._Run, "_ended", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(sandbox, "def f(x): return x")
+    assert time.monotonic() - began < host.ANSWER_SECONDS / 3
+    assert values(run(sandbox, "def f(x): return x")) == [1]

@@ -206,6 +206,9 @@ class Sandbox:
                         return
                     loaded = True
                     first = run.pending + 1
+            except KeyboardInterrupt:
+                self.close()  # it may have come between the guest's words and our hearing them
+                raise
             finally:
                 run.end()
                 self.cpu_seconds += run.cpu_seconds
