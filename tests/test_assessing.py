@@ -87,6 +87,8 @@ def test_what_is_generated_is_judged_meanwhile_where_a_core_is_free(tmp_path: Pa
 
     def wait_for_a_verdict(told: Told) -> None:
         nonlocal seen
+        if seen == len(PROBLEMS) - 1:
+            return  # the last is judged when nothing is generated any more
         deadline = time.monotonic() + 60
         while verdicts(tmp_path) <= seen and time.monotonic() < deadline:
             told("waiting")
@@ -95,7 +97,8 @@ def test_what_is_generated_is_judged_meanwhile_where_a_core_is_free(tmp_path: Pa
         seen += 1
 
     report = experiment.run(plan(tmp_path, Watched(1, wait_for_a_verdict)))
-    assert seen == len(PROBLEMS)
+    assert seen == len(PROBLEMS) - 1
+    assert verdicts(tmp_path) == len(PROBLEMS)
     assert report.metrics["pass_at_1/plus"] == 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import fields, replace
@@ -22,6 +22,9 @@ from experiments.tracking.traces import Answer
 
 log = logging.getLogger(__name__)
 
+AHEAD = 8
+"""So many solutions per core are extracted ahead of the judge while the model works."""
+
 _Place = tuple[str, int]
 """A problem's id and the number of a sample."""
 
@@ -39,7 +42,7 @@ class Assessing:
         self._requests: dict[str, list[Request]] = defaultdict(list)
         for request in plan.requests:
             self._requests[request.key].append(request)
-        self._waiting: list[Generation] = []
+        self._waiting: deque[Generation] = deque()
         self._answers: dict[_Place, tuple[Request, Generation, Solution]] = {}
         self._verdicts: dict[_Place, Verdict] = {}
 
@@ -65,8 +68,8 @@ class Assessing:
 
     def go_on(self, cores: int) -> None:
         """Judge on so many cores from now on, and take the verdicts that were reached."""
-        if cores:
-            self._give()
+        while self._waiting and self._judging.outstanding < AHEAD * cores:
+            self._give(self._waiting.popleft())
         self._judging.use(cores)
         for verdict in self._judging.ready():
             self._take(verdict)
@@ -76,7 +79,8 @@ class Assessing:
         if gaps := missing(self._judging.isolation):
             log.warning(gaps)
         with bar("Judging", len(self._plan.requests), len(self._verdicts)) as progress:
-            self._give()
+            while self._waiting:
+                self._give(self._waiting.popleft())
             for verdict in self._judging:
                 self._take(verdict)
                 progress.advance()
@@ -107,15 +111,13 @@ class Assessing:
     def _places(self) -> Iterator[_Place]:
         return ((request.problem_id, request.sample) for request in self._plan.requests)
 
-    def _give(self) -> None:
-        for shared in self._waiting:
-            for request in self._requests[shared.key]:
-                place = request.problem_id, request.sample
-                generation = replace(shared, problem_id=place[0], sample=place[1])
-                solution = self._solution(generation)
-                self._answers[place] = request, generation, solution
-                self._judging.give([solution])
-        self._waiting.clear()
+    def _give(self, shared: Generation) -> None:
+        for request in self._requests[shared.key]:
+            place = request.problem_id, request.sample
+            generation = replace(shared, problem_id=place[0], sample=place[1])
+            solution = self._solution(generation)
+            self._answers[place] = request, generation, solution
+            self._judging.give([solution])
 
     def _solution(self, generation: Generation) -> Solution:
         """Return the program in a generation."""

@@ -77,15 +77,19 @@ def _generate(plan: Plan, live: Live | None, assessing: Assessing) -> float:
     missing = list({r.key: r for r in plan.requests if r.key not in found}.values())
     for generation in found.values():
         assessing.add(generation)
-    new_tokens = 0
+    new_tokens, wanted = 0, len(found) + len(missing)
     with (
         store.appending(plan.folder / "generations.jsonl") as append,
         bar("Generating", len(plan.requests), len(plan.requests) - len(missing)) as progress,
     ):
 
+        def assess() -> None:
+            if len(found) < wanted:  # what comes after the last is not generating any more
+                assessing.go_on(plan.backend.free_cores())
+
         def told(words: str) -> None:
             progress.remark(words)
-            assessing.go_on(plan.backend.free_cores())
+            assess()
 
         for generation in plan.backend.generate(missing, plan.sampling, told):
             kept.append(generation)
@@ -96,7 +100,7 @@ def _generate(plan: Plan, live: Live | None, assessing: Assessing) -> float:
             new_tokens += generation.new_tokens
             if live is not None:
                 live.step(len(found), _progress(len(found), new_tokens, started))
-            assessing.go_on(plan.backend.free_cores())
+            assess()
     _tell_unfit(list(found.values()))
     return time.monotonic() - started - plan.backend.statistics().get("load_seconds", 0.0)
 

@@ -39,6 +39,7 @@ class Judging(Iterator[Verdict]):
 
     Attributes:
         isolation: `bubblewrap` or `process`.
+        outstanding: how many solutions were given and not yet judged, the second time apart.
         retried: how many solutions were judged once more alone.
         changed: how many of these got another verdict.
     """
@@ -62,7 +63,8 @@ class Judging(Iterator[Verdict]):
         self._feeder: threading.Thread | None = None
         self._lock = threading.Lock()
         self._unmeasured: dict[str, list[Solution]] = {}
-        self._outstanding = 0
+        self.outstanding = 0
+        self._is_over = False
         self._again: list[tuple[Solution, Verdict]] = []
         self._all = self._verdicts()
 
@@ -77,13 +79,13 @@ class Judging(Iterator[Verdict]):
                 raise DatasetError(
                     f"A solution is for {solution.problem_id}, which is not in {self._dataset.name}"
                 )
-            self._outstanding += 1
+            self.outstanding += 1
             self._given.put(solution)
 
     def use(self, cores: int) -> None:
         """Judge so many at once from now on, but no more than the settings say; at first none."""
         workers = self._settings.workers or _cores()
-        self._pool.allow(min(cores, workers, self._outstanding))  # each starts a guest at once
+        self._pool.allow(min(cores, workers, self.outstanding))  # each starts a guest at once
         if cores and self._feeder is None:
             self._feeder = threading.Thread(target=self._feed, daemon=True)
             self._feeder.start()
@@ -105,8 +107,7 @@ class Judging(Iterator[Verdict]):
     def close(self) -> None:
         """Judge nothing more, and wait for the programs that are being judged."""
         self._all.close()
-        self._given.put(None)
-        self._pool.close()
+        self._end()
 
     def __enter__(self) -> Self:
         return self
@@ -117,13 +118,12 @@ class Judging(Iterator[Verdict]):
     def _verdicts(self) -> Generator[Verdict, None, None]:
         try:
             self.use(_cores())
-            while self._outstanding:
+            while self.outstanding:
                 done = self._pool.get(wait=True)
                 assert done is not None
                 yield from self._reached(*done)
         finally:
-            self._given.put(None)
-            self._pool.close()
+            self._end()
         if not self._again:
             return
         with self._sandbox(self._settings.limits) as sandbox:
@@ -135,11 +135,16 @@ class Judging(Iterator[Verdict]):
                 self.changed += (verdict.base, verdict.plus) != (before.base, before.plus)
                 yield verdict
 
+    def _end(self) -> None:
+        self._is_over = True
+        self._given.put(None)
+        self._pool.close()
+
     def _reached(self, task: Problem | Solution, judged: Judged | None) -> Iterator[Verdict]:
         if isinstance(task, Problem):
             return
         assert judged is not None
-        self._outstanding -= 1
+        self.outstanding -= 1
         if judged.near:
             self._again.append((task, judged.verdict))
         else:
@@ -147,7 +152,7 @@ class Judging(Iterator[Verdict]):
 
     def _feed(self) -> None:
         try:
-            while (solution := self._given.get()) is not None:
+            while (solution := self._given.get()) is not None and not self._is_over:
                 name = solution.problem_id
                 with self._lock:
                     if name in self._unmeasured:
