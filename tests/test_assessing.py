@@ -119,13 +119,16 @@ def test_greedy_samples_share_a_generation_and_each_has_its_verdict(tmp_path: Pa
     assert report.metrics["pass_at_1/plus"] == 1
 
 
-def test_a_broken_reference_ends_the_run_while_it_generates(tmp_path: Path) -> None:
+def test_where_judging_fails_generating_goes_on_and_the_run_fails_at_its_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     generated = 0
 
     def wait(told: Told) -> None:
         nonlocal generated
         generated += 1
-        for _ in range(100 if generated == 1 else 1):
+        deadline = time.monotonic() + 60
+        while "Nothing more is judged" not in caplog.text and time.monotonic() < deadline:
             told("waiting")
             time.sleep(0.05)
 
@@ -133,7 +136,17 @@ def test_a_broken_reference_ends_the_run_while_it_generates(tmp_path: Path) -> N
     dataset = replace(DATASET, problems=(broken, *PROBLEMS[1:]))
     with pytest.raises(DatasetError, match="p0: the reference fails"):
         experiment.run(plan(tmp_path, Watched(1, wait), dataset=dataset))
-    assert generated == 1
+    assert caplog.text.count("Nothing more is judged, and generating goes on. p0") == 1
+    assert generated == len(PROBLEMS)
+
+
+def test_a_result_that_cannot_be_shown_is_there_all_the_same(tmp_path: Path) -> None:
+    def closed(report: RunReport) -> None:
+        raise SystemExit(1)
+
+    with pytest.raises(SystemExit):
+        experiment.run(plan(tmp_path, Watched(1, lambda told: None)), shown=closed)
+    assert (tmp_path / "run" / "metrics.json").exists()
 
 
 def test_a_result_is_shown_when_it_is_there(tmp_path: Path) -> None:

@@ -494,4 +494,10 @@ def quiet() -> Iterator[None]:
 def test_a_server_elsewhere_leaves_all_cores_free_and_one_on_this_machine_none() -> None:
     elsewhere = OpenAI(model="m", base_url="https://service.invalid/v1")
     assert elsewhere.free_cores() == os.cpu_count()
-    assert OpenAI(model="m", base_url="http://127.0.0.1:9/v1").free_cores() == 0
+    for host in ("localhost", "127.0.1.1", "[::1]", "0.0.0.0", socket.gethostname()):
+        made = OpenAI(model="m", base_url=f"http://{host}:9/v1", retries=0)
+        assert made.free_cores() == os.cpu_count()
+        made._is_asking = True
+        assert made.free_cores() == 0
+    elsewhere._is_asking = True
+    assert elsewhere.free_cores() == os.cpu_count()

@@ -144,6 +144,28 @@ def test_closing_ends_the_judging_of_what_was_given() -> None:
     assert not any(thread.is_alive() for thread in judging._pool._threads)
 
 
+def test_closing_does_not_wait_for_a_program_that_goes_on() -> None:
+    for program in ("def f(x):\n    while True: pass", "import time\ntime.sleep(1000)"):
+        judging = Judging(dataset(), replace(SETTINGS, minimum_cpu_seconds=30.0, wall_factor=100.0))
+        judging.give([Solution("p", 0, program)])
+        judging.use(1)
+        time.sleep(1.0)
+        began = time.monotonic()
+        judging.close()
+        assert time.monotonic() - began < 5
+
+
+def test_more_workers_than_cores_are_used_where_they_are_asked_for() -> None:
+    judging = judge(
+        [Solution("p", number, PROBLEM.reference) for number in range(20)],
+        dataset(),
+        replace(SETTINGS, workers=5),
+    )
+    next(judging)
+    assert len(judging._pool._threads) == 5
+    assert len(list(judging)) == 19
+
+
 def test_a_failing_reference_is_an_error_of_the_data_set() -> None:
     broken = replace(PROBLEM, reference="def f(x): return object()")
     with pytest.raises(DatasetError, match=r"p: the reference fails on f\(1\)"):

@@ -290,3 +290,14 @@ def test_an_interrupt_between_two_words_does_not_wait_for_what_was_said(
             run(sandbox, "def f(x): return x")
     assert time.monotonic() - began < host.ANSWER_SECONDS / 3
     assert values(run(sandbox, "def f(x): return x")) == [1]
+
+
+def test_a_sandbox_that_does_not_start_for_a_program_tells_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise SandboxError("no process is left")
+
+    monkeypatch.setattr(host, "_Guest", fail)
+    with pytest.raises(SandboxError, match="no process is left"):
+        run(Sandbox(LIMITS), "def f(x): return x")

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from experiments.records import (
     Solution,
     Verdict,
 )
-from experiments.tracking import host
+from experiments.tracking import client, host
 from experiments.tracking.client import Tracker, fetch, is_run_id, open_tracker
 from experiments.tracking.errors import TrackingError
 from experiments.tracking.host import call
@@ -223,11 +223,11 @@ def test_what_was_imported_for_show_is_real_for_whoever_asks_later() -> None:
 def test_traces_of_several_batches_and_runs_are_whole(tracker: Tracker) -> None:
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=tracker.uri)
+    mlflow = MlflowClient(tracking_uri=tracker.uri)
     for name, count in (("one", 3), ("other", 60)):
         run = tracker.start(name)
         tracker.log_traces(run, [answer(number, number % 3 == 0) for number in range(count)])
-        traces = client.search_traces(
+        traces = mlflow.search_traces(
             locations=[tracker.experiment_id], run_id=run, max_results=100
         )
         found = {trace.info.tags["problem"]: trace for trace in traces}
@@ -240,6 +240,26 @@ def test_traces_of_several_batches_and_runs_are_whole(tracker: Tracker) -> None:
             (span,) = trace.data.spans
             assert span.outputs["program"] == "```python\ndef f(): ...\n```"
     assert "get_experiment" not in vars(_store(tracker))  # what MLflow shares is untouched
+
+
+def test_traces_that_cannot_be_written_together_are_written_one_by_one(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    @contextmanager
+    def refused(store: Any, experiment: str) -> Iterator[Any]:
+        with in_one_go(store, experiment) as quick:
+            yield quick
+            raise MlflowException("deadlock")
+
+    in_one_go = client._in_one_go
+    monkeypatch.setattr(client, "_in_one_go", refused)
+    run = tracker.start("name")
+    tracker.log_traces(run, [answer(number, passed=True) for number in range(3)])
+    found = MlflowClient(tracker.uri).search_traces(locations=[tracker.experiment_id], run_id=run)
+    assert sorted(trace.info.tags["problem"] for trace in found) == ["p0", "p1", "p2"]
 
 
 def _store(tracker: Tracker) -> object:

@@ -15,10 +15,12 @@ import logging
 import math
 import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -114,7 +116,8 @@ class OpenAI:
                 raise ConfigError(f"backend.{key}={value} is too small", f"The least is {least}.")
         self._model = model
         self._base_url = base_url
-        self._is_here = address.hostname in ("localhost", "127.0.0.1", "::1")
+        self._is_here = _is_here(address.hostname)
+        self._is_asking = False
         self._key_variable = key_variable
         self._prices = (usd_per_million_input, usd_per_million_output)
         self._concurrency = concurrency
@@ -159,6 +162,7 @@ class OpenAI:
         client = self._client(key)
         began = time.perf_counter()
         self._given_up.clear()
+        self._is_asking = True
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="openai")
         try:
             waiting = iter(requests)
@@ -188,12 +192,12 @@ class OpenAI:
             self._given_up.set()  # no further retries
             client.close()
             pool.shutdown(wait=True, cancel_futures=True)
+            self._is_asking = False
             self._add("generation_seconds", time.perf_counter() - began)
 
     def free_cores(self) -> int:
         """Return all, or none while a server on this machine works."""
-        is_over = self._given_up.is_set()
-        return 0 if self._is_here and not is_over else os.cpu_count() or 1
+        return 0 if self._is_here and self._is_asking else os.cpu_count() or 1
 
     def describe(self) -> dict[str, Any]:
         """Return the server and the settings; never the key."""
@@ -393,6 +397,17 @@ def _tell_unsent(sampling: Sampling) -> None:
             "%s: not sent, since not every server knows it. backend.extra sends any field.",
             ", ".join(f"sampling.{name}" for name in unsent),
         )
+
+
+def _is_here(host: str) -> bool:
+    """Return whether a server of that name or address runs on this machine."""
+    if host in ("localhost", "host.docker.internal", socket.gethostname().lower()):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
 
 
 def _text(prompt: Prompt) -> str:

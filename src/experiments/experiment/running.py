@@ -32,6 +32,7 @@ def run(plan: Plan, shown: Callable[[RunReport], None] | None = None) -> RunRepo
     Raises:
         UserError: what went wrong, in one line. All that was made until then is kept.
     """
+    failure: BaseException | None = None
     with tracked(plan) as live, Assessing(plan, live) as assessing:
         seconds = _generate(plan, live, assessing)
         assessing.finish()
@@ -51,8 +52,13 @@ def run(plan: Plan, shown: Callable[[RunReport], None] | None = None) -> RunRepo
         )
         write(plan, report, assessing.generations, assessing.solutions, assessing.verdicts)
         log_results(plan, live, report)
-        if shown is not None:
-            shown(report)
+        try:
+            if shown is not None:
+                shown(report)
+        except BaseException as error:  # a closed terminal is no fault of the run
+            failure = error
+    if failure is not None:
+        raise failure
     return report
 
 

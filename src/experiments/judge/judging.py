@@ -51,6 +51,7 @@ class Judging(Iterator[Verdict]):
         cache_folder: Path | None = None,
     ) -> None:
         self._settings = settings or JudgeSettings()
+        self._workers = self._settings.workers or _cores()
         self.isolation = choose(self._settings.isolation)
         self.retried = 0
         self.changed = 0
@@ -65,6 +66,7 @@ class Judging(Iterator[Verdict]):
         self._unmeasured: dict[str, list[Solution]] = {}
         self.outstanding = 0
         self._is_over = False
+        self._desks: list[_Desk] = []
         self._again: list[tuple[Solution, Verdict]] = []
         self._all = self._verdicts()
 
@@ -84,8 +86,8 @@ class Judging(Iterator[Verdict]):
 
     def use(self, cores: int) -> None:
         """Judge so many at once from now on, but no more than the settings say; at first none."""
-        workers = self._settings.workers or _cores()
-        self._pool.allow(min(cores, workers, self.outstanding))  # each starts a guest at once
+        # each starts a guest at once: no more than there is work for
+        self._pool.allow(min(cores, self._workers, self.outstanding))
         if cores and self._feeder is None:
             self._feeder = threading.Thread(target=self._feed, daemon=True)
             self._feeder.start()
@@ -105,7 +107,7 @@ class Judging(Iterator[Verdict]):
         return next(self._all)
 
     def close(self) -> None:
-        """Judge nothing more, and wait for the programs that are being judged."""
+        """Judge nothing more, and end the programs that are being judged."""
         self._all.close()
         self._end()
 
@@ -117,7 +119,7 @@ class Judging(Iterator[Verdict]):
 
     def _verdicts(self) -> Generator[Verdict, None, None]:
         try:
-            self.use(_cores())
+            self.use(self._workers)
             while self.outstanding:
                 done = self._pool.get(wait=True)
                 assert done is not None
@@ -138,6 +140,9 @@ class Judging(Iterator[Verdict]):
     def _end(self) -> None:
         self._is_over = True
         self._given.put(None)
+        for desk in self._desks:
+            desk.judging.give_up()
+            desk.measuring.give_up()
         self._pool.close()
 
     def _reached(self, task: Problem | Solution, judged: Judged | None) -> Iterator[Verdict]:
@@ -190,7 +195,11 @@ class Judging(Iterator[Verdict]):
 
     def _desk(self) -> "_Desk":
         limits = self._settings.limits
-        return _Desk(self._sandbox(limits), self._sandbox(generous(limits)))
+        desk = _Desk(self._sandbox(limits), self._sandbox(generous(limits)))
+        self._desks.append(desk)
+        if self._is_over:  # and none may have seen it in the list
+            desk.judging.give_up()
+        return desk
 
 
 class _Desk:

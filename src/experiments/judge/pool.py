@@ -52,8 +52,9 @@ class Pool(Generic[D, T, R]):
             self._allowed = count
             self._news.notify_all()
             while len(self._threads) < count:
-                self._threads.append(threading.Thread(target=self._serve, daemon=True))
-                self._threads[-1].start()
+                thread = threading.Thread(target=self._serve, daemon=True)
+                thread.start()
+                self._threads.append(thread)
 
     def get(self, wait: bool) -> tuple[T, R] | None:
         """Return the next task that was done, with its result; None if none is and none should be.

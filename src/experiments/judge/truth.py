@@ -5,8 +5,7 @@ import pickle
 import platform
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -253,10 +252,12 @@ class _Memory:
         self._folder = folder
         self._rest = (VERSION, platform.python_implementation() + platform.python_version())
         self._lock = threading.Lock()
+        # joblib warns of much that is no matter here; filters belong to all threads
+        warnings.filterwarnings("ignore", module=r"joblib\b|experiments\.judge\b")
 
     def find(self, key: str) -> Any:
         """Return what is kept under the key; None if there is nothing or it is damaged."""
-        with self._quietly():
+        with self._lock:
             if self._cached is None or not self._is_kept(key):
                 return None
             try:
@@ -266,7 +267,7 @@ class _Memory:
 
     def keep(self, key: str, result: Measured) -> Measured:
         """Keep a result and return it."""
-        with self._quietly():
+        with self._lock:
             if self._cached is not None:
                 if self._is_kept(key):  # and damaged, or it would have been found
                     self._cached.call_and_shelve(key, *self._rest, None).clear()
@@ -283,10 +284,3 @@ class _Memory:
 
     def _is_kept(self, key: str) -> bool:
         return bool(self._cached.check_call_in_cache(key, *self._rest, None))
-
-    @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        """Let one thread at a time use joblib, without the warnings of which it has many."""
-        with self._lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield

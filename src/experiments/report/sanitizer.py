@@ -51,6 +51,7 @@ def judge_sanitized(folder: Path, load: Callable[[str], Dataset], cache: Path) -
                 f"{folder}: the data set {run.dataset} has changed since this run",
                 "Run it again, or make the report without --sanitizer.",
             )
-        verdicts += judge(others, dataset, cache_folder=cache)
+        with judge(others, dataset, cache_folder=cache) as judging:
+            verdicts += judging
     console.print(f"{folder.name}: the sanitizer's program differs in {len(others)} answers")
     store.write_records(kept, verdicts)

@@ -130,6 +130,7 @@ class Sandbox:
         self.cpu_seconds = 0.0
         """CPU time of the last program's processes."""
         self._guest: _Guest | None = None
+        self._is_given_up = False
 
     def __enter__(self) -> Self:
         self._started()
@@ -148,6 +149,13 @@ class Sandbox:
         if self._guest is not None:
             self._guest.close()
             self._guest = None
+
+    def give_up(self) -> None:
+        """End what it is doing, from another thread: `run` raises a SandboxError there."""
+        self._is_given_up = True
+        guest = self._guest
+        if guest is not None:
+            guest.process.kill()
 
     def run(
         self,
@@ -235,8 +243,11 @@ class Sandbox:
             raise SandboxError("The sandbox ends with every program", "See: experiments doctor")
 
     def _started(self) -> "_Guest":
-        if self._guest is None:
+        if self._guest is None and not self._is_given_up:
             self._guest = _Guest(self.limits, self.isolation, self.preload)
+        if self._guest is None or self._is_given_up:
+            self.close()
+            raise SandboxError("The sandbox was given up")
         return self._guest
 
 
@@ -404,6 +415,8 @@ class _Run:
         first: int,
     ) -> None:
         self.sandbox = sandbox
+        self.guest: _Guest
+        self.has_guest = False
         self.limits = sandbox.limits
         self.calls = calls
         self.allowed = cpu_seconds
@@ -431,6 +444,7 @@ class _Run:
     def replies(self) -> Iterator[Reply]:
         """Start the child and yield its replies; at the end the child is gone."""
         self.guest = self.sandbox._started()
+        self.has_guest = True
         self._begin()
         watch = _Watch(self)
         killed = ""
@@ -464,7 +478,7 @@ class _Run:
         """Kill the child if it still runs, and the guest if the child has left traces."""
         self.talk.close()
         self.childs.close()
-        if self.sandbox._guest is not self.guest:
+        if not self.has_guest or self.sandbox._guest is not self.guest:
             return
         if not self.ended:
             try:

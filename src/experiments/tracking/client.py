@@ -149,6 +149,7 @@ class Tracker:
 
     def log_traces(self, run: str, answers: Iterable[Answer]) -> None:
         """Log each generation as a trace, with verdict and format as assessments by code."""
+        from mlflow.exceptions import MlflowException
         from mlflow.tracing.client import TracingClient
 
         for some in _slices(list(answers), _TRACES_AT_ONCE):
@@ -156,11 +157,15 @@ class Tracker:
                 *(trace(self.experiment_id, run, each) for each in some), strict=True
             )
             with _told(self.uri):
-                store = TracingClient(self.uri).store
-                with _in_one_go(store, self.experiment_id) as quick:
+                client = TracingClient(self.uri)
+                try:
+                    with _in_one_go(client.store, self.experiment_id) as quick:
+                        for info in infos:
+                            quick.start_trace(info)
+                except MlflowException:  # one by one MLflow mends more by itself
                     for info in infos:
-                        quick.start_trace(info)
-                store.log_spans(self.experiment_id, list(spans))
+                        client.start_trace(info)
+                client.log_spans(self.experiment_id, list(spans))
 
     def log_files(self, run: str, files: Iterable[Path], folder: str | None = None) -> None:
         """Log single files as artifacts, into a folder of that name if one is given."""

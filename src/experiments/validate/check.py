@@ -304,8 +304,11 @@ def _judged(
         Solution(problem.id, 0, problem.reference, syntax_valid=True)
         for problem in dataset.problems
     ]
-    with bar(title, len(solutions)) as progress:
-        return list(progress.each(judge(solutions, dataset, settings, cache_folder)))
+    with (
+        bar(title, len(solutions)) as progress,
+        judge(solutions, dataset, settings, cache_folder) as judging,
+    ):
+        return list(progress.each(judging))
 
 
 def _weak(report: Report) -> Iterator[Finding]:

@@ -57,8 +57,11 @@ def scores(
         for place, mutant in enumerate(found)
     ]
     verdicts: dict[str, dict[int, Verdict]] = {problem_id: {} for problem_id in made}
-    judging = judge(solutions, dataset, replace(SETTINGS, workers=workers), cache_folder)
-    with bar("Mutants", len(solutions)) as progress:
+    settings = replace(SETTINGS, workers=workers)
+    with (
+        bar("Mutants", len(solutions)) as progress,
+        judge(solutions, dataset, settings, cache_folder) as judging,
+    ):
         for verdict in progress.each(judging):
             verdicts[verdict.problem_id][verdict.sample] = verdict
             progress.remark(verdict.problem_id)

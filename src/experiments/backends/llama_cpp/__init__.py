@@ -216,7 +216,8 @@ class LlamaCpp:
         """Return speeds, times and memory of what was generated since construction.
 
         Generations from the store are not in it. Where prompts were read while others were
-        decoded, the time is split between reading and decoding by their tokens.
+        decoded, the time is split between reading and decoding by their tokens. Energy is the
+        whole processor's: what else ran meanwhile (judging on free cores) is in it.
         """
         totals = self._totals
         if not totals:
