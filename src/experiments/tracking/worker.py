@@ -29,7 +29,7 @@ half of the time that it takes to import."""
 
 HOLLOW = ("fastapi", "mlflow.genai")
 """What MLflow imports for names that logging never uses: of a web server, and of judges that
-are language models. A quarter of the rest of the time."""
+are language models. A fifth of the rest of the time."""
 
 WHOLE = "--whole"
 """Import MLflow with all that it imports."""
