@@ -6,7 +6,6 @@ import logging
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -61,7 +60,7 @@ class Live:
     def __init__(self, beginning: Beginning) -> None:
         self._beginning = beginning
         self._refusal: Exception | None = None
-        self._answers: deque[Answer] = deque()
+        self._answers: list[Answer] = []
         self._next_answers = time.monotonic() + SECONDS_BETWEEN_STEPS
         self._next_step = 0.0
         self._last_step: Write | None = None
@@ -105,7 +104,7 @@ class Live:
         now = time.monotonic()
         if len(self._answers) >= ANSWERS_AT_ONCE or now >= self._next_answers:
             self._next_answers = now + SECONDS_BETWEEN_STEPS
-            self._waiting.put(self._write_answers)
+            self._put_answers()
 
     def results(self, metrics: Mapping[str, float], folder: Path, note: str) -> None:
         """Log what came out: numbers, files and a description."""
@@ -117,16 +116,16 @@ class Live:
         """End the run when all is written; give up waiting after so many seconds."""
         if self._last_step is not None:
             self._waiting.put(self._last_step)
-        self._waiting.put(self._write_answers)
+        self._put_answers()
         self._waiting.put(status)
         self._thread.join(patience)
         if self._refusal is not None and status == "FINISHED":
             log.warning("warning: %s", self._refusal)
 
-    def _write_answers(self, tracker: Tracker, run: str) -> None:
-        answers = [self._answers.popleft() for _ in range(len(self._answers))]
-        if answers:
-            host.call(Tracker.log_traces, tracker, run, answers)
+    def _put_answers(self) -> None:
+        if self._answers:
+            self._log(Tracker.log_traces, self._answers)
+            self._answers = []
 
     def _log(self, method: Callable[[Tracker, str, Any], None], what: Any) -> None:
         self._waiting.put(lambda tracker, run: host.call(method, tracker, run, what))
