@@ -1,13 +1,16 @@
 """What tracking adds to a run's wall time: `python benchmarks/tracking.py [--repeats N]`.
 
-Runs the main job with and without tracking, by turns, on the default problems and on 164 of
-HumanEval+ (where it is at hand), without the store, and prints both medians. The first
-tracked run, which creates the database, is not counted. Use a quiet machine.
+Runs the main job with and without tracking, in pairs that begin with the one and the other by
+turns, on the default problems and on 164 of HumanEval+ (where it is at hand), without the store.
+Prints both medians, and the median of the pairs' ratios with its interval: where a machine's
+speed drifts, a pair has more of it in common than two medians have. The first tracked run, which
+creates the database, is not counted. Use a quiet machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import statistics
 import subprocess
@@ -29,21 +32,48 @@ def seconds(folder: Path, *arguments: str) -> float:
 
 
 def measure(name: str, repeats: int, *arguments: str) -> None:
+    pairs: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
+
+        def timed(enabled: str) -> float:
+            return seconds(folder, *arguments, f"tracking.enabled={enabled}")
+
         seconds(folder, *arguments, "limit=1")
-        taken: dict[str, list[float]] = {"true": [], "false": []}
-        for _ in range(repeats):
-            for enabled, times in taken.items():
-                times.append(seconds(folder, *arguments, f"tracking.enabled={enabled}"))
-    tracked, bare = (statistics.median(taken[key]) for key in ("true", "false"))
-    share = 100 * (tracked / bare - 1)
-    print(f"{name}: {bare:.2f} s without tracking, {tracked:.2f} s with it: {share:+.1f} %")
+        for repeat in range(repeats):
+            if repeat % 2:
+                bare = timed("false")
+                pairs.append((timed("true"), bare))
+            else:
+                pairs.append((timed("true"), timed("false")))
+    tracked, bare = (statistics.median(times) for times in zip(*pairs, strict=True))
+    more = sorted(100 * (tracked / bare - 1) for tracked, bare in pairs)
+    low, high, confidence = interval(more)
+    print(
+        f"{name}: {bare:.2f} s without tracking, {tracked:.2f} s with it; "
+        f"pair by pair {statistics.median(more):+.1f} % "
+        f"({100 * confidence:.0f} % interval {low:+.1f} to {high:+.1f})"
+    )
+
+
+def interval(ordered: list[float]) -> tuple[float, float, float]:
+    """Return the order statistics that enclose the median with at least 95 %, and with how much.
+
+    As the sign test has it (Conover, Practical Nonparametric Statistics, 3.2). With fewer than
+    six values the whole range encloses it with less.
+    """
+    n = len(ordered)
+
+    def enclosing(left: int) -> float:
+        return 1 - 2 * sum(math.comb(n, k) for k in range(left + 1)) / 2**n
+
+    left = max((k for k in range(n // 2) if enclosing(k) >= 0.95), default=0)
+    return ordered[left], ordered[n - 1 - left], enclosing(left)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=9)
     repeats = parser.parse_args().repeats
     measure("default run", repeats, f"dataset.folder={ROOT / 'problems'}")
     if os.environ.get("HUMANEVAL_OVERRIDE_PATH"):
