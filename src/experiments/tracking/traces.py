@@ -41,11 +41,17 @@ def trace(experiment_id: str, run: str, answer: Answer) -> tuple[Any, Any]:
         "program": _fenced(solution.program, "python"),
         "verdict": _fenced(_rationale(verdict)),
     }
+    usage = {
+        "input_tokens": generation.prompt_tokens,
+        "output_tokens": generation.new_tokens,
+        "total_tokens": generation.prompt_tokens + generation.new_tokens,
+    }
     attributes = {
         "mlflow.traceRequestId": trace_id,
         "mlflow.spanType": "LLM",
         "mlflow.spanInputs": inputs,
         "mlflow.spanOutputs": outputs,
+        "mlflow.chat.tokenUsage": usage,
         "sample": generation.sample,
         "finish_reason": str(generation.finish_reason),
         "prompt_tokens": generation.prompt_tokens,
@@ -73,11 +79,6 @@ def trace(experiment_id: str, run: str, answer: Answer) -> tuple[Any, Any]:
         Feedback("passed", passed, source=source, rationale=_rationale(verdict)),
         Feedback("format_kept", solution.format_kept, source=source),
     ]
-    usage = {
-        "input_tokens": generation.prompt_tokens,
-        "output_tokens": generation.new_tokens,
-        "total_tokens": generation.prompt_tokens + generation.new_tokens,
-    }
     info = TraceInfo(
         trace_id=trace_id,
         trace_location=TraceLocation.from_experiment_id(experiment_id),
