@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -199,26 +199,48 @@ def test_a_dead_process_is_told_with_what_it_wrote(
 
 def test_a_library_that_mlflow_cannot_do_without_is_imported_after_all() -> None:
     code = (
-        "from experiments.tracking import worker\nworker.UNNEEDED += ('sqlalchemy',)\nworker.main()"
+        "from experiments.tracking import worker\n"
+        "worker.IMPORTS = ((('sqlalchemy',), ()), *worker.IMPORTS[1:])\n"
+        "worker.main()"
     )
     given = pickle.dumps((divmod, (7, 2), {}))
     done = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True)
     assert pickle.loads(done.stdout) == (True, (3, 1))
 
 
-def test_what_logging_does_not_need_is_not_imported() -> None:
-    code = "import sys; from experiments.tracking import worker; worker.main()"
-    given = pickle.dumps((exec, ("import sys; assert not sys.modules['pandas']",), {}))
-    done = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True)
-    assert pickle.loads(done.stdout) == (True, None)
+@pytest.fixture
+def worker() -> Iterator[host.Worker]:
+    made = host.Worker()
+    yield made
+    made.close()
 
 
-def test_what_was_imported_for_show_is_real_for_whoever_asks_later() -> None:
-    code = "import sys; from experiments.tracking import worker; worker.main()"
-    asked = "import sys; assert not {'fastapi', 'mlflow.genai'} & {*sys.modules}; import fastapi"
-    given = pickle.dumps((exec, (f"{asked}; fastapi.FastAPI()",), {}))
-    done = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True)
-    assert pickle.loads(done.stdout) == (True, None)
+def test_what_logging_does_not_need_is_not_imported(worker: host.Worker) -> None:
+    worker.call(exec, "import sys; assert not sys.modules['pandas']")
+
+
+def test_what_was_imported_for_show_is_real_for_whoever_asks_later(worker: host.Worker) -> None:
+    worker.call(exec, "import sys; assert not {'fastapi', 'mlflow.genai'} & {*sys.modules}")
+    worker.call(exec, "import fastapi; fastapi.FastAPI()")
+    assert _place(worker) == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "used", "place"),
+    [
+        ("mlflow.utils.request_utils", "requests.Session", 1),
+        ("mlflow.tracking.client", "BaseModel.model_validate", 2),
+    ],
+)
+def test_what_was_imported_for_show_and_is_used_is_imported_after_all(
+    worker: host.Worker, module: str, used: str, place: int
+) -> None:
+    worker.call(exec, f"import {module} as m; assert callable(m.{used})")
+    assert _place(worker) == place
+
+
+def _place(worker: host.Worker) -> int:
+    return int(worker.call(eval, "__import__('sys').argv[1]"))
 
 
 def test_traces_of_several_batches_and_runs_are_whole(tracker: Tracker) -> None:

@@ -7,6 +7,7 @@
                                     watch     the machine's numbers; runs left open
                                     client    experiments, runs, artifacts
                                     traces    a generation as a trace
+                                    hollow    packages for show, while MLflow is imported
 
 The run folder is the truth and MLflow a view of it: whatever fails here costs nothing that
 was generated or judged.

@@ -29,16 +29,20 @@ CHARACTERS_KEPT = 2000
 SECONDS_TO_END = 0.3
 
 
+FOR_DATABASES, FOR_SERVERS = 0, 1
+"""Places in `worker.IMPORTS`."""
+
+
 class Worker:
     """A process that makes the calls it is given, one after another."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: int = FOR_DATABASES) -> None:
         self._lock = threading.Lock()
         self._owner = os.getpid()
         self._used = False
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.tracking.worker"],
+            [sys.executable, "-m", "experiments.tracking.worker", str(place)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -58,10 +62,12 @@ class Worker:
         """
         with self._lock:
             self._used = True
+            succeeded = None
             try:
-                pickle.dump((function, args, kwargs), self._stdin)
-                self._stdin.flush()
-                succeeded, value = pickle.load(self._stdout)
+                while succeeded is None:  # it became another, which can do what it could not
+                    pickle.dump((function, args, kwargs), self._stdin)
+                    self._stdin.flush()
+                    succeeded, value = pickle.load(self._stdout)
             except (OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
                 raise self._death() from error
             except BaseException:  # Ctrl-C: the reply would be taken for that of the next call
@@ -121,8 +127,9 @@ def warm_up(arguments: Sequence[str]) -> None:
     """
     is_run = all(each in ("-m", "--multirun") or each[:1] != "-" for each in arguments)
     if is_run and "tracking.enabled=false" not in arguments:
+        is_served = any(each.startswith("tracking.uri=http") for each in arguments)
         with suppress(OSError):  # told when it is needed
-            _worker()
+            _worker(FOR_SERVERS if is_served else FOR_DATABASES)
 
 
 def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -136,12 +143,12 @@ def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     return _worker().call(function, *args, **kwargs)
 
 
-def _worker() -> Worker:
+def _worker(place: int = FOR_DATABASES) -> Worker:
     """Return the process, started anew if need be."""
     global _current
     if _current is None or not _current.is_alive:
         close()
-        _current = Worker()
+        _current = Worker(place)
     return _current
 
 

@@ -1,8 +1,9 @@
-"""The process that calls MLflow: `python -m experiments.tracking.worker`.
+"""The process that calls MLflow: `python -m experiments.tracking.worker PLACE`.
 
 It reads pickled calls from standard input and writes to what was standard output, for each,
-whether it succeeded and what it returned or raised. Ctrl-C is the parent's affair. When the
-parent has gone, runs that it did not end are ended as killed.
+whether it succeeded and what it returned or raised; None for that, if it is to be called again.
+Ctrl-C is the parent's affair. When the parent has gone, runs that it did not end are ended as
+killed.
 """
 
 from __future__ import annotations
@@ -15,43 +16,69 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import Any, BinaryIO
 
 from experiments.errors import UserError
+from experiments.tracking.hollow import Hollow, HollowUsed
 from experiments.tracking.watch import abandon
 
 UNNEEDED = ("numpy", "pandas", "pyarrow", "pygments", "scipy")
 """What MLflow imports where it can and does without where it cannot, as logging does: nearly
 half of the time that it takes to import."""
 
-HOLLOW = ("fastapi", "mlflow.genai")
-"""What MLflow imports for names that logging never uses: of a web server, and of judges that
-are language models. A fifth of the rest of the time."""
+OTHER_PARTS = (
+    "fastapi",
+    "mlflow.data",
+    "mlflow.gateway",
+    "mlflow.genai",
+    "mlflow.models",
+    "mlflow.projects",
+    "mlflow.server",
+    "mlflow.store._unity_catalog",
+    "pydantic",
+)
+"""What MLflow imports for names that logging never uses,"""
 
-WHOLE = "--whole"
-"""Import MLflow with all that it imports."""
+HTTP = ("requests", "urllib3")
+"""and for those that logging to a database does not. A third of the rest of the time."""
+
+IMPORTS: tuple[tuple[Sequence[str], Sequence[str]], ...] = (
+    (UNNEEDED, (*OTHER_PARTS, *HTTP)),
+    (UNNEEDED, OTHER_PARTS),
+    ((), ()),
+)
+"""What MLflow is imported without, and what is hollow then: for a database; for a server; and
+where more is needed than was thought."""
 
 
-def main() -> None:
-    """Serve one parent until it goes away."""
+def main(place: int = 0) -> None:
+    """Serve one parent until it goes away.
+
+    Args:
+        place: among `IMPORTS`.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed must not get between the replies
-    try:
-        if WHOLE in sys.argv:
-            import_mlflow()
-        else:
-            import_mlflow(UNNEEDED, HOLLOW)
-    except Exception:
-        if WHOLE in sys.argv:
-            raise
+
+    def begin_again() -> None:
         os.dup2(replies.fileno(), 1)
-        os.execv(sys.executable, [sys.executable, "-m", __spec__.name, WHOLE])
-    with suppress(BrokenPipeError):
+        os.execv(sys.executable, [sys.executable, "-m", __spec__.name, str(place + 1)])
+
+    try:
+        import_mlflow(*IMPORTS[place])
+    except Exception:
+        if place + 1 == len(IMPORTS):
+            raise
+        begin_again()
+    try:
         serve(sys.stdin.buffer, replies)
+    except HollowUsed:
+        replies.write(pickle.dumps((None, None)))
+        replies.flush()
+        begin_again()
+    except BrokenPipeError:
+        pass
     with suppress(UserError):
         abandon()
     sys.stderr.flush()
@@ -63,49 +90,18 @@ def import_mlflow(without: Sequence[str] = (), hollow: Sequence[str] = ()) -> No
 
     Args:
         without: modules whose import is to fail.
-        hollow: packages that have every module and name that is asked of them, for show.
+        hollow: packages that are there for show while MLflow is imported.
     """
     gc.disable()  # nothing that is imported here becomes garbage
     absent: dict[str, Any] = dict.fromkeys(without)
     sys.modules.update(absent)
-    finder = _Hollow(hollow)
-    sys.meta_path.insert(0, finder)
-    import mlflow
-    from mlflow.store.tracking import sqlalchemy_store
-
+    with Hollow(hollow):
+        import mlflow
+        from mlflow.store.tracking import sqlalchemy_store
     assert mlflow
     assert sqlalchemy_store
-    sys.meta_path.remove(finder)
-    for name in filter(finder.covers, list(sys.modules)):
-        del sys.modules[name]  # whoever asks from now on gets the real one
     gc.freeze()
     gc.enable()
-
-
-class _Hollow(MetaPathFinder, Loader):
-    """Finds modules of some packages, each with a class for every name."""
-
-    def __init__(self, packages: Sequence[str]) -> None:
-        self._packages = packages
-
-    def covers(self, name: str) -> bool:
-        return any(f"{name}.".startswith(f"{package}.") for package in self._packages)
-
-    def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
-        return ModuleSpec(name, self, is_package=True) if self.covers(name) else None
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return _HollowModule(spec.name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """There is nothing in it."""
-
-
-class _HollowModule(ModuleType):
-    def __getattr__(self, name: str) -> type[Exception]:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (Exception,), {})  # exceptions, since some are caught
 
 
 def serve(calls: BinaryIO, replies: BinaryIO) -> None:
@@ -129,4 +125,4 @@ def _result(function: Any, args: Any, kwargs: Any) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))
