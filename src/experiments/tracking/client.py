@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from experiments.records import Dataset
 from experiments.tracking.errors import TrackingError
 from experiments.tracking.traces import Answer, trace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
 # Read by MLflow: no calls home, no bar for each file, and no long wait for a dead server.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -59,7 +59,7 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 _TRACES_AT_ONCE = 50
 _PARAMETERS_AT_ONCE = 100
-_METRICS_AT_ONCE = 1000
+_METRICS_AT_ONCE = 900
 
 
 @dataclass(frozen=True)
@@ -118,25 +118,31 @@ class Tracker:
 
     def log_metrics(self, run: str, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log numbers; those that are not finite are left out."""
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        finite = [Metric(k, float(v), now, step) for k, v in metrics.items() if math.isfinite(v)]
         with _told(self.uri):
-            for some in _slices(finite, _METRICS_AT_ONCE):
+            for some in _slices(_metrics(metrics, step), _METRICS_AT_ONCE):
                 _client(self.uri).log_batch(run, metrics=some)
 
-    def log_dataset(self, run: str, dataset: Dataset) -> None:
-        """Log the data set as MLflow's dataset input, with its digest."""
+    def log_results(self, run: str, metrics: Mapping[str, float], note: str) -> None:
+        """Log numbers as `log_metrics` does, and a description as `describe` does."""
+        from mlflow.entities import RunTag
+        from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+
+        with _told(self.uri):
+            tags = [RunTag(MLFLOW_RUN_NOTE, note)]
+            for some in [*_slices(_metrics(metrics), _METRICS_AT_ONCE)] or [[]]:
+                _client(self.uri).log_batch(run, metrics=some, tags=tags)
+
+    def log_dataset(self, run: str, name: str, digest: str, problems: int) -> None:
+        """Log the data set as MLflow's dataset input, with its digest and number of problems."""
         from mlflow.entities import Dataset as MlflowDataset
         from mlflow.entities import DatasetInput, InputTag
 
         entity = MlflowDataset(
-            name=dataset.name,
-            digest=dataset.digest[:36],
+            name=name,
+            digest=digest[:36],
             source_type="local",
-            source=f'{{"name": "{dataset.name}"}}',
-            profile=f'{{"num_rows": {len(dataset.problems)}}}',
+            source=json.dumps({"name": name}),
+            profile=json.dumps({"num_rows": problems}),
         )
         tags = [InputTag("mlflow.data.context", "evaluation")]
         with _told(self.uri):
@@ -353,6 +359,13 @@ def _told(uri: str) -> Iterator[None]:
             "Results are in the run's folder. Check tracking.uri, or go without it: "
             "tracking.enabled=false",
         ) from error
+
+
+def _metrics(metrics: Mapping[str, float], step: int = 0) -> list[Metric]:
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    return [Metric(k, float(v), now, step) for k, v in metrics.items() if math.isfinite(v)]
 
 
 def _short(value: Any) -> str:

@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,9 +19,9 @@ from experiments.tracking.client import Status, Tracker, open_tracker
 from experiments.tracking.errors import TrackingError
 from experiments.tracking.traces import Answer
 
-SECONDS_BETWEEN_STEPS = 2.0
+SECONDS_BETWEEN_STEPS = 5.0
 ANSWERS_AT_ONCE = 25
-"""One alone takes MLflow three times as long as one of so many."""
+"""Or more, if they came while others were written. One alone takes MLflow far longer."""
 
 Write = Callable[[Tracker, str], None]
 """Writes a part of a run, given where to and the run's id."""
@@ -60,7 +61,7 @@ class Live:
     def __init__(self, beginning: Beginning) -> None:
         self._beginning = beginning
         self._refusal: Exception | None = None
-        self._answers: list[Answer] = []
+        self._answers: deque[Answer] = deque()
         self._next_answers = time.monotonic() + SECONDS_BETWEEN_STEPS
         self._next_step = 0.0
         self._last_step: Write | None = None
@@ -74,10 +75,10 @@ class Live:
 
     def dataset(self, dataset: Dataset) -> None:
         """Log the data set."""
-        self._log(Tracker.log_dataset, dataset)
+        self._log(Tracker.log_dataset, dataset.name, dataset.digest, len(dataset.problems))
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Log numbers of a run that is going on: at most once in two seconds, and the last.
+        """Log numbers of a run that is going on: at most once in five seconds, and the last.
 
         Raises:
             TrackingError: the run could not begin.
@@ -104,31 +105,32 @@ class Live:
         now = time.monotonic()
         if len(self._answers) >= ANSWERS_AT_ONCE or now >= self._next_answers:
             self._next_answers = now + SECONDS_BETWEEN_STEPS
-            self._put_answers()
+            self._waiting.put(self._write_answers)
 
     def results(self, metrics: Mapping[str, float], folder: Path, note: str) -> None:
-        """Log what came out: numbers, files and a description."""
-        self._log(Tracker.log_metrics, metrics)
-        self._log(Tracker.describe, note)
+        """Log what came out: numbers with a description, and files."""
+        self._waiting.put(self._write_answers)
+        self._log(Tracker.log_results, metrics, note)
         self._log(Tracker.log_folder, folder)
 
     def close(self, status: Status, patience: float | None = None) -> None:
         """End the run when all is written; give up waiting after so many seconds."""
         if self._last_step is not None:
             self._waiting.put(self._last_step)
-        self._put_answers()
+        self._waiting.put(self._write_answers)
         self._waiting.put(status)
         self._thread.join(patience)
         if self._refusal is not None and status == "FINISHED":
             log.warning("warning: %s", self._refusal)
 
-    def _put_answers(self) -> None:
-        if self._answers:
-            self._log(Tracker.log_traces, self._answers)
-            self._answers = []
+    def _write_answers(self, tracker: Tracker, run: str) -> None:
+        """Write the answers that have come until now."""
+        answers = [self._answers.popleft() for _ in range(len(self._answers))]
+        if answers:
+            host.call(Tracker.log_traces, tracker, run, answers)
 
-    def _log(self, method: Callable[[Tracker, str, Any], None], what: Any) -> None:
-        self._waiting.put(lambda tracker, run: host.call(method, tracker, run, what))
+    def _log(self, method: Callable[..., None], *what: Any) -> None:
+        self._waiting.put(lambda tracker, run: host.call(method, tracker, run, *what))
 
     def _work(self) -> None:
         try:
