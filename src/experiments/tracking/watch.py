@@ -9,7 +9,7 @@ from typing import Any
 
 from experiments.tracking.client import Status, Tracker
 
-SECONDS_BETWEEN_SAMPLES = 5
+SECONDS_BETWEEN_SAMPLES = 3
 
 _watched: dict[str, tuple[Tracker, Any]] = {}
 
