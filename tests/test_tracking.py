@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from experiments.records import (
+    Dataset,
     FinishReason,
     Generation,
     Message,
@@ -27,12 +28,12 @@ from experiments.records import (
     Solution,
     Verdict,
 )
-from experiments.tracking import host
+from experiments.tracking import host, watch
 from experiments.tracking.client import Tracker, fetch, is_run_id, open_tracker
 from experiments.tracking.errors import TrackingError
 from experiments.tracking.host import call
 from experiments.tracking.live import ANSWERS_AT_ONCE, Beginning, Live
-from experiments.tracking.traces import Answer
+from experiments.tracking.traces import Answer, trace
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -237,6 +238,64 @@ def test_what_was_imported_for_show_and_is_used_is_imported_after_all(
 ) -> None:
     worker.call(exec, f"import {module} as m; assert callable(m.{used})")
     assert _place(worker) == place
+
+
+def test_a_process_that_begins_again_keeps_its_runs(tracker: Tracker, worker: host.Worker) -> None:
+    run = worker.call(watch.begin, tracker, "name", None, {})
+    worker.call(exec, "from mlflow.utils import request_utils as m; m.requests.Session")
+    assert _place(worker) == 1
+    time.sleep(watch.SECONDS_BETWEEN_SAMPLES + 2)
+    assert "system/cpu_utilization_percentage" in only_run(tracker).data.metrics
+    worker.close()
+    assert only_run(tracker).info.run_id == run
+    assert only_run(tracker).info.status == "KILLED"
+
+
+def test_all_that_a_run_logs_needs_nothing_hollow(
+    tracker: Tracker, tmp_path: Path, worker: host.Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "_current", worker)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.json").write_text("{}")
+    live = begin(tracker, tmp_path, tags={"kind": "run"})
+    live.parameters({"a.b": 1})
+    live.dataset(Dataset("some", "0" * 64, ()))
+    live.step(3, {"progress/generations": 3.0})
+    live.answer(answer(0, passed=True))
+    live.results({"pass": 0.5}, tmp_path / "run", "**half**")
+    time.sleep(watch.SECONDS_BETWEEN_SAMPLES + 2)
+    live.close("FINISHED")
+    found = only_run(tracker)
+    assert found.info.status == "FINISHED"
+    assert "system/cpu_utilization_percentage" in found.data.metrics
+    assert found.inputs.dataset_inputs[0].dataset.name == "some"
+    assert _place(worker) == 0
+
+
+def test_an_interrupted_run_with_much_to_log_ends_as_killed(
+    tracker: Tracker, tmp_path: Path
+) -> None:
+    code = (
+        "import sys\n"
+        "from test_tracking import answer\n"
+        "from experiments.tracking.live import Beginning, Live\n"
+        "live = Live(Beginning(sys.argv[1], None, 'x', 'name'))\n"
+        "for number in range(2000): live.answer(answer(number, True))\n"
+        "live.close('KILLED', 1.0)"
+    )
+    command = [sys.executable, "-c", code, tracker.uri]
+    subprocess.run(command, cwd=Path(__file__).parent, check=True, timeout=120)
+    deadline = time.monotonic() + 30
+    while only_run(tracker).info.status == "RUNNING" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert only_run(tracker).info.status == "KILLED"
+
+
+def test_a_server_gets_the_number_of_tokens_once() -> None:
+    for usage_in_span in (True, False):
+        info, span = trace("1", "0" * 32, answer(0, passed=True), usage_in_span)
+        assert info.token_usage["output_tokens"] == 7
+        assert ("mlflow.chat.tokenUsage" in span.attributes) is usage_in_span
 
 
 def _place(worker: host.Worker) -> int:

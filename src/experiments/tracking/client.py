@@ -158,14 +158,16 @@ class Tracker:
         from mlflow.tracing.client import TracingClient
 
         for some in _slices(list(answers), _TRACES_AT_ONCE):
-            made = [trace(self.experiment_id, run, each) for each in some]
-            infos, spans = [info for info, _ in made], [span for _, span in made]
             with _told(self.uri):
                 client = TracingClient(self.uri)
-                if not _written_together(client.store, self.experiment_id, infos, spans):
-                    for info in infos:
-                        client.start_trace(info)
-                    client.log_spans(self.experiment_id, spans)
+                into_database = hasattr(client.store, "ManagedSessionMaker")
+                made = [trace(self.experiment_id, run, each, into_database) for each in some]
+                infos, spans = [info for info, _ in made], [span for _, span in made]
+                if into_database and _written_together(client.store, infos, spans):
+                    continue
+                for info in infos:
+                    client.start_trace(info)
+                client.log_spans(self.experiment_id, spans)
 
     def log_files(self, run: str, files: Iterable[Path], folder: str | None = None) -> None:
         """Log single files as artifacts, into a folder of that name if one is given."""
@@ -266,21 +268,18 @@ def _client(uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri=uri)
 
 
-def _written_together(store: Any, experiment: str, infos: list[Any], spans: list[Any]) -> bool:
-    """Write traces to a database in one transaction, if the store has one and that succeeds.
+def _written_together(store: Any, infos: list[Any], spans: list[Any]) -> bool:
+    """Write traces of one experiment in one transaction, and return whether that succeeded.
 
     By itself MLflow looks the experiment up, writes and commits for each trace anew, and looks
     for what spans may change of a trace, which takes three quarters of the time.
     """
-    from mlflow.exceptions import MlflowException
     from mlflow.tracing.constant import SpansLocation, TraceTagKey
 
-    sessions = getattr(store, "ManagedSessionMaker", None)
-    if sessions is None:  # a server's
-        return False
     try:
+        experiment = infos[0].experiment_id
         found = store.get_experiment(experiment)
-        with sessions(read_only=False) as session:
+        with store.ManagedSessionMaker(read_only=False) as session:
             quick = copy(store)  # other threads write through the one that is shared
             quick.get_experiment = lambda _: found
             quick.ManagedSessionMaker = lambda read_only=True: nullcontext(session)
@@ -293,7 +292,7 @@ def _written_together(store: Any, experiment: str, infos: list[Any], spans: list
                 quick.log_spans(experiment, spans)
             finally:
                 del session.flush  # for the commit
-    except MlflowException:  # one by one MLflow mends more by itself
+    except Exception:  # one by one MLflow mends more by itself, or tells what is wrong
         return False
     return True
 

@@ -18,8 +18,9 @@ class HollowUsed(BaseException):
 class Hollow(MetaPathFinder, Loader):
     """Has every module and name that is asked of some packages, within a context.
 
-    The names are classes, which can be inherited from, called, and used as decorators. Whatever
-    is done with one later raises `HollowUsed`; who imports the packages later gets the real ones.
+    The names are classes, which can be inherited from, called, and used as decorators. Later,
+    asking for a name or an attribute and calling one raises `HollowUsed`; nothing is an instance
+    of them, so `isinstance` says no. Who imports the packages later gets the real ones.
     """
 
     def __init__(self, packages: Sequence[str]) -> None:

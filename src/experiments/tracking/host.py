@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import pickle
+import select
 import subprocess
 import sys
 import tempfile
@@ -82,9 +83,9 @@ class Worker:
         """End the process: after the call that it is at, if that is soon, or else by force.
 
         Args:
-            patience: how many seconds to wait for its end, at most.
+            patience: how many seconds to wait for its end, at most, when it has no more to do.
         """
-        if self._owner != os.getpid():
+        if self._owner != os.getpid() or self._stdout.closed:
             return  # a forked child has no say over its parent's worker
         # The lock is kept: no other thread's call comes after this.
         if not self._lock.acquire(timeout=SECONDS_TO_END):
@@ -94,6 +95,7 @@ class Worker:
             self._process.kill()
         with suppress(OSError):
             self._stdin.close()
+        select.select([self._stdout], [], [], SECONDS_TO_END)  # closed when it has ended its runs
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(patience)
         self._stdout.close()

@@ -23,6 +23,9 @@ SECONDS_BETWEEN_STEPS = 5.0
 ANSWERS_AT_ONCE = 25
 """Or more, if they came while others were written. One alone takes MLflow far longer."""
 
+ANSWERS_IN_A_CALL = 50
+"""A call of the process that logs is to end before the process would be ended by force."""
+
 Write = Callable[[Tracker, str], None]
 """Writes a part of a run, given where to and the run's id."""
 
@@ -125,8 +128,9 @@ class Live:
 
     def _write_answers(self, tracker: Tracker, run: str) -> None:
         """Write the answers that have come until now."""
-        answers = [self._answers.popleft() for _ in range(len(self._answers))]
-        if answers:
+        while self._answers:
+            some = min(len(self._answers), ANSWERS_IN_A_CALL)
+            answers = [self._answers.popleft() for _ in range(some)]
             host.call(Tracker.log_traces, tracker, run, answers)
 
     def _log(self, method: Callable[..., None], *what: Any) -> None:

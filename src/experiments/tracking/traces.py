@@ -23,8 +23,16 @@ class Answer:
     verdict: Verdict
 
 
-def trace(experiment_id: str, run: str, answer: Answer) -> tuple[Any, Any]:
-    """Return a generation as MLflow's trace and its only span, assessed by code."""
+def trace(experiment_id: str, run: str, answer: Answer, usage_in_span: bool) -> tuple[Any, Any]:
+    """Return a generation as MLflow's trace and its only span, assessed by code.
+
+    Args:
+        experiment_id: MLflow's.
+        run: id of the run that it is part of.
+        answer: the generation.
+        usage_in_span: whether the span has the number of tokens as well. If not, MLflow looks
+            for them; if so, servers before MLflow 3.12 count them twice.
+    """
     from mlflow.entities import AssessmentSource, Feedback, Span, TraceInfo, TraceState
     from mlflow.entities.trace_location import TraceLocation
 
@@ -46,12 +54,11 @@ def trace(experiment_id: str, run: str, answer: Answer) -> tuple[Any, Any]:
         "output_tokens": generation.new_tokens,
         "total_tokens": generation.prompt_tokens + generation.new_tokens,
     }
-    attributes = {
+    attributes: dict[str, Any] = {
         "mlflow.traceRequestId": trace_id,
         "mlflow.spanType": "LLM",
         "mlflow.spanInputs": inputs,
         "mlflow.spanOutputs": outputs,
-        "mlflow.chat.tokenUsage": usage,
         "sample": generation.sample,
         "finish_reason": str(generation.finish_reason),
         "prompt_tokens": generation.prompt_tokens,
@@ -60,6 +67,8 @@ def trace(experiment_id: str, run: str, answer: Answer) -> tuple[Any, Any]:
         "seconds_decoding": generation.seconds_decoding,
         "cached": generation.cached,
     }
+    if usage_in_span:
+        attributes["mlflow.chat.tokenUsage"] = usage
     span = Span.from_dict(
         {
             "trace_id": base64.b64encode(number).decode(),

@@ -19,19 +19,29 @@ def begin(tracker: Tracker, name: str, parent: str | None, tags: Mapping[str, st
 
     CPU, memory, disk and network are logged to it from now on, where psutil is installed.
     """
+    _monitor_class()  # nothing must be wanting once the run has begun
     run = tracker.start(name, parent, tags)
-    _watched[run] = (tracker, None)
-    if find_spec("psutil") is not None:
-        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+    watch(tracker, run)
+    return run
 
-        for module in ("system_metrics_monitor", "metrics"):
-            logging.getLogger(f"mlflow.system_metrics.{module}").setLevel(logging.WARNING)
-        monitor = SystemMetricsMonitor(
-            run, sampling_interval=SECONDS_BETWEEN_SAMPLES, tracking_uri=tracker.uri
+
+def watch(tracker: Tracker, run: str, goes_on: bool = False) -> None:
+    """Log the machine's numbers to a run from now on; `goes_on` if that was done before."""
+    _watched[run] = (tracker, None)
+    if (make := _monitor_class()) is not None:
+        monitor = make(
+            run,
+            sampling_interval=SECONDS_BETWEEN_SAMPLES,
+            resume_logging=goes_on,
+            tracking_uri=tracker.uri,
         )
         monitor.start()
         _watched[run] = (tracker, monitor)
-    return run
+
+
+def watched() -> list[tuple[Tracker, str]]:
+    """Return the runs that have begun and not ended."""
+    return [(tracker, run) for run, (tracker, _) in _watched.items()]
 
 
 def end(tracker: Tracker, run: str, status: Status) -> None:
@@ -44,5 +54,16 @@ def end(tracker: Tracker, run: str, status: Status) -> None:
 
 def abandon() -> None:
     """End all that are left as killed."""
-    for run, (tracker, _) in list(_watched.items()):
+    for tracker, run in watched():
         end(tracker, run, "KILLED")
+
+
+def _monitor_class() -> Any:
+    """Return MLflow's class; None without psutil."""
+    if find_spec("psutil") is None:
+        return None
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    for module in ("system_metrics_monitor", "metrics"):
+        logging.getLogger(f"mlflow.system_metrics.{module}").setLevel(logging.WARNING)
+    return SystemMetricsMonitor

@@ -1,4 +1,4 @@
-"""The process that calls MLflow: `python -m experiments.tracking.worker PLACE`.
+"""The process that calls MLflow: `python -m experiments.tracking.worker PLACE [RUNS]`.
 
 It reads pickled calls from standard input and writes to what was standard output, for each,
 whether it succeeded and what it returned or raised; None for that, if it is to be called again.
@@ -9,6 +9,7 @@ killed.
 from __future__ import annotations
 
 import gc
+import json
 import os
 import pickle
 import signal
@@ -19,8 +20,9 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from experiments.errors import UserError
+from experiments.tracking import watch
+from experiments.tracking.client import Tracker
 from experiments.tracking.hollow import Hollow, HollowUsed
-from experiments.tracking.watch import abandon
 
 UNNEEDED = ("numpy", "pandas", "pyarrow", "pygments", "scipy")
 """What MLflow imports where it can and does without where it cannot, as logging does: nearly
@@ -37,10 +39,11 @@ OTHER_PARTS = (
     "mlflow.store._unity_catalog",
     "pydantic",
 )
-"""What MLflow imports for names that logging never uses,"""
+"""What MLflow imports for names that logging never uses: with `HTTP`, a third of the rest of the
+time."""
 
 HTTP = ("requests", "urllib3")
-"""and for those that logging to a database does not. A third of the rest of the time."""
+"""What it imports for names that logging to a database never uses."""
 
 IMPORTS: tuple[tuple[Sequence[str], Sequence[str]], ...] = (
     (UNNEEDED, (*OTHER_PARTS, *HTTP)),
@@ -51,38 +54,45 @@ IMPORTS: tuple[tuple[Sequence[str], Sequence[str]], ...] = (
 where more is needed than was thought."""
 
 
-def main(place: int = 0) -> None:
+def main(place: int = 0, runs: Sequence[tuple[str, str, str]] = ()) -> None:
     """Serve one parent until it goes away.
 
     Args:
         place: among `IMPORTS`.
+        runs: that began before this process began again: MLflow's address, the id of the
+            experiment, and that of the run.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed must not get between the replies
-
-    def begin_again() -> None:
-        os.dup2(replies.fileno(), 1)
-        os.execv(sys.executable, [sys.executable, "-m", __spec__.name, str(place + 1)])
-
     try:
         import_mlflow(*IMPORTS[place])
+        for uri, experiment, run in runs:
+            watch.watch(Tracker(uri, experiment), run, goes_on=True)
     except Exception:
         if place + 1 == len(IMPORTS):
             raise
-        begin_again()
-    try:
-        serve(sys.stdin.buffer, replies)
-    except HollowUsed:
-        replies.write(pickle.dumps((None, None)))
-        replies.flush()
-        begin_again()
-    except BrokenPipeError:
-        pass
+        _begin_again(replies, place + 1, runs)
+    with suppress(BrokenPipeError):
+        try:
+            serve(sys.stdin.buffer, replies)
+        except HollowUsed:
+            _reply(replies, pickle.dumps((None, None)))
+            left = [(tracker.uri, tracker.experiment_id, run) for tracker, run in watch.watched()]
+            _begin_again(replies, place + 1, left)
     with suppress(UserError):
-        abandon()
+        watch.abandon()
+    with suppress(BrokenPipeError):
+        replies.close()
     sys.stderr.flush()
     os._exit(0)  # Python would take a second to take apart what MLflow loaded
+
+
+def _begin_again(replies: BinaryIO, place: int, runs: Sequence[tuple[str, str, str]]) -> None:
+    """Become a process that imports more."""
+    os.dup2(replies.fileno(), 1)
+    command = [sys.executable, "-m", __spec__.name, str(place), json.dumps(runs)]
+    os.execv(sys.executable, command)
 
 
 def import_mlflow(without: Sequence[str] = (), hollow: Sequence[str] = ()) -> None:
@@ -111,8 +121,12 @@ def serve(calls: BinaryIO, replies: BinaryIO) -> None:
             function, args, kwargs = pickle.load(calls)
         except EOFError:
             return
-        replies.write(_result(function, args, kwargs))
-        replies.flush()
+        _reply(replies, _result(function, args, kwargs))
+
+
+def _reply(replies: BinaryIO, reply: bytes) -> None:
+    replies.write(reply)
+    replies.flush()
 
 
 def _result(function: Any, args: Any, kwargs: Any) -> bytes:
@@ -125,4 +139,4 @@ def _result(function: Any, args: Any, kwargs: Any) -> bytes:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *map(json.loads, sys.argv[2:]))
