@@ -305,11 +305,11 @@ def _place(worker: host.Worker) -> int:
 def test_traces_of_several_batches_and_runs_are_whole(tracker: Tracker) -> None:
     from mlflow import MlflowClient
 
-    mlflow = MlflowClient(tracking_uri=tracker.uri)
+    client = MlflowClient(tracking_uri=tracker.uri)
     for name, count in (("one", 3), ("other", 60)):
         run = tracker.start(name)
         tracker.log_traces(run, [answer(number, number % 3 == 0) for number in range(count)])
-        traces = mlflow.search_traces(
+        traces = client.search_traces(
             locations=[tracker.experiment_id], run_id=run, max_results=100
         )
         found = {trace.info.tags["problem"]: trace for trace in traces}

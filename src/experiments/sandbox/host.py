@@ -415,8 +415,7 @@ class _Run:
         first: int,
     ) -> None:
         self.sandbox = sandbox
-        self.guest: _Guest
-        self.has_guest = False
+        self.guest = sandbox._started()
         self.limits = sandbox.limits
         self.calls = calls
         self.allowed = cpu_seconds
@@ -443,8 +442,6 @@ class _Run:
 
     def replies(self) -> Iterator[Reply]:
         """Start the child and yield its replies; at the end the child is gone."""
-        self.guest = self.sandbox._started()
-        self.has_guest = True
         self._begin()
         watch = _Watch(self)
         killed = ""
@@ -478,7 +475,7 @@ class _Run:
         """Kill the child if it still runs, and the guest if the child has left traces."""
         self.talk.close()
         self.childs.close()
-        if not self.has_guest or self.sandbox._guest is not self.guest:
+        if self.sandbox._guest is not self.guest:
             return
         if not self.ended:
             try:

@@ -27,7 +27,6 @@ from experiments.tracking.traces import Answer, trace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
 
 # Read by MLflow: no calls home, no bar for each file, and no long wait for a dead server.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -57,9 +56,8 @@ COLUMNS = (
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 """How a run ended, in MLflow's words."""
 
-_TRACES_AT_ONCE = 50
 _PARAMETERS_AT_ONCE = 100
-_METRICS_AT_ONCE = 900
+_METRICS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -118,19 +116,13 @@ class Tracker:
 
     def log_metrics(self, run: str, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log numbers; those that are not finite are left out."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        finite = [Metric(k, float(v), now, step) for k, v in metrics.items() if math.isfinite(v)]
         with _told(self.uri):
-            for some in _slices(_metrics(metrics, step), _METRICS_AT_ONCE):
+            for some in _slices(finite, _METRICS_AT_ONCE):
                 _client(self.uri).log_batch(run, metrics=some)
-
-    def log_results(self, run: str, metrics: Mapping[str, float], note: str) -> None:
-        """Log numbers as `log_metrics` does, and a description as `describe` does."""
-        from mlflow.entities import RunTag
-        from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
-
-        with _told(self.uri):
-            tags = [RunTag(MLFLOW_RUN_NOTE, note)]
-            for some in [*_slices(_metrics(metrics), _METRICS_AT_ONCE)] or [[]]:
-                _client(self.uri).log_batch(run, metrics=some, tags=tags)
 
     def log_dataset(self, run: str, name: str, digest: str, problems: int) -> None:
         """Log the data set as MLflow's dataset input, with its digest and number of problems."""
@@ -157,17 +149,16 @@ class Tracker:
         """Log each generation as a trace, with verdict and format as assessments by code."""
         from mlflow.tracing.client import TracingClient
 
-        for some in _slices(list(answers), _TRACES_AT_ONCE):
-            with _told(self.uri):
-                client = TracingClient(self.uri)
-                into_database = hasattr(client.store, "ManagedSessionMaker")
-                made = [trace(self.experiment_id, run, each, into_database) for each in some]
-                infos, spans = [info for info, _ in made], [span for _, span in made]
-                if into_database and _written_together(client.store, infos, spans):
-                    continue
-                for info in infos:
-                    client.start_trace(info)
-                client.log_spans(self.experiment_id, spans)
+        with _told(self.uri):
+            client = TracingClient(self.uri)
+            into_database = hasattr(client.store, "ManagedSessionMaker")
+            made = [trace(self.experiment_id, run, each, into_database) for each in answers]
+            infos, spans = [info for info, _ in made], [span for _, span in made]
+            if into_database and _written_together(client.store, infos, spans):
+                return
+            for info in infos:
+                client.start_trace(info)
+            client.log_spans(self.experiment_id, spans)
 
     def log_files(self, run: str, files: Iterable[Path], folder: str | None = None) -> None:
         """Log single files as artifacts, into a folder of that name if one is given."""
@@ -358,13 +349,6 @@ def _told(uri: str) -> Iterator[None]:
             "Results are in the run's folder. Check tracking.uri, or go without it: "
             "tracking.enabled=false",
         ) from error
-
-
-def _metrics(metrics: Mapping[str, float], step: int = 0) -> list[Metric]:
-    from mlflow.entities import Metric
-
-    now = int(time.time() * 1000)
-    return [Metric(k, float(v), now, step) for k, v in metrics.items() if math.isfinite(v)]
 
 
 def _short(value: Any) -> str:

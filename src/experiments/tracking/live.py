@@ -111,9 +111,9 @@ class Live:
             self._waiting.put(self._write_answers)
 
     def results(self, metrics: Mapping[str, float], folder: Path, note: str) -> None:
-        """Log what came out: numbers with a description, and files."""
-        self._waiting.put(self._write_answers)
-        self._log(Tracker.log_results, metrics, note)
+        """Log what came out: numbers, files and a description."""
+        self._log(Tracker.log_metrics, metrics)
+        self._log(Tracker.describe, note)
         self._log(Tracker.log_folder, folder)
 
     def close(self, status: Status, patience: float | None = None) -> None:
