@@ -133,7 +133,7 @@ def batched(path: Path, prompts: list[str], new_tokens: int, options: argparse.N
     seconds = time.perf_counter() - began
     _expect({g.new_tokens for g in generations} == {new_tokens}, "texts ended early")
     after = backend.statistics()
-    read = after["read_tokens"] - before["read_tokens"]
+    read = after["prefill_tokens"] - before["prefill_tokens"]
     print(f"  ours: {seconds:.1f} s, {read:.0f} tokens read", file=sys.stderr)
     from experiments.backends.llama_cpp import host
 
@@ -203,7 +203,7 @@ def _engine_decoding(path: Path, parallel: int, steps: int, options: argparse.Na
 
     def on_step(active: int) -> None:
         now = time.perf_counter()
-        decoded, read = engine.counters.decoded_tokens, engine.counters.read_tokens
+        decoded, read = engine.counters.decode_tokens, engine.counters.prefill_tokens
         if last and decoded - last[1] == parallel and read == last[2]:
             spans.append(now - last[0])
         last[:] = [now, decoded, read]
@@ -407,7 +407,7 @@ def _expect(holds: bool, otherwise: str) -> None:
 
 
 def _options() -> argparse.Namespace:
-    from experiments.backends.llama_cpp.machine import cores
+    from experiments.environment.machine import cores
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument

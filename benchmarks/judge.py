@@ -154,7 +154,7 @@ def _floor(data: Any) -> float:
 
 def _mutants(data: Any, count: int, seed: int) -> list[tuple[Any, str]]:
     """Return mutants, as evenly spread over the problems as their numbers allow."""
-    from experiments.mutation import mutants
+    from experiments.problems.validate.mutation import mutants
 
     choice = random.Random(seed)
     per_problem = []

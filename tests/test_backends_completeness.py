@@ -1,6 +1,6 @@
 import pytest
 
-from experiments.backends.completeness import BlockWatcher, StatementWatcher, Watcher
+from experiments.extract.completeness import BlockWatcher, StatementWatcher, Watcher
 
 GOOD = "def f(x):\n    return x\n"
 

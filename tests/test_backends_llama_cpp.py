@@ -15,13 +15,14 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from tiny_model import write_tiny_model
 
-from experiments.backends.llama_cpp import LlamaCpp, host, machine
+from experiments.backends.llama_cpp import LlamaCpp, host
 from experiments.backends.llama_cpp.engine import Counters, Engine, Settings
 from experiments.backends.llama_cpp.lanes import Lanes, shared_out, together
 from experiments.backends.llama_cpp.model import EngineError, Model
 from experiments.backends.llama_cpp.places import common
 from experiments.backends.llama_cpp.samplers import Sampler
 from experiments.backends.llama_cpp.sequence import Job, Written, decoded
+from experiments.environment import machine
 from experiments.errors import BackendError, ConfigError, WeightsError
 from experiments.problems import load_own
 from experiments.prompts import render
@@ -205,7 +206,7 @@ def write_in_lanes(path: Path, work: list[Job], sampler: Sampler, count: int) ->
     model = Model(str(path))
     lanes = Lanes(model, Settings(2 * count, count, 1024), count)
     results = list(lanes.write(work, sampler, lambda: None))
-    assert lanes.counters.decoded_tokens == sum(one.new_tokens - 1 for one in results)
+    assert lanes.counters.decode_tokens == sum(one.new_tokens - 1 for one in results)
     lanes.close()
     model.close()
     return results
@@ -256,19 +257,19 @@ def test_a_process_writes_in_lanes_and_tells_how_it_goes(tiny: Path) -> None:
     again = backend(tiny, parallel=4, lanes=2, threads=2).generate(requests, sampling)
     assert {g.key: g.text for g in again} == {g.key: g.text for g in generations}
     new_tokens = sum(g.new_tokens for g in generations)
-    assert made.statistics()["decoded_tokens"] == new_tokens - len(generations)
+    assert made.statistics()["decode_tokens"] == new_tokens - len(generations)
     *during, last = told
     assert all("at once" in one for one in during)
     assert re.fullmatch(r"\d+ tokens/s", last)
 
 
 def test_lanes_take_as_long_as_the_slowest() -> None:
-    one = Counters(read_tokens=40, decoded_tokens=90, reading_seconds=1, decoding_seconds=3)
-    other = Counters(read_tokens=20, decoded_tokens=10, reading_seconds=0.5, decoding_seconds=0.5)
+    one = Counters(prefill_tokens=40, decode_tokens=90, prefill_seconds=1, decode_seconds=3)
+    other = Counters(prefill_tokens=20, decode_tokens=10, prefill_seconds=0.5, decode_seconds=0.5)
     both = together([one, other, Counters()])
-    assert (both.read_tokens, both.decoded_tokens) == (60, 100)
-    assert both.reading_seconds + both.decoding_seconds == pytest.approx(4)
-    assert both.decoding_seconds / both.reading_seconds == pytest.approx(3.5 / 1.5)
+    assert (both.prefill_tokens, both.decode_tokens) == (60, 100)
+    assert both.prefill_seconds + both.decode_seconds == pytest.approx(4)
+    assert both.decode_seconds / both.prefill_seconds == pytest.approx(3.5 / 1.5)
     assert together([Counters(), Counters()]) == Counters()
 
 
@@ -405,14 +406,14 @@ def test_generations_tell_what_they_cost(tiny: Path) -> None:
     for generation in generations:
         assert generation.finish_reason in (FinishReason.TOKEN_LIMIT, FinishReason.END_TOKEN)
         assert generation.prompt_tokens > generation.shared_tokens
-        assert generation.seconds_reading > 0
+        assert generation.prefill_seconds > 0
         assert not generation.cached
     numbers = made.statistics()
-    assert numbers["read_tokens"] + numbers["shared_tokens"] == sum(
+    assert numbers["prefill_tokens"] + numbers["shared_tokens"] == sum(
         g.prompt_tokens for g in generations
     )
-    assert numbers["decoding_tokens_per_second"] > 0
-    assert numbers["reading_tokens_per_second"] > 0
+    assert numbers["decode_tokens_per_second"] > 0
+    assert numbers["prefill_tokens_per_second"] > 0
     assert numbers["peak_memory_megabytes"] > 10
     assert numbers["generation_seconds"] >= numbers["load_seconds"] > 0
 
@@ -743,4 +744,4 @@ def test_counters_of_a_job_before_are_not_counted_again(tiny: Path) -> None:
     stream = made.generate(made.prepare(prompts(9), sampling), sampling)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
-    assert "decoded_tokens" not in made.statistics()
+    assert "decode_tokens" not in made.statistics()

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.comparing import (
+from experiments.records import Outcome, Verdict
+from experiments.stats.comparing import (
     Comparison,
     Finding,
     answers,
@@ -18,8 +19,7 @@ from experiments.comparing import (
     problems_needed,
     sign_flip_p_value,
 )
-from experiments.metrics import pass_rates
-from experiments.records import Outcome, Verdict
+from experiments.stats.metrics import pass_rates
 
 
 @settings(deadline=None)

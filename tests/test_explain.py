@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from experiments.explain import full_disk
+from experiments.app.explain import full_disk
 
 
 def options(group: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.intervals import bootstrap_interval, wilson_interval
+from experiments.stats.intervals import bootstrap_interval, wilson_interval
 
 
 @settings(deadline=None)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.intervals import bootstrap_interval, wilson_interval
-from experiments.metrics import pass_at_k, pass_rates, summarise
 from experiments.records import FinishReason, Generation, Outcome, Problem, Solution, Verdict
+from experiments.stats.intervals import bootstrap_interval, wilson_interval
+from experiments.stats.metrics import pass_at_k, pass_rates, summarise
 
 # pass@k
 
@@ -68,8 +68,8 @@ def generation(name: str, cached: bool = False, sample: int = 0, **more: float) 
         "prompt_tokens": 100,
         "shared_tokens": 60,
         "new_tokens": 21,
-        "seconds_reading": 2.0,
-        "seconds_decoding": 4.0,
+        "prefill_seconds": 2.0,
+        "decode_seconds": 4.0,
         **more,
     }
     return Generation(
@@ -159,8 +159,8 @@ def test_problems_count_the_same_however_many_tests_they_have() -> None:
 
 def test_cached_generations_count_for_tokens_but_not_for_speed_and_cost() -> None:
     found = summary()
-    assert found["speed/reading_tokens_per_second"] == 40 / 2
-    assert found["speed/decoding_tokens_per_second"] == 20 / 4
+    assert found["speed/prefill_tokens_per_second"] == 40 / 2
+    assert found["speed/decode_tokens_per_second"] == 20 / 4
     assert found["tokens/new"] == 21 + 21 + 999
     assert found["tokens/shared"] == pytest.approx(0.6)
     assert found["cost/seconds_per_problem"] == 6.0
@@ -230,9 +230,9 @@ def test_names_suit_mlflow_and_values_are_finite() -> None:
 
 
 def test_every_metric_is_explained() -> None:
-    import experiments.metrics
+    import experiments.stats.metrics
 
-    table = experiments.metrics.__doc__ or ""
+    table = experiments.stats.metrics.__doc__ or ""
     for name in summary(generating_seconds=3.0):
         section, rest = name.removesuffix("_low").removesuffix("_high").split("/")
         known = [f"`{section}/", f"`{re.sub('_1_.*', '_1_LEVEL', section)}/"]

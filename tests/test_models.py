@@ -9,7 +9,8 @@ from conftest import ROOT
 from hub_server import Hub, serving
 from tiny_model import write_tiny_model
 
-from experiments import cli, models
+from experiments import cli
+from experiments.cli import models
 from experiments.errors import WeightsError
 from experiments.schema import ModelConfig
 from experiments.weights import fetching, header, locate, templates

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.mutation import Mutant, mutants, needed
+from experiments.problems.source import needed
+from experiments.problems.validate.mutation import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parent.parent
 

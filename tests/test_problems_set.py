@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from experiments.problems import load_own, table
+from experiments.problems.validate import check, validate
 from experiments.records import Dataset
-from experiments.validate import check, validate
 
 ROOT = Path(__file__).resolve().parent.parent
 PROBLEMS = ROOT / "problems"
@@ -43,7 +43,7 @@ def test_none_is_taken_from_a_public_set(
     dataset: Dataset, evalplus_data: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from experiments.problems import load_evalplus
-    from experiments.validate.overlap import overlaps
+    from experiments.problems.validate.overlap import overlaps
 
     for name, value in evalplus_data.items():
         monkeypatch.setenv(name, value)

@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 
 from experiments import report
-from experiments.comparing import Finding
 from experiments.errors import DatasetError, StoreError
-from experiments.metrics import summarise
 from experiments.records import (
     Dataset,
     Failure,
@@ -27,6 +25,8 @@ from experiments.records import (
 from experiments.report import analysis
 from experiments.report.markdown import markdown
 from experiments.report.plots import plots, spans
+from experiments.stats.comparing import Finding
+from experiments.stats.metrics import summarise
 from experiments.store import write_records
 
 EVIL = "</script><script>document.title = 'taken'</script><img src=x onerror=alert(1)>"
@@ -315,7 +315,7 @@ def test_the_answer_is_on_the_screen(
     make_run(tmp_path / "0", many, {"prompt": "cot"})
     make_run(tmp_path / "1", few, {"prompt": "plain"})
     make_run(tmp_path / "2", few, {"prompt": "few_shot"})
-    monkeypatch.setattr("experiments.terminal.results.width", 200)
+    monkeypatch.setattr("experiments.environment.terminal.results.width", 200)
     report.show_answers(report.collect([tmp_path]))
     told = capsys.readouterr().out
     assert "cot solves 87.5 % of the 80 problems in d (95 % interval" in told

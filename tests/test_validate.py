@@ -10,8 +10,7 @@ from problem_files import spoiled, write
 from rich.console import Console
 
 from experiments.errors import DatasetError
-from experiments.records import Problem
-from experiments.validate import (
+from experiments.problems.validate import (
     MutationScore,
     Report,
     Survivor,
@@ -20,9 +19,10 @@ from experiments.validate import (
     show,
     validate,
 )
-from experiments.validate import check as check_module
-from experiments.validate.overlap import overlaps
-from experiments.validate.types import mismatch
+from experiments.problems.validate import check as check_module
+from experiments.problems.validate.overlap import overlaps
+from experiments.problems.validate.types import mismatch
+from experiments.records import Problem
 
 STRONG = spoiled(
     "    ([0, 11], 0),\n",
@@ -448,7 +448,7 @@ def test_a_share_is_never_rounded_up_to_all() -> None:
 
 
 def test_findings_come_last(tmp_path: Path) -> None:
-    from experiments.validate import Finding
+    from experiments.problems.validate import Finding
 
     text = shown(Report("problems", 1, (Finding("easy/a", "it is [wrong]"),), SCORES))
     assert text.rstrip().endswith("✗ easy/a: it is [wrong]\n✗ problems: 1 problems, 1 finding")

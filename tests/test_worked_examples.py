@@ -10,8 +10,8 @@ from conftest import ROOT
 from omegaconf import OmegaConf
 
 from experiments.problems import load_evalplus, load_own
+from experiments.problems.validate.overlap import overlaps
 from experiments.records import Problem
-from experiments.validate.overlap import overlaps
 
 FILES = [
     path

@@ -185,9 +185,9 @@ class Generation:
         prompt_tokens: tokens of the prompt, the shared ones included.
         shared_tokens: how many of them were already decoded for another prompt.
         new_tokens: tokens generated.
-        seconds_waiting: until reading of the prompt began.
-        seconds_reading: from there to the first new token.
-        seconds_decoding: from there to the last.
+        queue_seconds: until reading of the prompt began.
+        prefill_seconds: from there to the first new token.
+        decode_seconds: from there to the last.
         cached: taken from the store; its timings are those of when it was made.
         note: what a person should know (why the prompt did not fit, for example).
     """
@@ -200,9 +200,9 @@ class Generation:
     prompt_tokens: int = 0
     shared_tokens: int = 0
     new_tokens: int = 0
-    seconds_waiting: float = 0.0
-    seconds_reading: float = 0.0
-    seconds_decoding: float = 0.0
+    queue_seconds: float = 0.0
+    prefill_seconds: float = 0.0
+    decode_seconds: float = 0.0
     cached: bool = False
     note: str = ""
 

@@ -2,17 +2,82 @@
 
 A misspelled key or a wrong type, in a file or on the command line, is an error that names
 the key. Behaviour groups (`backend`, `dataset`) are not here: they carry a `_target_`
-whose signature is their schema.
+whose signature is their schema. `check` holds the ranges, which Hydra does not know.
 
-These classes are not frozen: frozen ones break Hydra's composition.
+These classes are not frozen: frozen ones break Hydra's composition. Limits of sampling and of
+the sandbox are defined here alone; whoever samples or judges takes these classes.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
 from omegaconf import MISSING
+
+from experiments.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that a setting may take.
+
+    Attributes:
+        least, most: the bounds, which belong to it; None: there is none.
+        above: a lower bound that does not belong to it.
+    """
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+
+    def holds(self, value: float) -> bool:
+        """Return whether a number is within the range."""
+        return (
+            (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+        )
+
+    def __str__(self) -> str:
+        """Return the range as a hint: what to take instead."""
+        if self.most is None:
+            return f"{self.least} or more" if self.above is None else f"more than {self.above}"
+        lower = f"{self.least}" if self.above is None else f"more than {self.above}, up"
+        return f"{lower} to {self.most}"
+
+
+def limited(
+    default: Any,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+) -> Any:
+    """Return a dataclass field for a number with a range; None is always within it."""
+    return field(default=default, metadata={"range": Range(least, most, above)})
+
+
+def check(settings: Any, prefix: str = "") -> None:
+    """Hold all numbers of a configuration against their ranges.
+
+    Args:
+        settings: an instance of a class of this module.
+        prefix: the dotted name of the block that it is, with a dot behind.
+
+    Raises:
+        ConfigError: a number is out of its range; names its key and what to take.
+    """
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        key = f"{prefix}{each.name}"
+        if is_dataclass(value):
+            check(value, f"{key}.")
+        elif value is not None and not each.metadata.get("range", _ANY).holds(value):
+            hint = f"Take {each.metadata['range']}."
+            raise ConfigError(f"{key}={value} is out of range", hint)
+
+
+_ANY = Range()
 
 
 class Isolation(Enum):
@@ -130,15 +195,23 @@ class PromptConfig:
 
 @dataclass
 class SamplingConfig:
-    """How tokens are chosen; see `records.Sampling`."""
+    """How tokens are chosen.
 
-    samples: int = 1
-    temperature: float = 0.0
-    max_tokens: int = 1024
-    top_k: int = 40
-    top_p: float = 0.95
-    min_p: float = 0.05
-    repeat_penalty: float = 1.0
+    Attributes:
+        samples: generations per problem.
+        temperature: 0 is greedy, and the other choices then have no effect.
+        max_tokens: the longest generation, in tokens.
+        top_k: 0 keeps all tokens. top_p, min_p: 1 and 0 keep all tokens.
+        repeat_penalty: 1 is none.
+    """
+
+    samples: int = limited(1, least=1)
+    temperature: float = limited(0.0, least=0)
+    max_tokens: int = limited(1024, least=1)
+    top_k: int = limited(40, least=0)
+    top_p: float = limited(0.95, above=0, most=1)
+    min_p: float = limited(0.05, least=0, most=1)
+    repeat_penalty: float = limited(1.0, above=0)
 
 
 @dataclass
@@ -160,17 +233,17 @@ class SandboxConfig:
         stop_at_first_failure: faster, but the share of passed tests is then unknown.
     """
 
-    workers: int | None = None
+    workers: int | None = limited(None, least=1)
     isolation: Isolation = Isolation.auto
-    minimum_cpu_seconds: float = 1.0
-    reference_factor: float = 4.0
-    wall_factor: float = 10.0
-    memory_megabytes: int = 4096
-    output_megabytes: int = 64
-    file_megabytes: int = 16
-    processes: int = 0
-    load_cpu_seconds: float = 10.0
-    total_cpu_seconds: float = 60.0
+    minimum_cpu_seconds: float = limited(1.0, least=0.01)
+    reference_factor: float = limited(4.0, least=1)
+    wall_factor: float = limited(10.0, least=1)
+    memory_megabytes: int = limited(4096, least=64)
+    output_megabytes: int = limited(64, least=1)
+    file_megabytes: int = limited(16, least=0)
+    processes: int = limited(0, least=0)
+    load_cpu_seconds: float = limited(10.0, above=0)
+    total_cpu_seconds: float = limited(60.0, above=0)
     stop_at_first_failure: bool = False
 
 
@@ -214,7 +287,7 @@ class Config:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     sandbox: SandboxConfig = field(default_factory=SandboxConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
-    limit: int | None = None
+    limit: int | None = limited(None, least=1)
     seed: int = 0
     cache: CacheMode = CacheMode.on
     store: str = "outputs/store"

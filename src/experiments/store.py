@@ -290,8 +290,17 @@ def _read_records(path: Path, decode: Callable[[dict[str, Any]], _Record]) -> It
             log.warning("%s:%d: a damaged line was dropped.", path, number)
 
 
+_FORMER_NAMES = {
+    "seconds_waiting": "queue_seconds",
+    "seconds_reading": "prefill_seconds",
+    "seconds_decoding": "decode_seconds",
+}
+"""Names of fields in files of earlier versions, which stay readable."""
+
+
 def _generation(data: dict[str, Any]) -> Generation:
     known = {field.name for field in fields(Generation)}
+    data = {_FORMER_NAMES.get(name, name): value for name, value in data.items()}
     data = {name: value for name, value in data.items() if name in known}
     return Generation(**{**data, "finish_reason": FinishReason(data["finish_reason"])})
 

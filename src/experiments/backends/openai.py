@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from experiments.backends import Told
-from experiments.backends.completeness import BlockWatcher, StatementWatcher
 from experiments.backends.keys import is_greedy, request
 from experiments.errors import BackendError, ConfigError
+from experiments.extract.completeness import BlockWatcher, StatementWatcher
 from experiments.records import (
     FinishReason,
     Generation,
@@ -336,8 +336,8 @@ class OpenAI:
             finish_reason=reason or FinishReason.END_TOKEN,
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             new_tokens=getattr(usage, "completion_tokens", 0) or 0,
-            seconds_waiting=waited,
-            seconds_decoding=seconds,
+            queue_seconds=waited,
+            decode_seconds=seconds,
             note=note,
         )
 

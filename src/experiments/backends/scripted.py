@@ -112,7 +112,7 @@ class Scripted:
                 finish_reason=FinishReason.END_TOKEN,
                 prompt_tokens=len(wanted.text.split()),
                 new_tokens=len(text.split()),
-                seconds_decoding=seconds,
+                decode_seconds=seconds,
             )
 
     def free_cores(self) -> int:

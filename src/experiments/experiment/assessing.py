@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Self
 
 from experiments import judge, store
+from experiments.environment.terminal import bar
 from experiments.errors import UserError
 from experiments.experiment.planning import Plan
 from experiments.extract import extract
 from experiments.records import Generation, Request, Solution, Verdict
 from experiments.sandbox import missing
 from experiments.schema import Config, SandboxConfig
-from experiments.terminal import bar
 from experiments.tracking.live import Live
 from experiments.tracking.traces import Answer
 

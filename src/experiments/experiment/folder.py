@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments import store
+from experiments.environment.provenance import provenance
 from experiments.experiment.planning import Plan
-from experiments.provenance import provenance
 from experiments.records import Generation, Problem, RunReport, Solution, Verdict
 from experiments.weights import audit
 

@@ -8,11 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from experiments.backends import Backend
-from experiments.errors import ConfigError
 from experiments.experiment.sweep import read_sweep
 from experiments.prompts import Kind, render
 from experiments.records import Dataset, Problem, Request, Sampling, Weights
-from experiments.schema import Config
+from experiments.schema import Config, check
 from experiments.weights import locate
 
 CHOICES = ("model", "quantization", "prompt", "dataset")
@@ -73,7 +72,7 @@ def plan(
     Raises:
         UserError: a mistake in the configuration, the problems or the weights.
     """
-    _check(settings)
+    check(settings)
     dataset = _limited(make_dataset(), settings.limit)
     weights = None
     if needs_weights:
@@ -95,37 +94,6 @@ def plan(
         parent=read_sweep(sweep_folder),
         overrides=overrides,
     )
-
-
-def _check(settings: Config) -> None:
-    """Say at once what no schema can say.
-
-    Raises:
-        ConfigError: a number is out of range.
-    """
-    lowest = {
-        "limit": (settings.limit, 1),
-        "sampling.samples": (settings.sampling.samples, 1),
-        "sampling.max_tokens": (settings.sampling.max_tokens, 1),
-        "sampling.temperature": (settings.sampling.temperature, 0),
-        "sampling.repeat_penalty": (settings.sampling.repeat_penalty, 0),
-        "sampling.top_k": (settings.sampling.top_k, 0),
-        "sandbox.workers": (settings.sandbox.workers, 1),
-        "sandbox.processes": (settings.sandbox.processes, 0),
-        "sandbox.memory_megabytes": (settings.sandbox.memory_megabytes, 64),
-        "sandbox.output_megabytes": (settings.sandbox.output_megabytes, 1),
-        "sandbox.file_megabytes": (settings.sandbox.file_megabytes, 0),
-        "sandbox.minimum_cpu_seconds": (settings.sandbox.minimum_cpu_seconds, 0.01),
-        "sandbox.reference_factor": (settings.sandbox.reference_factor, 1),
-        "sandbox.wall_factor": (settings.sandbox.wall_factor, 1),
-    }
-    for key, (value, least) in lowest.items():
-        if value is not None and value < least:
-            raise ConfigError(f"{key}={value} is too small", f"The least is {least}.")
-    for key in ("top_p", "min_p"):
-        value = getattr(settings.sampling, key)
-        if not 0 <= value <= 1:
-            raise ConfigError(f"sampling.{key}={value} is no probability", "Take 0 to 1.")
 
 
 def _limited(dataset: Dataset, limit: int | None) -> Dataset:

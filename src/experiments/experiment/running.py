@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from experiments import store
+from experiments.environment.terminal import bar
 from experiments.errors import BackendError
 from experiments.experiment.assessing import Assessing
 from experiments.experiment.folder import write
 from experiments.experiment.planning import Plan
 from experiments.experiment.tracked import log_results, tracked
-from experiments.metrics import summarise
 from experiments.records import FinishReason, Generation, RunReport, Weights
-from experiments.terminal import bar
+from experiments.stats.metrics import summarise
 from experiments.tracking.live import Live
 
 log = logging.getLogger(__name__)

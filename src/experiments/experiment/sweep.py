@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments import store
-from experiments.provenance import provenance
+from experiments.environment.provenance import provenance
 from experiments.schema import TrackingConfig
 from experiments.tracking.client import Tracker, open_tracker
 from experiments.tracking.host import call

@@ -14,8 +14,8 @@ from typing import Any
 from experiments.errors import DatasetError, StoreError
 from experiments.judge.judge import JudgeSettings
 from experiments.judge.judging import Judging, judge
-from experiments.metrics import pass_at_k
 from experiments.records import Dataset, Outcome, Solution, Verdict
+from experiments.stats.metrics import pass_at_k
 
 KS = (1, 5, 10, 100)
 

@@ -25,8 +25,8 @@ from types import ModuleType
 from typing import Any
 
 from experiments.errors import DatasetError, did_you_mean
-from experiments.mutation import needed, parse
 from experiments.problems.own import imports_of
+from experiments.problems.source import needed, parse
 from experiments.records import Dataset, Problem
 
 _VERSION = 1

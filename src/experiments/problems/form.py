@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from experiments.errors import DatasetError, did_you_mean
-from experiments.mutation import bound_by, needed, parse
+from experiments.problems.source import bound_by, needed, parse
 from experiments.prompts import Example, examples
 from experiments.records import Inputs
 

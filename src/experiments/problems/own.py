@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import DatasetError
-from experiments.mutation import parse
 from experiments.problems import cache, run
 from experiments.problems.form import DIFFICULTIES, Form, read_form
+from experiments.problems.source import parse
 from experiments.records import Dataset, Problem
 from experiments.sandbox import Sandbox
 

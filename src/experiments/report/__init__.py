@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments import store
+from experiments.environment.terminal import console, results
 from experiments.errors import StoreError, UserError
 from experiments.report.answers import show_answers
 from experiments.report.collect import Collection, collect, find_runs, newest
@@ -19,7 +20,6 @@ from experiments.report.terminal import (
     show_next_steps,
     shown,
 )
-from experiments.terminal import console, results
 
 __all__ = [
     "Collection",

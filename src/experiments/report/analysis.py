@@ -13,11 +13,11 @@ from functools import lru_cache
 from itertools import combinations
 from statistics import fmean
 
-from experiments.comparing import Answer, Comparison, Finding, answers, compare
-from experiments.intervals import Interval
-from experiments.intervals import wilson_interval as _wilson
 from experiments.records import Outcome, Verdict
 from experiments.report.collect import KINDS, Attempt, Group, ProblemInfo, Run
+from experiments.stats.comparing import Answer, Comparison, Finding, answers, compare
+from experiments.stats.intervals import Interval
+from experiments.stats.intervals import wilson_interval as _wilson
 
 UNPAIRED = frozenset({"dataset", "limit"})
 """Labels whose levels are not asked the same problems."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from experiments.comparing import Finding
+from experiments.environment.terminal import results
 from experiments.report import analysis
 from experiments.report.collect import Collection
-from experiments.terminal import results
+from experiments.stats.comparing import Finding
 
 MOST_SENTENCES = 6
 """Per axis; the report has them all."""

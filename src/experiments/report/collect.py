@@ -19,10 +19,10 @@ from typing import Any
 
 from experiments import store
 from experiments.errors import StoreError
-from experiments.metrics import pass_rates
 from experiments.records import Generation, Outcome, RunReport, Verdict
 from experiments.report.terminal import CHOICES, differing, read_run, shown
 from experiments.schema import dotted
+from experiments.stats.metrics import pass_rates
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from experiments import store
 from experiments.errors import DatasetError, StoreError, did_you_mean
-from experiments.metrics import summarise
 from experiments.records import Dataset, Failure, Outcome, Problem, Solution, Verdict
+from experiments.stats.metrics import summarise
 
 _STATUS = {
     "pass": Outcome.PASSED,

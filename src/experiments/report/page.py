@@ -16,12 +16,12 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from experiments.comparing import Finding
 from experiments.records import Outcome
 from experiments.report import analysis
 from experiments.report.analysis import Axis, Pair, Slice
 from experiments.report.collect import KINDS, Attempt, Collection, Group, Run
 from experiments.report.plots import MEMORY, SECONDS, SPEED, inline
+from experiments.stats.comparing import Finding
 
 LONGEST_TEXTS = (20_000, 8_000, 4_000, 2_000, 1_000, 500)
 """Characters of a program that are kept: the first for which the page is small enough."""

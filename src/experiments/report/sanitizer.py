@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments import store
+from experiments.environment.terminal import console
 from experiments.errors import UserError
 from experiments.judge import judge
 from experiments.records import Dataset, Solution, Verdict
 from experiments.report.collect import SANITIZED, read
-from experiments.terminal import console
 
 
 def judge_sanitized(folder: Path, load: Callable[[str], Dataset], cache: Path) -> None:

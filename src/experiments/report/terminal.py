@@ -10,10 +10,10 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from experiments.environment.terminal import console, results
 from experiments.errors import StoreError
 from experiments.records import RunReport
 from experiments.schema import TrackingConfig
-from experiments.terminal import console, results
 
 MLFLOW_ADDRESS = "http://127.0.0.1:5000"
 """Where `mlflow ui` answers unless it is told otherwise."""
@@ -133,6 +133,7 @@ def read_run(folder: Path) -> RunReport:
     try:
         metrics = json.loads(folder.joinpath("metrics.json").read_text(encoding="utf-8"))
         manifest = json.loads(folder.joinpath("manifest.json").read_text(encoding="utf-8"))
+        metrics = {_FORMER_METRICS.get(name, name): value for name, value in metrics.items()}
         return RunReport(metrics, folder, manifest["labels"], manifest.get("note", ""))
     except FileNotFoundError as error:
         raise StoreError(
@@ -141,6 +142,17 @@ def read_run(folder: Path) -> RunReport:
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"The results in {folder} cannot be read: {error}") from None
+
+
+_FORMER_METRICS = {
+    "speed/reading_tokens_per_second": "speed/prefill_tokens_per_second",
+    "speed/decoding_tokens_per_second": "speed/decode_tokens_per_second",
+    "engine/reading_tokens_per_second": "engine/prefill_tokens_per_second",
+    "engine/decoding_tokens_per_second": "engine/decode_tokens_per_second",
+    "engine/read_tokens": "engine/prefill_tokens",
+    "engine/decoded_tokens": "engine/decode_tokens",
+}
+"""Names of metrics in run folders of earlier versions, which stay readable."""
 
 
 def read_sweep(folder: Path) -> tuple[list[RunReport], list[tuple[Path, str]]]:

@@ -37,7 +37,7 @@ def trace(experiment_id: str, run: str, answer: Answer, usage_in_span: bool) -> 
     from mlflow.entities.trace_location import TraceLocation
 
     generation, verdict, solution = answer.generation, answer.verdict, answer.solution
-    seconds = generation.seconds_reading + generation.seconds_decoding
+    seconds = generation.prefill_seconds + generation.decode_seconds
     end = time.time_ns()
     start = end - int(seconds * 1e9)
     number = secrets.token_bytes(16)
@@ -63,8 +63,8 @@ def trace(experiment_id: str, run: str, answer: Answer, usage_in_span: bool) -> 
         "finish_reason": str(generation.finish_reason),
         "prompt_tokens": generation.prompt_tokens,
         "new_tokens": generation.new_tokens,
-        "seconds_reading": generation.seconds_reading,
-        "seconds_decoding": generation.seconds_decoding,
+        "prefill_seconds": generation.prefill_seconds,
+        "decode_seconds": generation.decode_seconds,
         "cached": generation.cached,
     }
     if usage_in_span:

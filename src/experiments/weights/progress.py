@@ -13,7 +13,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from experiments.terminal import console
+from experiments.environment.terminal import console
 
 
 class Transfer:

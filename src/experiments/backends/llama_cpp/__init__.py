@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 
 from experiments.backends import Told
 from experiments.backends.keys import request
-from experiments.backends.llama_cpp import host, machine, memory
+from experiments.backends.llama_cpp import host, memory
+from experiments.backends.llama_cpp.build import build
 from experiments.backends.llama_cpp.template import ChatTemplate
+from experiments.environment import machine
 from experiments.errors import ConfigError, did_you_mean
 from experiments.records import (
     FinishReason,
@@ -118,7 +120,7 @@ class LlamaCpp:
             "stop_when_complete": bool(stop_when_complete),
             "memory_map": bool(memory_map),
         }
-        self._build = machine.build()
+        self._build = build()
         self._busy_threads = 0
         self._totals: dict[str, float] = {}
 
@@ -228,12 +230,12 @@ class LlamaCpp:
             "peak_memory_megabytes": totals["peak_memory_bytes"] / 1e6,
         }
         for name, tokens, seconds in (
-            ("reading_tokens_per_second", "read_tokens", "reading_seconds"),
-            ("decoding_tokens_per_second", "decoded_tokens", "decoding_seconds"),
+            ("prefill_tokens_per_second", "prefill_tokens", "prefill_seconds"),
+            ("decode_tokens_per_second", "decode_tokens", "decode_seconds"),
         ):
             if totals.get(seconds):
                 numbers[name] = totals[tokens] / totals[seconds]
-        for name in ("read_tokens", "shared_tokens", "decoded_tokens"):
+        for name in ("prefill_tokens", "shared_tokens", "decode_tokens"):
             if name in totals:
                 numbers[name] = totals[name]
         if "energy_joules" in totals:
@@ -300,7 +302,7 @@ def _generation(wanted: Request, reply: dict[str, Any]) -> Generation:
 def _news(reply: dict[str, Any]) -> str:
     parts = [
         f"{reply[name]:.0f} tokens/s {what}"
-        for name, what in (("decoded_per_second", "written"), ("read_per_second", "read"))
+        for name, what in (("decode_per_second", "written"), ("prefill_per_second", "read"))
         if reply[name]
     ]
     return " · ".join([*parts, f"{reply['active']} at once"])

@@ -23,12 +23,12 @@ from typing import Any
 
 import llama_cpp.llama_cpp as llama
 
-from experiments.backends.completeness import BlockWatcher, StatementWatcher, Watcher
 from experiments.backends.llama_cpp.batch import Batch, logits
 from experiments.backends.llama_cpp.model import EngineError, Model
 from experiments.backends.llama_cpp.places import Place, Places
 from experiments.backends.llama_cpp.samplers import Sampler, chain
 from experiments.backends.llama_cpp.sequence import Ends, Job, Sequence, Written, unfit
+from experiments.extract.completeness import BlockWatcher, StatementWatcher, Watcher
 
 READ_BESIDE = 128
 """Most tokens of prompts that are read in a step in which others are decoded."""
@@ -74,11 +74,11 @@ class Counters:
     proportion to their tokens.
     """
 
-    read_tokens: int = 0
+    prefill_tokens: int = 0
     shared_tokens: int = 0
-    decoded_tokens: int = 0
-    reading_seconds: float = 0.0
-    decoding_seconds: float = 0.0
+    decode_tokens: int = 0
+    prefill_seconds: float = 0.0
+    decode_seconds: float = 0.0
     steps: int = 0
 
 
@@ -275,8 +275,8 @@ class Engine:
     def _count(self, seconds: float, read: int, decoded: int) -> None:
         counters = self.counters
         counters.steps += 1
-        counters.read_tokens += read
-        counters.decoded_tokens += decoded
+        counters.prefill_tokens += read
+        counters.decode_tokens += decoded
         share = read / (read + decoded)
-        counters.reading_seconds += seconds * share
-        counters.decoding_seconds += seconds * (1 - share)
+        counters.prefill_seconds += seconds * share
+        counters.decode_seconds += seconds * (1 - share)

@@ -126,11 +126,11 @@ def together(lanes: list[Counters]) -> Counters:
     total = Counters(
         **{each.name: sum(getattr(lane, each.name) for lane in lanes) for each in fields(Counters)}
     )
-    seconds = total.reading_seconds + total.decoding_seconds
-    longest = max(lane.reading_seconds + lane.decoding_seconds for lane in lanes)
+    seconds = total.prefill_seconds + total.decode_seconds
+    longest = max(lane.prefill_seconds + lane.decode_seconds for lane in lanes)
     if seconds:
-        total.reading_seconds *= longest / seconds
-        total.decoding_seconds *= longest / seconds
+        total.prefill_seconds *= longest / seconds
+        total.decode_seconds *= longest / seconds
     return total
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.backends.llama_cpp import machine
+from experiments.environment import machine
 from experiments.errors import BackendError
 from experiments.records import Weights
 

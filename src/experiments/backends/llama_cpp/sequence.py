@@ -11,8 +11,8 @@ from typing import Any
 
 import llama_cpp.llama_cpp as llama
 
-from experiments.backends.completeness import Watcher
 from experiments.backends.llama_cpp.model import Model
+from experiments.extract.completeness import Watcher
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Written:
     prompt_tokens: int = 0
     shared_tokens: int = 0
     new_tokens: int = 0
-    seconds_waiting: float = 0.0
-    seconds_reading: float = 0.0
-    seconds_decoding: float = 0.0
+    queue_seconds: float = 0.0
+    prefill_seconds: float = 0.0
+    decode_seconds: float = 0.0
     note: str = ""
     token_ids: list[int] = field(default_factory=list)
 
@@ -136,9 +136,9 @@ class Sequence:
             prompt_tokens=len(self.prompt),
             shared_tokens=self.shared,
             new_tokens=len(self.token_ids),
-            seconds_waiting=self.read_began - self.began,
-            seconds_reading=self.first_token - self.read_began,
-            seconds_decoding=now - self.first_token,
+            queue_seconds=self.read_began - self.began,
+            prefill_seconds=self.first_token - self.read_began,
+            decode_seconds=now - self.first_token,
             note=self.note,
             token_ids=self.token_ids,
         )

@@ -102,7 +102,7 @@ class _News:
         self._lanes = lanes
         self._last = time.perf_counter()
         self._read = self._decoded = 0
-        self._speeds = {"read_per_second": 0.0, "decoded_per_second": 0.0}
+        self._speeds = {"prefill_per_second": 0.0, "decode_per_second": 0.0}
 
     def tell(self) -> None:
         self._measure()
@@ -120,10 +120,10 @@ class _News:
         if seconds < LEAST_SECONDS:
             return
         self._speeds = {
-            "read_per_second": (counters.read_tokens - self._read) / seconds,
-            "decoded_per_second": (counters.decoded_tokens - self._decoded) / seconds,
+            "prefill_per_second": (counters.prefill_tokens - self._read) / seconds,
+            "decode_per_second": (counters.decode_tokens - self._decoded) / seconds,
         }
-        self._last, self._read, self._decoded = now, counters.read_tokens, counters.decoded_tokens
+        self._last, self._read, self._decoded = now, counters.prefill_tokens, counters.decode_tokens
 
 
 def _peak_bytes() -> int:

@@ -26,8 +26,8 @@ from hydra.utils import get_class, get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.app.explain import explain, full_disk, no_folder, refuse_unknown
 from experiments.errors import ConfigError, UserError
-from experiments.explain import explain, full_disk, no_folder, refuse_unknown
 from experiments.schema import Config
 
 log = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line with a mark for its level."""
-        from experiments.terminal import console
+        from experiments.environment.terminal import console
 
         style = {logging.WARNING: "yellow", logging.ERROR: "red"}.get(record.levelno, "")
         console.print(self.format(record), style=style, markup=False, soft_wrap=True)

@@ -10,9 +10,9 @@ A finding is something to be put right; any finding makes the exit code 1. What 
 does not do: judge whether a statement is clear, or whether a problem is worth solving.
 """
 
-from experiments.validate.check import MINIMUM_BASE, MINIMUM_PLUS, validate
-from experiments.validate.command import add_arguments, run
-from experiments.validate.report import Finding, MutationScore, Report, Survivor, show
+from experiments.problems.validate.check import MINIMUM_BASE, MINIMUM_PLUS, validate
+from experiments.problems.validate.command import add_arguments, run
+from experiments.problems.validate.report import Finding, MutationScore, Report, Survivor, show
 
 __all__ = [
     "MINIMUM_BASE",

@@ -15,8 +15,8 @@ generation was made in this run, nothing was solved) is left out, not zero.
 | `outcomes/OUTCOME` | solutions | outcomes on base and extra tests (`wrong_answer`, ...) |
 | `outcomes_base/OUTCOME` | solutions | outcomes on base tests |
 | `finish/REASON` | generations | why they ended (`end_token`, `token_limit`, ...) |
-| `speed/reading_tokens_per_second` | tokens/s | of one prompt, without shared tokens |
-| `speed/decoding_tokens_per_second` | tokens/s | of one generation, after its first token |
+| `speed/prefill_tokens_per_second` | tokens/s | of one prompt, without shared tokens |
+| `speed/decode_tokens_per_second` | tokens/s | of one generation, after its first token |
 | `speed/tokens_per_second` | tokens/s | new tokens of all generations over the wall clock |
 | `cost/seconds_per_problem` | s | wall clock per problem generated in this run |
 | `cost/seconds_per_solved_problem` | s | wall clock per problem solved; samples count in part |
@@ -44,8 +44,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 
-from experiments.intervals import bootstrap_interval, wilson_interval
 from experiments.records import FinishReason, Generation, Outcome, Problem, Solution, Verdict
+from experiments.stats.intervals import bootstrap_interval, wilson_interval
 
 
 def pass_at_k(samples: int, passed: int, k: int) -> float:
@@ -233,19 +233,19 @@ def _cost_metrics(
     """Return speed and cost of the generations that were made in this run."""
     made = [generation for generation in generations if not generation.cached]
     result: dict[str, float] = {}
-    reading = [each for each in made if each.seconds_reading > 0]
-    decoding = [each for each in made if each.seconds_decoding > 0 and each.new_tokens > 1]
+    reading = [each for each in made if each.prefill_seconds > 0]
+    decoding = [each for each in made if each.decode_seconds > 0 and each.new_tokens > 1]
     if reading:
         tokens = sum(each.prompt_tokens - each.shared_tokens for each in reading)
-        time = math.fsum(each.seconds_reading for each in reading)
-        result["speed/reading_tokens_per_second"] = tokens / time
+        time = math.fsum(each.prefill_seconds for each in reading)
+        result["speed/prefill_tokens_per_second"] = tokens / time
     if decoding:
         # The clock starts when the first new token is there.
         tokens = sum(each.new_tokens - 1 for each in decoding)
-        time = math.fsum(each.seconds_decoding for each in decoding)
-        result["speed/decoding_tokens_per_second"] = tokens / time
+        time = math.fsum(each.decode_seconds for each in decoding)
+        result["speed/decode_tokens_per_second"] = tokens / time
     if seconds is None:
-        seconds = math.fsum(each.seconds_reading + each.seconds_decoding for each in made)
+        seconds = math.fsum(each.prefill_seconds + each.decode_seconds for each in made)
     if not made or seconds <= 0:
         return result
     result["speed/tokens_per_second"] = sum(each.new_tokens for each in made) / seconds

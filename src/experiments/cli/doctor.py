@@ -10,9 +10,9 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from experiments.provenance import provenance
+from experiments.environment.provenance import provenance
+from experiments.environment.terminal import results
 from experiments.sandbox import Ability, abilities
-from experiments.terminal import results
 
 FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "f16c", "fma", "asimd")
 """Of a processor, those that llama.cpp's kernels have a version for."""

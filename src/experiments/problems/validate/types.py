@@ -6,12 +6,12 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from experiments.mutation import parse
 from experiments.problems import Form
 from experiments.problems.run import plain
+from experiments.problems.source import parse
+from experiments.problems.validate.report import Finding
 from experiments.records import Problem
 from experiments.sandbox import Kind, Sandbox, decode
-from experiments.validate.report import Finding
 
 _PLAIN: dict[str, tuple[type, ...]] = {
     "int": (int,),

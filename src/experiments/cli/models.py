@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from rich.table import Table
 from rich.text import Text
 
+from experiments.environment.terminal import results
 from experiments.errors import ConfigError, did_you_mean
 from experiments.schema import ModelConfig, QuantizationConfig
-from experiments.terminal import results
 from experiments.weights import NEARLY, UNQUANTIZED, locate, origin, places
 
 SEQUENCE_TOKENS = 4096

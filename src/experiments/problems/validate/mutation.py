@@ -36,14 +36,13 @@ from __future__ import annotations
 
 import ast
 import copy
-import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import EllipsisType
 
-__all__ = ["Mutant", "bound_by", "mutants", "needed", "parse"]
+from experiments.problems.source import needed, parse
 
 
 @dataclass(frozen=True)
@@ -99,35 +98,6 @@ def mutants(source: str, entry_point: str) -> Iterator[Mutant]:
             yield Mutant(changed, place.node.lineno, text)
 
 
-def parse(source: str) -> ast.Module:
-    r"""Return the tree of a program of someone else: `"\d"` is not worth a warning here.
-
-    Raises:
-        SyntaxError: the program is no Python.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(source)
-
-
-def needed(tree: ast.Module, names: Iterable[str]) -> list[ast.stmt]:
-    """Return the statements of a module that make some names, and all that these need.
-
-    Imports are among them. The order is that of the module.
-    """
-    makers: dict[str, list[ast.stmt]] = {}
-    for statement in tree.body:
-        for name in _bound(statement):
-            makers.setdefault(name, []).append(statement)
-    todo, found = list(names), set()
-    while todo:
-        for statement in makers.pop(todo.pop(), ()):
-            if statement not in found:
-                found.add(statement)
-                todo += _used(statement)
-    return [statement for statement in tree.body if statement in found]
-
-
 # --- where something can be changed ---------------------------------------------------------
 
 
@@ -178,46 +148,6 @@ def _compiles(source: str) -> bool:
         except SyntaxError:  # such as `nonlocal` without the assignment that was left out
             return False
     return True
-
-
-def bound_by(alias: ast.alias) -> str:
-    """Return the name that an import makes."""
-    return alias.asname or alias.name.partition(".")[0]
-
-
-def _used(statement: ast.stmt) -> Iterator[str]:
-    """Yield the names that a statement uses, those in quoted annotations included."""
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Name):
-            yield node.id
-        for field in ("annotation", "returns"):
-            for part in ast.walk(getattr(node, field, None) or ast.Pass()):
-                if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                    yield from _WORD.findall(part.value)
-
-
-def _bound(statement: ast.stmt) -> set[str]:
-    """Return the names that a statement of a module makes or changes."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return {statement.name}
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return {bound_by(alias) for alias in statement.names}
-    names = set()
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif _changes_in_place(node):
-            names |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-    return names
-
-
-def _changes_in_place(node: ast.AST) -> bool:
-    """Tell whether a node changes what a name stands for (`table[key] = 1`, `names.sort()`)."""
-    if isinstance(node, ast.Attribute | ast.Subscript):
-        return isinstance(node.ctx, ast.Store | ast.Del)
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
 
 
 _UNTOUCHED = {
@@ -490,7 +420,6 @@ def _neighbours(bound: ast.expr) -> list[ast.expr]:
 
 _CONTEXT = (ast.expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return)
 _CONTEXT_LENGTH = 60
-_WORD = re.compile(r"[^\W\d]\w*")
 
 
 def _told(old: ast.AST, new: ast.AST) -> _Change:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from experiments.problems.validate.report import Finding
 from experiments.records import Problem
-from experiments.validate.report import Finding
 
 WORDS = 10
 """So many words in the same order are no accident."""

@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.environment.terminal import results
 from experiments.errors import ConfigError, DatasetError, UserError, did_you_mean
-from experiments.terminal import results
 
 if TYPE_CHECKING:
     from experiments.records import Dataset
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+CONF = Path(__file__).resolve().parents[3] / "conf"
 OUTPUTS = Path("outputs")
 CACHE = OUTPUTS / "cache"
 TRACKING = "sqlite:///mlruns/mlflow.db"
@@ -160,7 +160,7 @@ def _judge(chosen: argparse.Namespace) -> int:
 
 
 def _add_validate(commands: Any) -> None:
-    from experiments import validate
+    from experiments.problems import validate
 
     parser = commands.add_parser("validate", help="check problems and the strength of their tests")
     validate.add_arguments(parser)
@@ -182,7 +182,7 @@ def _add_models(commands: Any) -> None:
 def _models(chosen: argparse.Namespace) -> int:
     import logging
 
-    from experiments import models
+    from experiments.cli import models
 
     words: list[str] = chosen.words
     if not words:
@@ -208,7 +208,7 @@ def _add_doctor(commands: Any) -> None:
 
 
 def _doctor(chosen: argparse.Namespace) -> int:
-    from experiments import doctor
+    from experiments.cli import doctor
 
     doctor.show(chosen.models)
     return 0

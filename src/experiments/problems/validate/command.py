@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from experiments.terminal import results
-from experiments.validate.check import validate
-from experiments.validate.report import show
+from experiments.environment.terminal import results
+from experiments.problems.validate.check import validate
+from experiments.problems.validate.report import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -58,7 +58,7 @@ def _memory_gigabytes() -> float | None:
 
 def _source() -> dict[str, Any]:
     """Return the commit of the source tree and whether it was changed since."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     commit = _git(root, "rev-parse", "HEAD")
     changed = _git(root, "status", "--porcelain", "--untracked-files=no")
     return {"git_commit": commit, "changed_since": bool(changed) if commit else None}

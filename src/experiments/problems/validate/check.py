@@ -10,19 +10,19 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from experiments.environment.terminal import bar
 from experiments.errors import DatasetError, did_you_mean
 from experiments.judge import JudgeSettings, judge
 from experiments.problems import Form, load_evalplus, load_problem, problem_files, read_form, table
 from experiments.problems.evalplus_sets import is_at_hand
 from experiments.problems.own import canonical, imports_of
 from experiments.problems.run import extra_inputs
+from experiments.problems.validate import mutants
+from experiments.problems.validate.overlap import overlaps
+from experiments.problems.validate.report import Finding, MutationScore, Report, percent
+from experiments.problems.validate.types import badly_typed_inputs, badly_typed_outputs
 from experiments.records import Dataset, Outcome, Problem, Solution, Verdict
 from experiments.sandbox import Limits, Sandbox
-from experiments.terminal import bar
-from experiments.validate import mutants
-from experiments.validate.overlap import overlaps
-from experiments.validate.report import Finding, MutationScore, Report, percent
-from experiments.validate.types import badly_typed_inputs, badly_typed_outputs
 
 MINIMUM_BASE = 0.95
 MINIMUM_PLUS = 0.99

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from experiments.environment.terminal import bar
 from experiments.errors import did_you_mean
 from experiments.judge import JudgeSettings, judge
-from experiments.mutation import Mutant, mutants
+from experiments.problems.validate.mutation import Mutant, mutants
+from experiments.problems.validate.report import Finding, MutationScore, Survivor
 from experiments.records import Dataset, Outcome, Problem, Solution, Verdict
-from experiments.terminal import bar
-from experiments.validate.report import Finding, MutationScore, Survivor
 
 SETTINGS = JudgeSettings(
     minimum_cpu_seconds=0.3,

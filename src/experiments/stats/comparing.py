@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import partial
 from statistics import NormalDist, fmean
 
-from experiments.intervals import CONFIDENCE, bootstrap_interval, normal_quantile
+from experiments.stats.intervals import CONFIDENCE, bootstrap_interval, normal_quantile
 
 FINEST = 1000
 """Differences are multiples of no less than 1 over this."""

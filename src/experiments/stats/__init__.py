@@ -1,0 +1,1 @@
+"""Verdicts → numbers: pass@k, intervals, paired comparisons."""
