@@ -171,10 +171,11 @@ def _mutants(data: Any, count: int, seed: int) -> list[tuple[Any, str]]:
 
 
 def _judging(data: Any, programs: Sequence[tuple[Any, str]], stop: bool) -> Any:
-    from experiments.judge import JudgeSettings, judge
+    from experiments.judge import judge
     from experiments.records import Solution
+    from experiments.schema import SandboxConfig
 
-    settings = JudgeSettings(workers=WORKERS, stop_at_first_failure=stop)
+    settings = SandboxConfig(workers=WORKERS, stop_at_first_failure=stop)
     solutions = [Solution(p.id, number, source) for number, (p, source) in enumerate(programs)]
     return judge(solutions, data, settings, CACHE)
 

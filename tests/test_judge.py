@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from experiments.errors import DatasetError
-from experiments.judge import JudgeSettings, Judging, judge, truth
+from experiments.judge import Judging, judge, truth
 from experiments.records import Dataset, Outcome, Problem, Solution, Verdict
+from experiments.schema import SandboxConfig
 
 PROBLEM = Problem(
     id="p",
@@ -18,7 +19,7 @@ PROBLEM = Problem(
     base_inputs=((1,), (2,)),
     extra_inputs=((5,), (0,), (3,)),
 )
-SETTINGS = JudgeSettings(workers=2, minimum_cpu_seconds=0.2, wall_factor=3.0, memory_megabytes=512)
+SETTINGS = SandboxConfig(workers=2, minimum_cpu_seconds=0.2, wall_factor=3.0, memory_megabytes=512)
 
 
 def dataset(*problems: Problem) -> Dataset:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from experiments.judge import JudgeSettings, judge
+from experiments.judge import judge
 from experiments.judge.judge import judge_one
 from experiments.judge.truth import Truths, generous
 from experiments.records import Dataset, Outcome, Problem, Solution
 from experiments.sandbox import Sandbox, choose, decode
 from experiments.sandbox.host import REGION_BYTES
+from experiments.schema import SandboxConfig
 
 FILES = sorted((Path(__file__).parent / "adversarial").glob("*.py"))
 SECRET = "EXPERIMENTS_ADVERSARIAL_SECRET"
@@ -40,7 +41,7 @@ PROBLEM = Problem(
     base_inputs=(([1, 2, 3],), ([70, 80],)),
     extra_inputs=tuple(([number, number + 5, 900],) for number in range(4, 8)),
 )
-SETTINGS = JudgeSettings(
+SETTINGS = SandboxConfig(
     workers=1,
     minimum_cpu_seconds=0.1,
     load_cpu_seconds=0.5,
@@ -61,9 +62,9 @@ class Bench:
     def __init__(self, isolation: str, preload: tuple[str, ...]) -> None:
         truths = Truths({"hidden": PROBLEM}, None)
         assert truths.recall("hidden") is None
-        with Sandbox(generous(SETTINGS.limits), isolation) as sandbox:
+        with Sandbox(generous(SETTINGS), isolation) as sandbox:
             self.truth = truths.measure(sandbox, "hidden")
-        self.sandbox = Sandbox(SETTINGS.limits, isolation, preload)
+        self.sandbox = Sandbox(SETTINGS, isolation, preload)
         self.sandbox.__enter__()
 
     def verdict(self, program: str, stop: bool = False):
@@ -158,7 +159,7 @@ def test_no_adversarial_program_spoils_those_judged_beside_it() -> None:
         solutions += [Solution("hidden", 2 * number, program)]
         solutions += [Solution("hidden", 2 * number + 1, REFERENCE)]
     dataset = Dataset("hidden", "", (PROBLEM,))
-    verdicts = list(judge(solutions, dataset, JudgeSettings(workers=2)))
+    verdicts = list(judge(solutions, dataset, SandboxConfig(workers=2)))
     assert len(verdicts) == len(solutions)
     assert {v.plus is Outcome.PASSED for v in verdicts if v.sample % 2} == {True}
     assert {v.plus is Outcome.PASSED for v in verdicts if v.sample % 2 == 0} == {False}

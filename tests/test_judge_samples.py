@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from experiments.errors import DatasetError, StoreError
-from experiments.judge import JudgeSettings
 from experiments.judge.samples import judge_samples
 from experiments.records import Dataset, Problem
+from experiments.schema import SandboxConfig
 
 PROBLEMS = tuple(
     Problem(
@@ -23,7 +23,7 @@ PROBLEMS = tuple(
     for number in range(3)
 )
 DATASET = Dataset("set", "digest", PROBLEMS)
-SETTINGS = JudgeSettings(workers=2, memory_megabytes=512)
+SETTINGS = SandboxConfig(workers=2, memory_megabytes=512)
 
 
 def write(path: Path, *lines: object) -> Path:

@@ -11,7 +11,6 @@ import pytest
 from experiments.errors import SandboxError
 from experiments.sandbox import (
     Kind,
-    Limits,
     Sandbox,
     abilities,
     choose,
@@ -20,8 +19,11 @@ from experiments.sandbox import (
     isolation,
     missing,
 )
+from experiments.schema import SandboxConfig
 
-LIMITS = Limits(memory_megabytes=512, wall_factor=3.0, load_cpu_seconds=1.0, total_cpu_seconds=5.0)
+LIMITS = SandboxConfig(
+    memory_megabytes=512, wall_factor=3.0, load_cpu_seconds=1.0, total_cpu_seconds=5.0
+)
 
 
 @pytest.fixture(scope="module", params=list(dict.fromkeys([choose("auto"), "process"])))
@@ -116,7 +118,7 @@ def test_numpy_results_are_told_as_such(sandbox: Sandbox) -> None:
 
 
 def test_an_output_too_large_to_send_is_told_by_its_digest() -> None:
-    with Sandbox(Limits(output_megabytes=1)) as sandbox:
+    with Sandbox(SandboxConfig(output_megabytes=1)) as sandbox:
         first, second, third = values(
             run(sandbox, "def f(x): return 'ab'[x] * 2_000_000", (0,), (0,), (1,))
         )

@@ -2,14 +2,15 @@
 
 import pytest
 
-from experiments.sandbox import Kind, Limits, Sandbox
+from experiments.sandbox import Kind, Sandbox
+from experiments.schema import SandboxConfig
 
 STUCK = "def f(x):\n    while x == {}:\n        pass\n    return x\n"
 
 
 @pytest.mark.parametrize("stuck", [0, 1, 2, 3])
 def test_an_endless_loop_after_a_block_ends_in_time(stuck: int) -> None:
-    with Sandbox(Limits(load_cpu_seconds=2.0)) as sandbox:
+    with Sandbox(SandboxConfig(load_cpu_seconds=2.0)) as sandbox:
         kinds = []
         for reply in sandbox.run(
             STUCK.format(stuck), "f", [(number,) for number in range(5)], [0.2] * 5, blocks=True

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.judge import JudgeSettings, judge
+from experiments.judge import judge
 from experiments.problems import load_problem, problem_files
 from experiments.records import Dataset, Outcome, Solution, Verdict
+from experiments.schema import SandboxConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 SECOND = ROOT / "tests" / "second_solutions"
@@ -30,7 +31,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Verdict]:
                 yield Solution(problem.id, 0, path.read_text(encoding="utf-8"))
 
     dataset = Dataset("hard", "", problems)
-    found = judge(solutions(), dataset, JudgeSettings(workers=2), folder)
+    found = judge(solutions(), dataset, SandboxConfig(workers=2), folder)
     return {verdict.problem_id: verdict for verdict in found}
 
 

@@ -141,13 +141,13 @@ def _add_judge(commands: Any) -> None:
 
 
 def _judge(chosen: argparse.Namespace) -> int:
-    from experiments.judge import JudgeSettings
     from experiments.judge.samples import judge_samples
     from experiments.sandbox import choose, missing
+    from experiments.schema import Isolation, SandboxConfig
 
-    settings = JudgeSettings(
+    settings = SandboxConfig(
         workers=chosen.workers,
-        isolation=chosen.isolation,
+        isolation=Isolation(chosen.isolation),
         stop_at_first_failure=chosen.stop_at_first_failure,
     )
     dataset = load_dataset(chosen.dataset)

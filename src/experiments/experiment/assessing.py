@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +17,6 @@ from experiments.experiment.planning import Plan
 from experiments.extract import extract
 from experiments.records import Generation, Request, Solution, Verdict
 from experiments.sandbox import missing
-from experiments.schema import Config, SandboxConfig
 from experiments.tracking.live import Live
 from experiments.tracking.traces import Answer
 
@@ -54,8 +53,9 @@ class Assessing:
     def __enter__(self) -> Self:
         plan = self._plan
         cache = Path(plan.settings.store).parent / "cache"
-        settings = _judge_settings(plan.settings)
-        self._judging = self._closing.enter_context(judge.Judging(plan.dataset, settings, cache))
+        self._judging = self._closing.enter_context(
+            judge.Judging(plan.dataset, plan.settings.sandbox, cache)
+        )
         self._append = self._closing.enter_context(
             store.appending(plan.folder / "verdicts.jsonl"),
         )
@@ -157,8 +157,3 @@ class Assessing:
         if self._live is not None:
             request, generation, solution = self._answers[place]
             self._live.answer(Answer(request.prompt, generation, solution, verdict))
-
-
-def _judge_settings(settings: Config) -> judge.JudgeSettings:
-    given = {field.name: getattr(settings.sandbox, field.name) for field in fields(SandboxConfig)}
-    return judge.JudgeSettings(**{**given, "isolation": settings.sandbox.isolation.value})

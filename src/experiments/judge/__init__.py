@@ -19,7 +19,6 @@ never a verdict.
 """
 
 from experiments.judge.compare import COMPARISONS
-from experiments.judge.judge import JudgeSettings
 from experiments.judge.judging import Judging, judge
 
-__all__ = ["COMPARISONS", "JudgeSettings", "Judging", "judge"]
+__all__ = ["COMPARISONS", "Judging", "judge"]

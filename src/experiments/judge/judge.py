@@ -7,55 +7,12 @@ from dataclasses import dataclass
 from experiments.judge import compare
 from experiments.judge.truth import Truth, call_text
 from experiments.records import Failure, Outcome, Solution, Verdict
-from experiments.sandbox import Kind, Limits, Reply, Sandbox, decode, describe
+from experiments.sandbox import Kind, Reply, Sandbox, decode, describe
 from experiments.sandbox.wire import WireError
+from experiments.schema import SandboxConfig
 
 NEAR = 0.7
 """From this share of a limit on, a time is near it."""
-
-
-@dataclass(frozen=True)
-class JudgeSettings:
-    """How programs are judged; the names are those of `schema.SandboxConfig`.
-
-    Attributes:
-        workers: programs judged at once; None: one per core.
-        isolation: `auto`, `bubblewrap` or `process`.
-        minimum_cpu_seconds, reference_factor: CPU time allowed per input is the larger of
-            the first and the second times the reference's own time.
-        stop_at_first_failure: give no further inputs after a failure.
-        wall_factor, memory_megabytes, output_megabytes, file_megabytes, processes,
-        load_cpu_seconds, total_cpu_seconds, hash_seed: see `sandbox.Limits`. What is
-            expected always comes from hash seed 0.
-    """
-
-    workers: int | None = None
-    isolation: str = "auto"
-    minimum_cpu_seconds: float = 1.0
-    reference_factor: float = 4.0
-    wall_factor: float = 10.0
-    memory_megabytes: int = 4096
-    output_megabytes: int = 64
-    file_megabytes: int = 16
-    processes: int = 0
-    load_cpu_seconds: float = 10.0
-    total_cpu_seconds: float = 60.0
-    hash_seed: int = 0
-    stop_at_first_failure: bool = False
-
-    @property
-    def limits(self) -> Limits:
-        """What a program may use, whatever its inputs."""
-        return Limits(
-            memory_megabytes=self.memory_megabytes,
-            output_megabytes=self.output_megabytes,
-            file_megabytes=self.file_megabytes,
-            processes=self.processes,
-            wall_factor=self.wall_factor,
-            load_cpu_seconds=self.load_cpu_seconds,
-            total_cpu_seconds=self.total_cpu_seconds,
-            hash_seed=self.hash_seed,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +24,7 @@ class Judged:
 
 
 def judge_one(
-    sandbox: Sandbox, solution: Solution, truth: Truth, settings: JudgeSettings
+    sandbox: Sandbox, solution: Solution, truth: Truth, settings: SandboxConfig
 ) -> Judged:
     """Run a solution on all inputs and return what became of it.
 

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Self
 
 from experiments.errors import DatasetError
-from experiments.judge.judge import Judged, JudgeSettings, judge_one
+from experiments.judge.judge import Judged, judge_one
 from experiments.judge.pool import Pool
 from experiments.judge.truth import Truths, generous
 from experiments.records import Dataset, Problem, Solution, Verdict
-from experiments.sandbox import Limits, Sandbox, choose
+from experiments.sandbox import Sandbox, choose
+from experiments.schema import SandboxConfig
 
 _FIRST = (0.0,)
 """The rank of a reference: without it nothing of its problem can be judged."""
@@ -36,6 +37,7 @@ class Judging(Iterator[Verdict]):
         dataset: the problems that solutions are for.
         settings: how to judge.
         cache_folder: where what the references give is kept; None: nowhere.
+        hash_seed: of strings in programs under test; what is expected comes from seed 0.
 
     Attributes:
         isolation: `bubblewrap` or `process`.
@@ -47,12 +49,14 @@ class Judging(Iterator[Verdict]):
     def __init__(
         self,
         dataset: Dataset,
-        settings: JudgeSettings | None = None,
+        settings: SandboxConfig | None = None,
         cache_folder: Path | None = None,
+        hash_seed: int = 0,
     ) -> None:
-        self._settings = settings or JudgeSettings()
+        self._hash_seed = hash_seed
+        self._settings = settings or SandboxConfig()
         self._workers = self._settings.workers or _cores()
-        self.isolation = choose(self._settings.isolation)
+        self.isolation = choose(self._settings.isolation.value)
         self.retried = 0
         self.changed = 0
         self._dataset = dataset
@@ -128,7 +132,7 @@ class Judging(Iterator[Verdict]):
             self._end()
         if not self._again:
             return
-        with self._sandbox(self._settings.limits) as sandbox:
+        with self._sandbox(self._settings, self._hash_seed) as sandbox:
             for solution, before in self._again:
                 truth = self._truths[solution.problem_id]
                 judged = judge_one(sandbox, solution, truth, self._settings)
@@ -190,12 +194,12 @@ class Judging(Iterator[Verdict]):
         name = solution.problem_id
         self._pool.put(solution, (1.0, -self._truths[name].seconds, self._places[name]))
 
-    def _sandbox(self, limits: Limits) -> Sandbox:
-        return Sandbox(limits, self.isolation, self._dataset.preload)
+    def _sandbox(self, limits: SandboxConfig, hash_seed: int) -> Sandbox:
+        return Sandbox(limits, self.isolation, self._dataset.preload, hash_seed)
 
     def _desk(self) -> "_Desk":
-        limits = self._settings.limits
-        desk = _Desk(self._sandbox(limits), self._sandbox(generous(limits)))
+        limits = self._settings
+        desk = _Desk(self._sandbox(limits, self._hash_seed), self._sandbox(generous(limits), 0))
         self._desks.append(desk)
         if self._is_over:  # and none may have seen it in the list
             desk.judging.give_up()
@@ -221,8 +225,9 @@ class _Desk:
 def judge(
     solutions: Iterable[Solution],
     dataset: Dataset,
-    settings: JudgeSettings | None = None,
+    settings: SandboxConfig | None = None,
     cache_folder: Path | None = None,
+    hash_seed: int = 0,
 ) -> Judging:
     """Judge solutions and yield a verdict for each, as they are reached; see `Judging`.
 
@@ -230,7 +235,7 @@ def judge(
         SandboxError: the sandbox does not work here.
         DatasetError: a solution is for an unknown problem, or a reference fails.
     """
-    judging = Judging(dataset, settings, cache_folder)
+    judging = Judging(dataset, settings, cache_folder, hash_seed)
     judging.give(solutions)
     return judging
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import DatasetError, StoreError
-from experiments.judge.judge import JudgeSettings
 from experiments.judge.judging import Judging, judge
 from experiments.records import Dataset, Outcome, Solution, Verdict
+from experiments.schema import SandboxConfig
 from experiments.stats.metrics import pass_at_k
 
 KS = (1, 5, 10, 100)
@@ -67,7 +67,7 @@ def judge_samples(
     dataset: Dataset,
     samples_path: Path,
     out_path: Path,
-    settings: JudgeSettings,
+    settings: SandboxConfig,
     cache_folder: Path | None = None,
 ) -> SamplesSummary:
     """Judge a file of samples and write one line per sample, in their order.

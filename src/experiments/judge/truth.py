@@ -6,7 +6,7 @@ import platform
 import threading
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 from experiments.errors import DatasetError
 from experiments.judge import compare
 from experiments.records import Problem
-from experiments.sandbox import Calls, Kind, Limits, Reply, Sandbox, decode, describe
+from experiments.sandbox import Calls, Kind, Reply, Sandbox, decode, describe
+from experiments.schema import SandboxConfig
 
 VERSION = 2
 """To be raised when what is measured, or the form in which it is kept, changes."""
@@ -107,12 +108,12 @@ class Truths:
         return self._known[name]
 
 
-def generous(limits: Limits) -> Limits:
+def generous(limits: SandboxConfig) -> SandboxConfig:
     """Return what references may use, where programs have these limits."""
-    return Limits(
-        memory_megabytes=limits.memory_megabytes,
-        output_megabytes=limits.output_megabytes,
-        wall_factor=limits.wall_factor,
+    return replace(
+        limits,
+        file_megabytes=SandboxConfig.file_megabytes,
+        processes=SandboxConfig.processes,
         load_cpu_seconds=REFERENCE_SECONDS,
         total_cpu_seconds=10 * REFERENCE_SECONDS,
     )

@@ -36,14 +36,12 @@ Not covered
 
 from experiments.sandbox.host import Calls, Kind, Reply, Sandbox
 from experiments.sandbox.isolation import Ability, abilities, choose, missing
-from experiments.sandbox.limits import Limits
 from experiments.sandbox.wire import decode, describe, encode
 
 __all__ = [
     "Ability",
     "Calls",
     "Kind",
-    "Limits",
     "Reply",
     "Sandbox",
     "abilities",

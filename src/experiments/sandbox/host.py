@@ -22,7 +22,7 @@ from typing import IO, Any, Self
 from experiments.errors import SandboxError
 from experiments.sandbox import guest, isolation, kernel, wire
 from experiments.sandbox.folder import remove
-from experiments.sandbox.limits import Limits
+from experiments.schema import SandboxConfig
 
 REGION_BYTES = 4 << 20
 STACK_BYTES = 120 << 20  # the kernel keeps 128 MB below a process's mappings for its stack
@@ -110,9 +110,10 @@ class Sandbox:
     Use it from the thread that entered it.
 
     Args:
-        limits: of each program.
-        isolation: `auto`, `bubblewrap` or `process`.
+        limits: of each program; CPU time per input comes with the inputs.
+        isolation: `auto`, `bubblewrap` or `process`; None: as the limits say.
         preload: modules that the guest imports before any program.
+        hash_seed: of strings; it decides the order in which sets are gone through.
 
     Raises:
         SandboxError: on entering, or later, if no guest can be started.
@@ -120,13 +121,15 @@ class Sandbox:
 
     def __init__(
         self,
-        limits: Limits | None = None,
-        isolation: str = "auto",
+        limits: SandboxConfig | None = None,
+        isolation: str | None = None,
         preload: Sequence[str] = (),
+        hash_seed: int = 0,
     ) -> None:
-        self.limits = limits or Limits()
+        self.limits = limits or SandboxConfig()
         self.preload = tuple(preload)
-        self.isolation = _choose(isolation)
+        self.hash_seed = hash_seed
+        self.isolation = _choose(isolation or self.limits.isolation.value)
         self.cpu_seconds = 0.0
         """CPU time of the last program's processes."""
         self._guest: _Guest | None = None
@@ -179,7 +182,7 @@ class Sandbox:
             entry_point: name of the function to call.
             inputs: positional arguments per call; fresh copies are made for each.
             cpu_seconds: CPU time allowed, per input.
-            total_cpu_seconds: CPU time allowed for all; `Limits.total_cpu_seconds` if None.
+            total_cpu_seconds: CPU time allowed for all; `limits.total_cpu_seconds` if None.
             as_set: give the set of the output's items instead of the output.
             blocks: wait for the caller after 1, 2, 4, ... inputs, so that it can stop early.
         """
@@ -244,7 +247,7 @@ class Sandbox:
 
     def _started(self) -> "_Guest":
         if self._guest is None and not self._is_given_up:
-            self._guest = _Guest(self.limits, self.isolation, self.preload)
+            self._guest = _Guest(self.limits, self.isolation, self.preload, self.hash_seed)
         if self._guest is None or self._is_given_up:
             self.close()
             raise SandboxError("The sandbox was given up")
@@ -254,22 +257,26 @@ class Sandbox:
 class _Guest:
     """The process, its sockets and its region of shared memory."""
 
-    def __init__(self, limits: Limits, chosen: str, preload: tuple[str, ...]) -> None:
+    def __init__(
+        self, limits: SandboxConfig, chosen: str, preload: tuple[str, ...], hash_seed: int
+    ) -> None:
         self.calls: Calls | None = None
         self.pidfd = -1
         self.closing = contextlib.ExitStack()
         self.region: mmap.mmap
         try:
-            self._start(limits, chosen, preload)
+            self._start(limits, chosen, preload, hash_seed)
         except BaseException:
             self.close()
             raise
 
-    def _start(self, limits: Limits, chosen: str, preload: tuple[str, ...]) -> None:
+    def _start(
+        self, limits: SandboxConfig, chosen: str, preload: tuple[str, ...], hash_seed: int
+    ) -> None:
         if chosen == isolation.BUBBLEWRAP:
-            start = isolation.bubblewrap(preload, 4 * limits.file_megabytes, limits.hash_seed)
+            start = isolation.bubblewrap(preload, 4 * limits.file_megabytes, hash_seed)
         else:
-            start = isolation.process(preload, limits.hash_seed)
+            start = isolation.process(preload, hash_seed)
             self.closing.callback(remove, Path(start.private))
         self.control, control = socket.socketpair()
         for each in (self.control, control):

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from experiments.environment.terminal import bar
 from experiments.errors import DatasetError, did_you_mean
-from experiments.judge import JudgeSettings, judge
+from experiments.judge import judge
 from experiments.problems import Form, load_evalplus, load_problem, problem_files, read_form, table
 from experiments.problems.evalplus_sets import is_at_hand
 from experiments.problems.own import canonical, imports_of
@@ -22,7 +22,8 @@ from experiments.problems.validate.overlap import overlaps
 from experiments.problems.validate.report import Finding, MutationScore, Report, percent
 from experiments.problems.validate.types import badly_typed_inputs, badly_typed_outputs
 from experiments.records import Dataset, Outcome, Problem, Solution, Verdict
-from experiments.sandbox import Limits, Sandbox
+from experiments.sandbox import Sandbox
+from experiments.schema import SandboxConfig
 
 MINIMUM_BASE = 0.95
 MINIMUM_PLUS = 0.99
@@ -237,7 +238,7 @@ def _with_sound_reference(
 ) -> tuple[Dataset, list[Finding]]:
     """Return the problems whose reference passes all tests, and findings for the others."""
     findings: list[Finding] = []
-    settings = JudgeSettings(workers=workers)
+    settings = SandboxConfig(workers=workers)
     verdicts: list[Verdict] = []
     try:
         verdicts = _judged("References", dataset, settings, cache_folder)
@@ -258,7 +259,7 @@ def _with_sound_reference(
         if verdict.problem_id not in passed
     ]
     sound = replace(dataset, problems=tuple(each for each in dataset.problems if each.id in passed))
-    again = _judged("Once more", sound, replace(settings, hash_seed=OTHER_SEED), cache_folder)
+    again = _judged("Once more", sound, settings, cache_folder, OTHER_SEED)
     findings += [
         Finding(
             verdict.problem_id,
@@ -273,7 +274,7 @@ def _with_sound_reference(
 
 def _unsteady_inputs(problems: Sequence[Problem], forms: Mapping[str, Form]) -> Iterator[Finding]:
     """Run each generator again, in a process with another hash seed."""
-    with Sandbox(Limits(hash_seed=OTHER_SEED)) as sandbox:
+    with Sandbox(hash_seed=OTHER_SEED) as sandbox:
         for problem in problems:
             form = forms[problem.id]
             try:
@@ -295,7 +296,11 @@ def _difference(verdict: Verdict) -> str:
 
 
 def _judged(
-    title: str, dataset: Dataset, settings: JudgeSettings, cache_folder: Path
+    title: str,
+    dataset: Dataset,
+    settings: SandboxConfig,
+    cache_folder: Path,
+    hash_seed: int = 0,
 ) -> list[Verdict]:
     """Judge the references as if they were solutions."""
     if not dataset.problems:
@@ -306,7 +311,7 @@ def _judged(
     ]
     with (
         bar(title, len(solutions)) as progress,
-        judge(solutions, dataset, settings, cache_folder) as judging,
+        judge(solutions, dataset, settings, cache_folder, hash_seed) as judging,
     ):
         return list(progress.each(judging))
 

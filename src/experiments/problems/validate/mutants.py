@@ -8,12 +8,13 @@ from pathlib import Path
 
 from experiments.environment.terminal import bar
 from experiments.errors import did_you_mean
-from experiments.judge import JudgeSettings, judge
+from experiments.judge import judge
 from experiments.problems.validate.mutation import Mutant, mutants
 from experiments.problems.validate.report import Finding, MutationScore, Survivor
 from experiments.records import Dataset, Outcome, Problem, Solution, Verdict
+from experiments.schema import SandboxConfig
 
-SETTINGS = JudgeSettings(
+SETTINGS = SandboxConfig(
     minimum_cpu_seconds=0.3,
     memory_megabytes=1024,
     load_cpu_seconds=2.0,
