@@ -100,7 +100,7 @@ def test_imports_point_down(path: Path) -> None:
         ("stats", "from experiments.extract import extract"),
         ("stats", "import experiments.judge"),
         ("errors", "from experiments import records"),
-        ("judge", "def f():\n    from experiments.store import GenerationStore"),
+        ("store", "def f():\n    from experiments.judge import judge"),
         ("experiment", "import mlflow"),
         ("report", "from mlflow.entities import Run"),
         ("experiment", "from hydra.utils import instantiate"),
