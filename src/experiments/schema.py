@@ -113,6 +113,7 @@ class ApiConfig:
         key_variable: the environment variable that holds the key. The key itself is in no
             configuration, so that it gets into no log.
         usd_per_million_input, usd_per_million_output: prices of tokens; null: not known.
+        omit: fields of the request that it refuses (`temperature`), and so are not sent.
     """
 
     model: str | None = None
@@ -120,6 +121,31 @@ class ApiConfig:
     key_variable: str = "OPENAI_API_KEY"
     usd_per_million_input: float | None = None
     usd_per_million_output: float | None = None
+    omit: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ThinkingConfig:
+    """How a model thinks before it answers, where it does.
+
+    Attributes:
+        modes: what `thinking=` may ask of it (`on`, `off`, `low`, `medium`, `high`); empty: it
+            does not think, or cannot be told whether to.
+        default: the mode where nothing is asked; empty: not known.
+        argument: the variable of the chat template that the mode is given to:
+            `enable_thinking` takes true and false, others take the mode's name.
+        switch: text per mode that is added to the last user message instead (`/no_think`).
+        open, close: markers of a thought that are not in the table of known ones.
+        sampling: what the makers ask for while it thinks; goes before `ModelConfig.sampling`.
+    """
+
+    modes: list[str] = field(default_factory=list)
+    default: str = ""
+    argument: str = ""
+    switch: dict[str, str] = field(default_factory=dict)
+    open: str = ""
+    close: str = ""
+    sampling: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -139,7 +165,13 @@ class ModelConfig:
         api: where a server has the model, instead of or beside files.
         kv_values_per_token: numbers kept in the KV cache for one token, for the memory
             needed of a model that is not here yet.
+        sampling: what its makers ask for, by the names of `SamplingConfig`; used where the
+            question sets nothing else.
+        template_arguments: variables for the chat template.
+        thinking: how it thinks before it answers.
         licence, parameters_billion, context_tokens, card: for people and for reports.
+        active_parameters_billion: that are read for each token, of a mixture of experts.
+        ended: when a service was shut down and what came after it, told before a key is asked for.
         published: pass@1 in percent by data set, with its source, for comparison.
         note: shown with every result of this model.
     """
@@ -153,11 +185,16 @@ class ModelConfig:
     chat_template: str | None = None
     api: ApiConfig = field(default_factory=ApiConfig)
     kv_values_per_token: int | None = None
+    sampling: dict[str, Any] = field(default_factory=dict)
+    template_arguments: dict[str, Any] = field(default_factory=dict)
+    thinking: ThinkingConfig = field(default_factory=ThinkingConfig)
     licence: str = ""
     parameters_billion: float | None = None
+    active_parameters_billion: float | None = None
     context_tokens: int | None = None
     card: str = ""
     published: dict[str, Any] = field(default_factory=dict)
+    ended: str = ""
     note: str = ""
 
 
