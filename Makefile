@@ -1,13 +1,13 @@
 # make run     set up .venv on first use and run the main job on the demo model
-# make test    the tests
-# make check   style, types and the tests
+# make test    the tests, without those that take long
+# make check   style, types and all tests
 # More settings for the job: make run ARGS="prompt=cot limit=5"
 
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: run test check lint lock train-demo ui help
+.PHONY: run test test-all check lint lock train-demo ui help
 
 run: install-run
 	@$(BIN)/python run.py $(ARGS)
@@ -15,12 +15,15 @@ run: install-run
 test: install-dev
 	@$(BIN)/python -m pytest $(ARGS)
 
+test-all: install-dev
+	@$(BIN)/python -m pytest -m "" $(ARGS)
+
 lint: install-dev
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
 
-check: lint test
+check: lint test-all
 
 ui: install-run
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db
