@@ -16,17 +16,6 @@ DATA = ROOT.parent / "shared" / "data"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-ONE_PROCESS = ("test_browser", "test_judge_adversarial", "test_tracking")
-"""Modules whose tests share a server, a port or a database, and so stay together."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before the tests are given to processes
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.stem in ONE_PROCESS:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
