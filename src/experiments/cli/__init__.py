@@ -127,7 +127,7 @@ def _import(chosen: argparse.Namespace) -> int:
 
 def _add_judge(commands: Any) -> None:
     parser = commands.add_parser("judge", help="judge programs from elsewhere")
-    parser.add_argument("dataset", metavar="DATASET", help="as in conf/dataset/")
+    parser.add_argument("dataset", metavar="DATASET", help="as in conf/dataset/, or FILE.jsonl")
     parser.add_argument("samples", metavar="SAMPLES.jsonl", type=Path, help=".gz is read, too")
     parser.add_argument("--out", required=True, type=Path, metavar="VERDICTS.jsonl")
     parser.add_argument("--workers", type=_count, metavar="N", help="default: one per core")
@@ -222,7 +222,7 @@ def _count(text: str) -> int:
 
 
 def load_dataset(name: str) -> Dataset:
-    """Return the data set that `conf/dataset/NAME.yaml` describes.
+    """Return the data set that `conf/dataset/NAME.yaml` describes, or that a JSON Lines file has.
 
     Raises:
         DatasetError: there is no such file, or the data set cannot be loaded.
@@ -230,6 +230,10 @@ def load_dataset(name: str) -> Dataset:
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
+    if name.endswith((".jsonl", ".jsonl.gz")):
+        from experiments.problems import load_jsonl
+
+        return load_jsonl(name)
     known = {path.stem: path for path in CONF.glob("dataset/*.yaml")}
     if name not in known:
         raise DatasetError(f"There is no data set '{name}'", did_you_mean(name, known))

@@ -13,7 +13,15 @@ from typing import TypeVar
 from experiments.environment.terminal import bar
 from experiments.errors import DatasetError, did_you_mean
 from experiments.judge import judge
-from experiments.problems import Form, load_evalplus, load_problem, problem_files, read_form, table
+from experiments.problems import (
+    Form,
+    load_evalplus,
+    load_problem,
+    problem_files,
+    read_form,
+    read_jsonl,
+    table,
+)
 from experiments.problems.evalplus_sets import is_at_hand
 from experiments.problems.own import canonical, imports_of
 from experiments.problems.run import extra_inputs
@@ -51,7 +59,7 @@ def validate(
     """Check a data set.
 
     Args:
-        dataset: one of EvalPlus's sets by name, or the folder of our own problems.
+        dataset: one of EvalPlus's sets by name, a folder of our own problems, or a JSON Lines file.
         only: ids of problems, or what their ids begin with (`easy`, `easy/quiet_hours`).
         sample: take so many problems, drawn at random but always the same.
         limit: take the first so many problems.
@@ -73,8 +81,15 @@ def validate(
                 mutation=mutation,
                 cache_folder=Path(folder),
             )
+    chosen_by = (only, sample, limit)
     if dataset in EVALPLUS:
-        return _validate_evalplus(dataset, only, sample, limit, workers, mutation, cache_folder)
+        whole = load_evalplus(dataset)
+        return _validate_loaded(whole, chosen_by, workers, mutation, cache_folder)
+    if Path(dataset).is_file():
+        whole, left_out = read_jsonl(Path(dataset))
+        report = _validate_loaded(whole, chosen_by, workers, mutation, cache_folder)
+        gaps = [Finding(each.task_id, f"it is left out: {each.reason}") for each in left_out]
+        return replace(report, findings=(*gaps, *report.findings))
     folder_of_problems = Path(dataset)
     paths = _chosen(
         problem_files(folder_of_problems),
@@ -89,24 +104,22 @@ def validate(
     return replace(report, findings=(*report.findings, *_stale_table(folder_of_problems)))
 
 
-def _validate_evalplus(
-    name: str,
-    only: Sequence[str],
-    sample: int | None,
-    limit: int | None,
+def _validate_loaded(
+    whole: Dataset,
+    chosen_by: tuple[Sequence[str], int | None, int | None],
     workers: int | None,
     mutation: bool,
     cache_folder: Path,
 ) -> Report:
-    whole = load_evalplus(name)
+    """Check a data set whose files hold problems as they are: references and mutants."""
     ids = [problem.id for problem in whole.problems]
-    chosen = replace(whole, problems=tuple(_chosen(whole.problems, ids, only, sample, limit)))
+    chosen = replace(whole, problems=tuple(_chosen(whole.problems, ids, *chosen_by)))
     sound, findings = _with_sound_reference(chosen, workers, cache_folder)
     scores: list[MutationScore] = []
     if mutation:
         subjects = [mutants.Subject(problem, problem.id) for problem in sound.problems]
         scores, _ = mutants.scores(subjects, sound, workers, cache_folder)
-    return Report(name, len(chosen.problems), tuple(findings), tuple(scores))
+    return Report(whole.name, len(chosen.problems), tuple(findings), tuple(scores))
 
 
 def _validate_own(

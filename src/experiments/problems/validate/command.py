@@ -15,14 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "dataset",
         nargs="?",
         default="problems",
-        help="folder of problems, or humaneval, humaneval_plus, mbpp, mbpp_plus",
+        help="folder of problems, FILE.jsonl, or humaneval, humaneval_plus, mbpp, mbpp_plus",
     )
     parser.add_argument(
         "--only", action="append", default=[], metavar="ID", help="easy, easy/quiet_hours, ..."
     )
-    parser.add_argument("--sample", type=int, metavar="N", help="N problems, drawn at random")
-    parser.add_argument("--limit", type=int, metavar="N", help="the first N problems")
-    parser.add_argument("--workers", type=int, metavar="N", help="programs judged at once")
+    parser.add_argument("--sample", type=_positive, metavar="N", help="N problems, drawn at random")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="the first N problems")
+    parser.add_argument("--workers", type=_positive, metavar="N", help="programs judged at once")
     parser.add_argument(
         "--no-mutation", dest="mutation", action="store_false", help="leave the mutants out"
     )
@@ -43,3 +43,10 @@ def run(chosen: argparse.Namespace) -> int:
     )
     show(report, results, details=not chosen.summary)
     return 0 if report.ok else 1
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is too few; take 1 or more")
+    return number
