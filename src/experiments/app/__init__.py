@@ -27,12 +27,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.app.explain import explain, full_disk, no_folder, refuse_unknown
+from experiments.app.run_folder import register
 from experiments.errors import ConfigError, UserError
 from experiments.schema import Config
 
 log = logging.getLogger(__name__)
 
 ConfigStore.instance().store(name="base_config", node=Config)
+register()
 
 FAILED = 1
 USER_ERROR = 1
