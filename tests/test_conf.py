@@ -79,20 +79,6 @@ def test_a_model_that_can_be_told_how_to_think_says_how(model: ModelConfig) -> N
     assert {"on", "off"} <= modes or not modes & {"on", "off"}, "one of the two says nothing"
 
 
-WITH_FILES = [model for model in MODELS.values() if model.files]
-
-
-@pytest.mark.parametrize("model", WITH_FILES, ids=lambda model: model.name)
-def test_a_model_with_files_says_what_it_is(model: ModelConfig) -> None:
-    assert model.licence
-    assert model.parameters_billion
-    assert model.context_tokens
-    assert model.card
-    assert model.repository or model.name == "demo"
-    active = model.active_parameters_billion
-    assert active is None or active < model.parameters_billion
-
-
 def test_a_service_that_ended_names_what_comes_after_it() -> None:
     for model in MODELS.values():
         if model.ended:
