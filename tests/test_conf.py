@@ -11,10 +11,13 @@ from hydra.utils import get_class, get_method
 from omegaconf import DictConfig, OmegaConf
 
 from experiments import app
-from experiments.schema import Config
+from experiments.cli.models import models
+from experiments.schema import Config, ModelConfig, SamplingConfig, check
 
 CONF = ROOT / "conf"
 GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "experiment")
+MODELS = models(CONF)
+THINKING_MODES = {"on", "off", "low", "medium", "high"}
 FILES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 
 
@@ -57,6 +60,48 @@ def test_what_a_saved_experiment_sweeps_over_exists(name: str) -> None:
     for key, choices in config.hydra.sweeper.params.items():
         for choice in str(choices).split(","):
             assert isinstance(OmegaConf.to_object(composed(f"{key}={choice}")), Config)
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
+def test_what_makers_ask_for_is_sampling_within_its_ranges(model: ModelConfig) -> None:
+    for asked in (model.sampling, model.thinking.sampling):
+        check(SamplingConfig(**asked), "sampling.")  # a name that is none is a TypeError
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
+def test_a_model_that_can_be_told_how_to_think_says_how(model: ModelConfig) -> None:
+    thinking = model.thinking
+    modes = set(thinking.modes)
+    assert modes <= THINKING_MODES
+    assert thinking.default in ({"", *modes} if modes else {"", "on"})
+    assert set(thinking.switch) <= modes
+    assert bool(modes) == bool(thinking.argument or thinking.switch)
+    assert {"on", "off"} <= modes or not modes & {"on", "off"}, "one of the two says nothing"
+
+
+def test_a_service_that_ended_names_what_comes_after_it() -> None:
+    for model in MODELS.values():
+        if model.ended:
+            _, _, successor = model.ended.partition("model=")
+            assert MODELS[successor.rstrip(").")].api.model
+            assert not MODELS[successor.rstrip(").")].ended
+
+
+def test_published_figures_are_percentages_with_a_source() -> None:
+    for model in MODELS.values():
+        figures = {**model.published}
+        assert bool(figures) == bool(figures.pop("source", ""))
+        for name, value in figures.items():
+            assert 0 < value < 100, f"{model.name}: {name}"
+
+
+def test_models_whose_thinking_is_set_by_an_experiment_can_be_told() -> None:
+    for name in sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")):
+        config = compose("config", overrides=[f"experiment={name}"], return_hydra_config=True)
+        params = config.hydra.sweeper.params or {}
+        modes = set(str(params.get("thinking", config.thinking or "")).split(",")) - {""}
+        for model in str(params.get("model", config.model.name)).split(","):
+            assert modes <= set(MODELS[model].thinking.modes), f"{name}: {model}"
 
 
 def test_the_defaults_in_the_file_are_those_of_the_schema() -> None:

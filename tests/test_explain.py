@@ -61,7 +61,7 @@ def said(root: Path, folder: Path, *overrides: str) -> tuple[int, str]:
         (
             "+fobar=1",
             "error: There is no setting 'fobar'. Known: backend, cache, dataset, limit, model, "
-            "models, prompt, quantization, sampling, sandbox, seed, store, tracking. "
+            "models, prompt, quantization, sampling, sandbox, seed, store, thinking, tracking. "
             "See conf/config.yaml.",
         ),
         (

@@ -314,6 +314,7 @@ class Config:
             only takes, `off` does neither.
         store: folder of finished generations, shared by all runs.
         models: folder of weights.
+        thinking: a mode of `ThinkingConfig.modes`; null: the model's default.
     """
 
     model: ModelConfig = MISSING
@@ -329,6 +330,7 @@ class Config:
     cache: CacheMode = CacheMode.on
     store: str = "outputs/store"
     models: str = "models"
+    thinking: str | None = None
 
 
 def dotted(settings: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
