@@ -2,11 +2,6 @@
 
 import sys
 
-from experiments.tracking.host import warm_up
-
-if __name__ == "__main__":
-    warm_up(sys.argv[1:])  # MLflow is imported beside what follows
-
 import hydra
 from omegaconf import DictConfig
 

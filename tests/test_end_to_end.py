@@ -262,8 +262,8 @@ def test_processes_that_open_a_fresh_database_together_all_get_it(tmp_path: Path
     import sys
 
     code = (
-        "import sys; from experiments.tracking.client import open_tracker; "
-        "print(open_tracker('sqlite:///mlruns/mlflow.db', 'mlruns/artifacts', 'x').experiment_id)"
+        "from experiments.tracking.opening import open_experiment; "
+        "print(open_experiment('sqlite:///mlruns/mlflow.db', 'mlruns/artifacts', 'x'))"
     )
     environment = {**os.environ, "MLFLOW_TRACKING_URI": ""}
     started = [

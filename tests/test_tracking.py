@@ -1,17 +1,16 @@
-"""Logging to MLflow in the background."""
+"""Logging to MLflow, in a real database on this disk."""
 
 from __future__ import annotations
 
-import logging
+import json
+import math
 import os
-import pickle
-import re
+import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ import pytest
 
 from experiments.records import (
     Dataset,
+    Failure,
     FinishReason,
     Generation,
     Message,
@@ -28,366 +28,354 @@ from experiments.records import (
     Solution,
     Verdict,
 )
-from experiments.tracking import host, watch
-from experiments.tracking.client import Tracker, fetch, is_run_id, open_tracker
+from experiments.tracking import logs, worker
 from experiments.tracking.errors import TrackingError
-from experiments.tracking.host import call
-from experiments.tracking.live import ANSWERS_AT_ONCE, Beginning, Live
-from experiments.tracking.traces import Answer, trace
+from experiments.tracking.fetching import fetch, is_run_id
+from experiments.tracking.opening import open_experiment
+from experiments.tracking.recorder import Call, NewRun, Recorder
+from experiments.tracking.traces import Sample, log_samples
+
+# MLflow's own, and the tests make errors of warnings
+pytestmark = pytest.mark.filterwarnings("ignore:.*Any type hint")
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow import MlflowClient
+    from mlflow.entities import Run, Trace
+
+
+@dataclass(frozen=True)
+class Store:
+    """An MLflow database with an experiment."""
+
+    folder: Path
+    uri: str
+    experiment: str
+
+    @property
+    def client(self) -> MlflowClient:
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.uri)
+
+    def new(self, name: str, **given: Any) -> NewRun:
+        return NewRun(self.uri, None, "x", name, **given)
+
+    def run(self, name: str) -> Run:
+        found = self.client.search_runs([self.experiment], f"tags.`mlflow.runName` = '{name}'")
+        (run,) = found
+        return run
+
+    def status(self, name: str) -> str:
+        """Return how a run ended, waiting for that for a while."""
+        deadline = time.monotonic() + 60
+        while self.run(name).info.status == "RUNNING" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return str(self.run(name).info.status)
+
+    def traces(self, run_id: str) -> dict[str, Trace]:
+        found = self.client.search_traces(
+            locations=[self.experiment], run_id=run_id, max_results=500
+        )
+        return {trace.info.tags["problem"]: trace for trace in found}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("tracking")
+    uri = f"sqlite:///{folder}/db/mlflow.db"
+    return Store(folder, uri, open_experiment(uri, str(folder / "artifacts"), "x"))
+
+
+def sample(number: int, passed: bool = True) -> Sample:
+    outcome = Outcome.PASSED if passed else Outcome.WRONG_ANSWER
+    failure = None if passed else Failure("f(1)", "2", "3")
+    generation = Generation("k", f"p{number}", 0, "text ünd", FinishReason.END_TOKEN, 5, 0, 7)
+    return Sample(
+        Prompt(f"p{number}", "f", (Message("user", "Write f"),)),
+        replace(generation, prefill_seconds=1.0, decode_seconds=2.0),
+        Solution(f"p{number}", 0, "def f(): ...", True, True),
+        Verdict(f"p{number}", 0, outcome, outcome, int(passed), 1, 0, 0, failure),
+    )
+
+
+# --- a run through the process that logs it
+
+
+@pytest.fixture(scope="module")
+def whole(store: Store) -> Run:
+    """A run that logged all there is."""
+    folder = store.folder / "run"
+    folder.mkdir()
+    (folder / "metrics.json").write_text("{}")
+    parent = store.client.create_run(store.experiment, run_name="sweep").info.run_id
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.5")
+        environment.setenv("MLFLOW_RUN_ID", parent)  # left by something else
+        recorder = Recorder(store.new("whole", parent=parent, tags={"kind": "run"}))
+    recorder.log(logs.log_parameters, {"a.b": 1})
+    recorder.log(logs.log_dataset, Dataset("some", "0" * 64, ()))
+    recorder.progress(3, {"progress/generations": 3.0})
+    recorder.progress(4, {"progress/generations": 4.0})  # too soon after the one before
+    recorder.progress(5, {"progress/generations": 5.0})  # as well, but the last
+    recorder.log(print, "no reply")
+    recorder.log(logs.log_metrics, {"pass": 0.5, "undefined": math.nan})
+    recorder.log(logs.describe, "**half**")
+    recorder.log(logs.log_folder, folder)
+    recorder.log(log_samples, [sample(number, number % 2 == 0) for number in range(4)])
+    recorder.log(time.sleep, 1.5)  # for a measurement of the machine
+    recorder.end("FINISHED")
+    recorder.end("FAILED")  # too late
+    recorder.log(logs.describe, "too late")
+    assert recorder.wait(60)
+    return store.run("whole")
+
+
+def test_all_that_is_logged_is_found_again(store: Store, whole: Run) -> None:
+    client, run_id = store.client, whole.info.run_id
+    assert whole.info.status == "FINISHED"
+    assert whole.data.tags["kind"] == "run"
+    assert whole.data.tags["mlflow.note.content"] == "**half**"
+    assert whole.data.tags["mlflow.parentRunId"] == store.run("sweep").info.run_id
+    assert whole.data.params == {"a.b": "1"}
+    assert whole.data.metrics["pass"] == 0.5
+    assert "undefined" not in whole.data.metrics
+    assert "system/cpu_utilization_percentage" in whole.data.metrics
+    steps = client.get_metric_history(run_id, "progress/generations")
+    assert [(metric.step, metric.value) for metric in steps] == [(3, 3.0), (5, 5.0)]
+    assert [file.path for file in client.list_artifacts(run_id)] == ["metrics.json"]
+    assert (store.folder / "artifacts").is_dir()
+    (given,) = whole.inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("some", "0" * 36)
+
+
+def test_each_sample_is_a_trace_with_its_verdict_times_and_tokens(store: Store, whole: Run) -> None:
+    traces = store.traces(whole.info.run_id)
+    assert {name: trace.info.tags["outcome"] for name, trace in traces.items()} == {
+        "p0": "passed", "p1": "wrong_answer", "p2": "passed", "p3": "wrong_answer",
+    }  # fmt: skip
+    for name, trace in traces.items():
+        assert trace.info.execution_duration == 3000
+        assert trace.info.token_usage == {
+            "input_tokens": 5, "output_tokens": 7, "total_tokens": 12,
+        }  # fmt: skip
+        assert trace.info.request_preview == "Write f"
+        (span,) = trace.data.spans
+        assert span.name == name
+        assert span.outputs["text"] == "text ünd"
+        assert span.attributes["finish_reason"] == "end_token"
+        by_name = {each.name: each for each in trace.info.assessments}
+        assert {each.source.source_type for each in by_name.values()} == {"CODE"}
+        assert by_name["passed"].value is (name in ("p0", "p2"))
+        assert by_name["format_kept"].value is True
+    rationale = {each.name: each.rationale for each in traces["p1"].info.assessments}
+    assert rationale["passed"] == ("wrong_answer: 0 of 1 tests passed\nf(1)\nexpected 2\ngot 3")
+
+
+def test_a_bug_over_there_keeps_its_traceback(store: Store) -> None:
+    recorder = Recorder(store.new("bug"))
+    recorder.log(divmod, 1, 0)  # type: ignore[arg-type]
+    recorder.end("FINISHED")
+    with pytest.raises(RuntimeError, match=r"Traceback(.|\n)*ZeroDivisionError"):
+        recorder.wait()
+    assert store.run("bug").info.status == "FAILED"
+
+
+def test_a_run_that_cannot_begin_is_told_at_once_and_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").mkdir()
+    recorder = Recorder(NewRun(f"sqlite:///{tmp_path}/mlflow.db", None, "x", "name"))
+    recorder.log(logs.log_parameters, {"a": 1})
+    with pytest.raises(TrackingError, match="unable to open database file"):
+        recorder.started()
+    with pytest.raises(TrackingError, match="unable to open database file"):
+        recorder.progress(1, {})
+    recorder.end("FINISHED")
+    with pytest.raises(TrackingError, match="unable to open database file"):
+        recorder.wait()
+
+
+def test_a_process_that_died_is_told_with_what_it_wrote(store: Store) -> None:
+    recorder = Recorder(store.new("dead"))
+    recorder.log(print, "the last words")
+    recorder.log(os._exit, 3)
+    recorder.end("FINISHED")
+    with pytest.raises(TrackingError, match=r"died \(exit code 3\)"):
+        recorder.wait()
+
+
+def test_a_run_whose_process_was_killed_ends_as_killed(store: Store) -> None:
+    code = (
+        "import os, sys\n"
+        "from experiments.tracking.recorder import NewRun, Recorder\n"
+        "Recorder(NewRun(sys.argv[1], None, 'x', 'killed')).started()\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, store.uri], timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    assert store.status("killed") == "KILLED"
+
+
+def test_what_an_interrupted_run_had_to_log_is_logged_after_its_end(store: Store) -> None:
+    code = (
+        "import sys\n"
+        "from test_tracking import sample\n"
+        "from experiments.tracking.recorder import NewRun, Recorder\n"
+        "from experiments.tracking.traces import log_samples\n"
+        "recorder = Recorder(NewRun(sys.argv[1], None, 'x', 'interrupted'))\n"
+        "recorder.log(log_samples, [sample(number) for number in range(30)])\n"
+        "recorder.end('KILLED')\n"
+        "assert not recorder.wait(0.1)\n"
+    )
+    command = [sys.executable, "-c", code, store.uri]
+    subprocess.run(command, cwd=Path(__file__).parent, check=True, timeout=120)
+    while not store.client.search_runs([store.experiment], "tags.mlflow.runName = 'interrupted'"):
+        time.sleep(0.1)
+    assert store.status("interrupted") == "KILLED"
+    assert len(store.traces(store.run("interrupted").info.run_id)) == 30
+
+
+# --- what is logged
 
 
 @pytest.fixture
-def tracker(tmp_path: Path) -> Tracker:
-    return open_tracker(f"sqlite:///{tmp_path}/db/mlflow.db", str(tmp_path / "artifacts"), "x")
+def active(store: Store, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The id of a run that is MLflow's active one, named like the test."""
+    import mlflow
 
-
-def answer(number: int, passed: bool) -> Answer:
-    outcome = Outcome.PASSED if passed else Outcome.WRONG_ANSWER
-    return Answer(
-        Prompt(f"p{number}", "f", (Message("user", "Write f"),)),
-        Generation("k", f"p{number}", 0, "text ünd", FinishReason.END_TOKEN, 5, 0, 7),
-        Solution(f"p{number}", 0, "def f(): ...", True, True),
-        Verdict(f"p{number}", 0, outcome, outcome, int(passed), 1, 0, 0),
-    )
-
-
-def begin(tracker: Tracker, tmp_path: Path, **given: Any) -> Live:
-    return Live(Beginning(tracker.uri, str(tmp_path / "artifacts"), "x", "name", **given))
-
-
-def runs(tracker: Tracker) -> list[Run]:
-    from mlflow import MlflowClient
-
-    return list(MlflowClient(tracking_uri=tracker.uri).search_runs([tracker.experiment_id]))
-
-
-def only_run(tracker: Tracker) -> Run:
-    (run,) = runs(tracker)
-    return run
-
-
-def test_what_is_logged_in_the_background_is_all_there(tracker: Tracker, tmp_path: Path) -> None:
-    from mlflow import MlflowClient
-
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "metrics.json").write_text("{}")
-    live = begin(tracker, tmp_path, tags={"kind": "run"})
-    live.parameters({"a.b": 1})
-    live.step(3, {"progress/generations": 3.0})
-    live.step(4, {"progress/generations": 4.0})  # too soon after the one before
-    live.step(5, {"progress/generations": 5.0})  # as well, but the last
-    for number in range(ANSWERS_AT_ONCE + 2):
-        live.answer(answer(number, number % 2 == 0))
-    live.results({"pass": 0.5}, tmp_path / "run", "**half**")
-    live.close("FINISHED")
-    found = only_run(tracker)
-    run = found.info.run_id
-    client = MlflowClient(tracking_uri=tracker.uri)
-    assert found.info.status == "FINISHED"
-    assert found.data.tags["kind"] == "run"
-    assert found.data.params["a.b"] == "1"
-    assert found.data.metrics["pass"] == 0.5
-    steps = client.get_metric_history(run, "progress/generations")
-    assert [(metric.step, metric.value) for metric in steps] == [(3, 3.0), (5, 5.0)]
-    assert found.data.tags["mlflow.note.content"] == "**half**"
-    assert [file.path for file in client.list_artifacts(run)] == ["metrics.json"]
-    traces = client.search_traces(locations=[tracker.experiment_id], run_id=run)
-    assert {t.info.tags["problem"]: t.info.tags["outcome"] for t in traces} == {
-        f"p{number}": "wrong_answer" if number % 2 else "passed"
-        for number in range(ANSWERS_AT_ONCE + 2)
+    environment = {
+        "MLFLOW_TRACKING_URI": store.uri,
+        "MLFLOW_EXPERIMENT_ID": store.experiment,
+        "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",
     }
-    assert {span.outputs["text"] for trace in traces for span in trace.data.spans} == {"text ünd"}
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        with mlflow.start_run(run_name=request.node.name) as run:
+            yield run.info.run_id
 
 
-def test_a_run_without_traces_has_none(tracker: Tracker, tmp_path: Path) -> None:
-    from mlflow import MlflowClient
-
-    live = begin(tracker, tmp_path, traces=False)
-    live.answer(answer(0, passed=True))
-    live.close("FINISHED")
-    client = MlflowClient(tracking_uri=tracker.uri)
-    assert not client.search_traces(locations=[tracker.experiment_id])
+def call(function: Callable[..., None], *arguments: Any, is_progress: bool = False) -> Call:
+    return Call(function, arguments, is_progress)
 
 
-def test_a_failure_in_the_background_is_a_warning(
-    tracker: Tracker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_what_fails_is_told_at_the_end_and_the_run_has_failed(store: Store, active: str) -> None:
+    calls = [
+        call(logs.log_parameters, {"a" * 300: 1}),  # a name that MLflow does not take
+        call(logs.log_parameters, {"b": 1}),
+        "FINISHED",
+    ]
+    with pytest.raises(TrackingError, match=r"cannot be used: .*Check tracking\.uri"):
+        worker.log(store.uri, calls)
+    run = store.client.get_run(active)
+    assert run.info.status == "FAILED"
+    assert run.data.params == {}
+
+
+def test_progress_that_could_not_be_logged_costs_nothing_else(store: Store, active: str) -> None:
+    calls = [
+        call(logs.log_metrics, {"no such name: !": 1.0}, is_progress=True),
+        call(logs.log_metrics, {"pass": 0.5}),
+        "FINISHED",
+    ]
+    with pytest.raises(TrackingError, match="no such name"):
+        worker.log(store.uri, calls)
+    run = store.client.get_run(active)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics == {"pass": 0.5}
+
+
+def test_a_run_without_a_status_was_killed(store: Store, active: str) -> None:
+    worker.log(store.uri, [])
+    assert store.client.get_run(active).info.status == "KILLED"
+
+
+def test_texts_of_several_lines_are_parameters_that_tell_equal_ones_from_others(
+    store: Store, active: str
 ) -> None:
-    live = begin(tracker, tmp_path)
-    with caplog.at_level(logging.WARNING):
-        for _ in range(2):
-            live.parameters({"a" * 300: 1})  # a name that MLflow does not take
-        live.close("FINISHED")
-    assert caplog.text.count("cannot be used") == 1
-    assert only_run(tracker).info.status == "FAILED"
+    long = "Write the function.\n" * 100
+    many = {f"many.{number}": number for number in range(150)}
+    logs.log_parameters({"a": long, "b": long, "c": f"{long}!", "d": "short\n", "e": None, **many})
+    found = store.client.get_run(active).data.params
+    assert found["a"] == found["b"] != found["c"]
+    assert found["a"].startswith("Write the function.")
+    assert "\n" not in found["a"]
+    assert (found["d"], found["e"]) == ("short", "")
+    assert len(found) == 155
 
 
-def test_a_run_that_cannot_begin_is_told_at_once_and_at_the_end(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder = tmp_path / "mlflow.db"
-    folder.mkdir()
-    live = Live(Beginning(f"sqlite:///{folder}", None, "x", "name"))
-    live.parameters({"a": 1})
-    live._thread.join()
-    with pytest.raises(TrackingError, match="unable to open database file"):
-        live.step(1, {})
-    with caplog.at_level(logging.WARNING):
-        live.close("FINISHED")
-    assert caplog.text.count("cannot be used") == 1
+def test_a_program_keeps_its_lines_in_a_trace(store: Store, active: str) -> None:
+    given = sample(0)
+    program = 'def f():\n    return """```"""\n'
+    log_samples([replace(given, solution=replace(given.solution, program=program))])
+    (span,) = store.traces(active)["p0"].data.spans
+    assert span.outputs["program"] == f"````python\n{program}````"
+
+
+def test_a_prompt_to_go_on_from_is_the_input_of_its_trace(store: Store, active: str) -> None:
+    log_samples([replace(sample(0), prompt=Prompt("p0", "f", completion="def f():\n"))])
+    (span,) = store.traces(active)["p0"].data.spans
+    assert span.inputs == {"prompt": "def f():\n"}
+
+
+def test_a_sweep_has_a_view_of_its_jobs(store: Store, active: str) -> None:
+    logs.keep_view()
+    tags = {"mlflow.parentRunId": active}
+    job = store.client.create_run(store.experiment, run_name="job", tags=tags)
+    kept = store.client.get_experiment(store.experiment).tags
+    view = json.loads(kept[f"mlflow.sharedViewState.{active}"])
+    assert "metrics.`pass_at_1/plus`" in view["selectedColumns"]
+    order = [f"{view['orderByKey']} DESC"]
+    found = store.client.search_runs([store.experiment], view["searchFilter"], order_by=order)
+    assert [run.info.run_id for run in found] == [job.info.run_id]
+
+
+# --- the database
 
 
 @pytest.mark.skipif(find_spec("psycopg") is not None, reason="it is installed")
-def test_a_driver_that_is_not_installed_is_told() -> None:
-    with pytest.raises(TrackingError, match="No module named 'psycopg'"):
-        call(open_tracker, "postgresql+psycopg://nowhere/db", None, "x")
-
-
-def test_a_call_that_does_not_come_back_does_not_keep_the_process() -> None:
-    code = (
-        "import threading, time\n"
-        "from experiments.tracking.host import call\n"
-        "threading.Thread(target=call, args=(time.sleep, 60), daemon=True).start()\n"
-        "time.sleep(1)\n"
+def test_a_driver_that_is_not_installed_is_told_with_what_to_type() -> None:
+    with pytest.raises(TrackingError) as caught:
+        open_experiment("postgresql+psycopg://nowhere/db", None, "x")
+    assert str(caught.value) == (
+        "MLflow at 'postgresql+psycopg://nowhere/db' needs the package psycopg, which is not "
+        "installed. Type: .venv/bin/pip install psycopg, or go without it: tracking.enabled=false"
     )
-    began = time.monotonic()
-    subprocess.run([sys.executable, "-c", code], timeout=50, check=True, capture_output=True)
-    assert time.monotonic() - began < 30
 
 
-def test_what_is_printed_meanwhile_is_no_reply() -> None:
-    assert call(print, "hello") is None
-    assert call(divmod, 7, 2) == (3, 1)
+def test_an_mlflow_that_cannot_be_imported_is_told_with_what_to_type(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.py").write_text("import a_module_that_is_missing")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    code = (
+        "from experiments.tracking.recorder import NewRun, Recorder\n"
+        "Recorder(NewRun('sqlite:///mlflow.db', None, 'x', 'name')).started()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "TrackingError: MLflow cannot be imported: No module named 'a_module_that" in done.stderr
+    assert "Type: make install-run" in done.stderr
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.25])
+@pytest.mark.parametrize("seconds", [0.0, 0.3])
 def test_a_database_whose_creation_was_cut_short_is_made_again(
     tmp_path: Path, seconds: float
 ) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    call(os.getpid)  # it has imported MLflow
-    opening = threading.Thread(target=_swallow, args=(lambda: call(open_tracker, uri, None, "x"),))
-    opening.start()
-    while not list(tmp_path.glob("mlflow.db.part*")) and opening.is_alive():
+    code = (
+        "import sys; from experiments.tracking.opening import open_experiment\n"
+        "open_experiment(sys.argv[1], None, 'x')"
+    )
+    opening = subprocess.Popen([sys.executable, "-c", code, uri], stderr=subprocess.DEVNULL)
+    while not list(tmp_path.glob("mlflow.db.part*")) and opening.poll() is None:
         time.sleep(0.002)
     time.sleep(seconds)
-    assert host._current is not None
-    host._current._process.kill()
-    opening.join()
-    assert call(open_tracker, uri, None, "x").experiment_id
+    opening.kill()
+    opening.wait()
+    assert open_experiment(uri, None, "x")
     assert not list(tmp_path.glob("*.part*"))
 
 
-def _swallow(call_that_fails: Callable[[], object]) -> None:
-    with suppress(TrackingError):
-        call_that_fails()
-
-
-def test_a_dead_process_is_told_with_what_it_wrote(
-    tracker: Tracker, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    live = begin(tracker, tmp_path)
-    while not runs(tracker):
-        time.sleep(0.05)
-    with pytest.raises(TrackingError, match=r"died \(exit code 3\)"):
-        call(os._exit, 3)
-    with caplog.at_level(logging.WARNING):
-        live.close("FINISHED")
-    assert call(os.getpid) != os.getpid()  # another has taken its place
-
-
-def test_a_library_that_mlflow_cannot_do_without_is_imported_after_all() -> None:
-    code = (
-        "from experiments.tracking import worker\n"
-        "worker.IMPORTS = ((('sqlalchemy',), ()), *worker.IMPORTS[1:])\n"
-        "worker.main()"
-    )
-    given = pickle.dumps((divmod, (7, 2), {}))
-    done = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True)
-    assert pickle.loads(done.stdout) == (True, (3, 1))
-
-
-@pytest.fixture
-def worker() -> Iterator[host.Worker]:
-    made = host.Worker()
-    yield made
-    made.close()
-
-
-def test_what_logging_does_not_need_is_not_imported(worker: host.Worker) -> None:
-    worker.call(exec, "import sys; assert not sys.modules['pandas']")
-
-
-def test_what_was_imported_for_show_is_real_for_whoever_asks_later(worker: host.Worker) -> None:
-    worker.call(exec, "import sys; assert not {'fastapi', 'mlflow.genai'} & {*sys.modules}")
-    worker.call(exec, "import fastapi; fastapi.FastAPI()")
-    assert _place(worker) == 0
-
-
-@pytest.mark.parametrize(
-    ("module", "used", "place"),
-    [
-        ("mlflow.utils.request_utils", "requests.Session", 1),
-        ("mlflow.tracking.client", "BaseModel.model_validate", 2),
-    ],
-)
-def test_what_was_imported_for_show_and_is_used_is_imported_after_all(
-    worker: host.Worker, module: str, used: str, place: int
-) -> None:
-    worker.call(exec, f"import {module} as m; assert callable(m.{used})")
-    assert _place(worker) == place
-
-
-def test_a_process_that_begins_again_keeps_its_runs(tracker: Tracker, worker: host.Worker) -> None:
-    run = worker.call(watch.begin, tracker, "name", None, {})
-    worker.call(exec, "from mlflow.utils import request_utils as m; m.requests.Session")
-    assert _place(worker) == 1
-    time.sleep(watch.SECONDS_BETWEEN_SAMPLES + 2)
-    assert "system/cpu_utilization_percentage" in only_run(tracker).data.metrics
-    worker.close()
-    assert only_run(tracker).info.run_id == run
-    assert only_run(tracker).info.status == "KILLED"
-
-
-def test_all_that_a_run_logs_needs_nothing_hollow(
-    tracker: Tracker, tmp_path: Path, worker: host.Worker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(host, "_current", worker)
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "metrics.json").write_text("{}")
-    live = begin(tracker, tmp_path, tags={"kind": "run"})
-    live.parameters({"a.b": 1})
-    live.dataset(Dataset("some", "0" * 64, ()))
-    live.step(3, {"progress/generations": 3.0})
-    live.answer(answer(0, passed=True))
-    live.results({"pass": 0.5}, tmp_path / "run", "**half**")
-    time.sleep(watch.SECONDS_BETWEEN_SAMPLES + 2)
-    live.close("FINISHED")
-    found = only_run(tracker)
-    assert found.info.status == "FINISHED"
-    assert "system/cpu_utilization_percentage" in found.data.metrics
-    assert found.inputs.dataset_inputs[0].dataset.name == "some"
-    assert _place(worker) == 0
-
-
-def test_an_interrupted_run_with_much_to_log_ends_as_killed(
-    tracker: Tracker, tmp_path: Path
-) -> None:
-    code = (
-        "import sys\n"
-        "from test_tracking import answer\n"
-        "from experiments.tracking.live import Beginning, Live\n"
-        "live = Live(Beginning(sys.argv[1], None, 'x', 'name'))\n"
-        "for number in range(2000): live.answer(answer(number, True))\n"
-        "live.close('KILLED', 1.0)"
-    )
-    command = [sys.executable, "-c", code, tracker.uri]
-    subprocess.run(command, cwd=Path(__file__).parent, check=True, timeout=120)
-    deadline = time.monotonic() + 30
-    while only_run(tracker).info.status == "RUNNING" and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert only_run(tracker).info.status == "KILLED"
-
-
-def test_a_server_gets_the_number_of_tokens_once() -> None:
-    for usage_in_span in (True, False):
-        info, span = trace("1", "0" * 32, answer(0, passed=True), usage_in_span)
-        assert info.token_usage["output_tokens"] == 7
-        assert ("mlflow.chat.tokenUsage" in span.attributes) is usage_in_span
-
-
-def _place(worker: host.Worker) -> int:
-    return int(worker.call(eval, "__import__('sys').argv[1]"))
-
-
-def test_traces_of_several_batches_and_runs_are_whole(tracker: Tracker) -> None:
-    from mlflow import MlflowClient
-
-    client = MlflowClient(tracking_uri=tracker.uri)
-    for name, count in (("one", 3), ("other", 60)):
-        run = tracker.start(name)
-        tracker.log_traces(run, [answer(number, number % 3 == 0) for number in range(count)])
-        traces = client.search_traces(
-            locations=[tracker.experiment_id], run_id=run, max_results=100
-        )
-        found = {trace.info.tags["problem"]: trace for trace in traces}
-        assert set(found) == {f"p{number}" for number in range(count)}
-        for number in range(count):
-            trace = found[f"p{number}"]
-            assessed = {each.name: each.value for each in trace.info.assessments}
-            assert assessed == {"passed": number % 3 == 0, "format_kept": True}
-            assert trace.info.token_usage["output_tokens"] == 7
-            (span,) = trace.data.spans
-            assert span.outputs["program"] == "```python\ndef f(): ...\n```"
-    assert "get_experiment" not in vars(_store(tracker))  # what MLflow shares is untouched
-
-
-def test_traces_that_cannot_be_written_together_are_written_one_by_one(
-    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    def written() -> list[dict[str, Any]]:
-        run = tracker.start("name")
-        tracker.log_traces(run, [answer(number, passed=True) for number in range(3)])
-        found = MlflowClient(tracker.uri).search_traces(
-            locations=[tracker.experiment_id], run_id=run
-        )
-        by_problem = {trace.info.tags["problem"]: trace for trace in found}
-        return [_lasting(by_problem[f"p{number}"].to_dict()) for number in range(len(found))]
-
-    def refused(*given: Any, **others: Any) -> Any:
-        monkeypatch.setattr(store, "log_spans", log_spans)
-        log_spans(*given, **others)  # written, and rolled back
-        raise MlflowException("deadlock")
-
-    together = written()
-    store = type(_store(tracker))
-    log_spans = store.log_spans
-    monkeypatch.setattr(store, "log_spans", refused)
-    assert written() == together
-    assert store.log_spans is log_spans
-    assert len(together) == 3
-
-
-def _lasting(part: Any) -> Any:
-    """Return a trace without what differs whenever it is written."""
-    if isinstance(part, dict):
-        changing = re.compile("time|_id|Run|RequestId|artifact")
-        return {k: _lasting(v) for k, v in part.items() if not changing.search(k)}
-    if isinstance(part, list):
-        return [_lasting(each) for each in part]
-    return part
-
-
-def _store(tracker: Tracker) -> object:
-    from mlflow.tracing.client import TracingClient
-
-    return TracingClient(tracker.uri).store
-
-
-def test_a_bug_over_there_keeps_its_traceback() -> None:
-    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
-        call(divmod, 1, 0)
-
-
-def test_a_run_whose_process_was_killed_ends_as_killed(tracker: Tracker, tmp_path: Path) -> None:
-    code = (
-        "import os, sys; from experiments.tracking import watch\n"
-        "from experiments.tracking.client import open_tracker\n"
-        "from experiments.tracking.host import call\n"
-        "call(watch.begin, call(open_tracker, sys.argv[1], None, 'x'), 'name', None, {})\n"
-        "os.kill(os.getpid(), 9)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, tracker.uri], timeout=120)
-    assert done.returncode == -9
-    deadline = time.monotonic() + 30
-    while only_run(tracker).info.status == "RUNNING" and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert only_run(tracker).info.status == "KILLED"
+# --- and back
 
 
 def test_run_ids_are_told_from_folders() -> None:
@@ -395,69 +383,29 @@ def test_run_ids_are_told_from_folders() -> None:
     assert not is_run_id("outputs/2026-01-31/12-00-00")
 
 
-def test_texts_of_several_lines_are_parameters_that_tell_equal_ones_from_others(
-    tracker: Tracker,
-) -> None:
-    from mlflow import MlflowClient
-
-    run = tracker.start("name")
-    long = "Write the function.\n" * 100
-    tracker.log_parameters(run, {"a": long, "b": long, "c": f"{long}!", "d": "short\n"})
-    found = MlflowClient(tracking_uri=tracker.uri).get_run(run).data.params
-    assert found["a"] == found["b"] != found["c"]
-    assert found["a"].startswith("Write the function.")
-    assert "\n" not in found["a"]
-    assert found["d"] == "short"
-
-
-def test_a_program_keeps_its_lines_in_a_trace(tracker: Tracker, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from mlflow import MlflowClient
-
-    given = answer(0, passed=False)
-    program = 'def f():\n    return """```"""\n'
-    run = tracker.start("name")
-    tracker.log_traces(run, [replace(given, solution=replace(given.solution, program=program))])
-    client = MlflowClient(tracking_uri=tracker.uri)
-    (trace,) = client.search_traces(locations=[tracker.experiment_id], run_id=run)
-    assert trace.data.spans[0].outputs["program"] == f"````python\n{program}````"
-    assert {a.name: a.feedback.value for a in trace.info.assessments} == {
-        "passed": False,
-        "format_kept": True,
-    }
-
-
-def test_a_sweep_has_a_view_of_its_jobs(tracker: Tracker) -> None:
-    import json
-
-    from mlflow import MlflowClient
-
-    client = MlflowClient(tracking_uri=tracker.uri)
-    sweep = tracker.start("sweep")
-    job = tracker.start("job", parent=sweep)
-    tracker.start("another")
-    tracker.keep_view(sweep)
-    tags = client.get_experiment(tracker.experiment_id).tags
-    view = json.loads(tags[f"mlflow.sharedViewState.{sweep}"])
-    assert "metrics.`pass_at_1/plus`" in view["selectedColumns"]
-    order = [f"{view['orderByKey']} DESC"]
-    found = client.search_runs([tracker.experiment_id], view["searchFilter"], order_by=order)
-    assert [run.info.run_id for run in found] == [job]
-
-
-def test_an_unknown_run_is_told_with_what_to_type(tracker: Tracker, tmp_path: Path) -> None:
+def test_an_unknown_run_is_told_with_what_to_type(store: Store, tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match=f"There is no run {'0' * 32} in MLflow.*--uri"):
-        fetch(tracker.uri, "0" * 32, tmp_path)
+        fetch(store.uri, "0" * 32, tmp_path)
+    with pytest.raises(TrackingError, match=r"There is no MLflow database.*--uri"):
+        fetch(f"sqlite:///{tmp_path}/none.db", "0" * 32, tmp_path)
 
 
-def test_the_jobs_of_a_sweep_are_fetched(
-    tracker: Tracker, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_the_jobs_of_a_sweep_are_fetched_and_nothing_else_is_said(
+    store: Store, tmp_path: Path
 ) -> None:
     (tmp_path / "metrics.json").write_text("{}")
-    sweep = tracker.start("sweep")
+    sweep = store.client.create_run(store.experiment, run_name="fetched").info.run_id
     for _ in range(2):
-        tracker.log_files(tracker.start("job", parent=sweep), [tmp_path / "metrics.json"])
-    folder = fetch(tracker.uri, sweep, tmp_path / "fetched")
-    assert len(list(folder.glob("*/metrics.json"))) == 2
-    assert "Downloading" not in capfd.readouterr().err
+        job = store.client.create_run(store.experiment, tags={"mlflow.parentRunId": sweep})
+        store.client.log_artifact(job.info.run_id, str(tmp_path / "metrics.json"))
+    code = (
+        "import sys; from pathlib import Path; from experiments.tracking.fetching import fetch\n"
+        "print(fetch(sys.argv[1], sys.argv[2], Path('fetched')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, store.uri, sweep],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == f"fetched/{sweep}"
+    assert done.stderr == ""
+    assert len(list(tmp_path.glob(f"fetched/{sweep}/*/metrics.json"))) == 2

@@ -6,7 +6,6 @@ fails does not stop a sweep; the exit code tells that one failed.
 
 from __future__ import annotations
 
-import gc
 import inspect
 import logging
 import os
@@ -71,7 +70,6 @@ def main(task: Callable[[], Any]) -> int:
             raise  # not what Hydra raises for `model=3`
         _tell(f"error: {explain(error)}")
         return USER_ERROR
-    gc.freeze()  # Python would look through all that is there once more before it ends
     return FAILED if failed_jobs else 0
 
 
@@ -166,12 +164,7 @@ class SweepCallback(Callback):
         report.show_next_steps(folder, config.tracking)
         try:
             experiment.close_sweep(
-                config.tracking,
-                folder,
-                bool(failures),
-                written.summary,
-                written.files,
-                written.figures,
+                folder, bool(failures), written.summary, written.files, written.figures
             )
         except UserError as error:
             log.warning("warning: %s", error)

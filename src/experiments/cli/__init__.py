@@ -98,7 +98,7 @@ def _report(chosen: argparse.Namespace) -> int:
 
 def _folder(name: str, uri: str) -> Path:
     """Return a folder of runs; those of an MLflow run are fetched."""
-    from experiments.tracking.client import fetch, is_run_id
+    from experiments.tracking.fetching import fetch, is_run_id
 
     if Path(name).exists() or not is_run_id(name):
         return Path(name)

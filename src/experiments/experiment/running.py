@@ -5,18 +5,28 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from experiments import store
 from experiments.environment.terminal import bar
 from experiments.errors import BackendError
-from experiments.experiment.assessing import Assessing
 from experiments.experiment.folder import write
 from experiments.experiment.planning import Plan
-from experiments.experiment.tracked import log_results, tracked
-from experiments.records import FinishReason, Generation, RunReport, Weights
+from experiments.experiment.tracked import TrackedRun
+from experiments.extract import extract
+from experiments.judge import judge
+from experiments.records import (
+    FinishReason,
+    Generation,
+    RunReport,
+    Solution,
+    Verdict,
+    Weights,
+)
+from experiments.sandbox import choose, missing
 from experiments.stats.metrics import summarise
-from experiments.tracking.live import Live
+from experiments.tracking.traces import Sample
 
 log = logging.getLogger(__name__)
 
@@ -32,34 +42,100 @@ def run(plan: Plan, shown: Callable[[RunReport], None] | None = None) -> RunRepo
     Raises:
         UserError: what went wrong, in one line. All that was made until then is kept.
     """
-    failure: BaseException | None = None
-    with tracked(plan) as live, Assessing(plan, live) as assessing:
-        seconds = _generate(plan, live, assessing)
-        assessing.finish()
-        metrics = summarise(
-            assessing.verdicts,
-            assessing.solutions,
-            assessing.generations,
-            plan.dataset.problems,
-            generating_seconds=seconds,
+    with TrackedRun(plan) as tracked:
+        _check_isolation(plan)
+        generations, seconds = _generate(plan, tracked)
+        solutions = [_solution(plan, generation) for generation in generations]
+        verdicts, judged_again = _judge(plan, solutions)
+        numbers = summarise(
+            verdicts, solutions, generations, plan.dataset.problems, generating_seconds=seconds
         )
         engine = {f"engine/{name}": n for name, n in plan.backend.statistics().items()}
         report = RunReport(
-            {**metrics, **assessing.second_looks, **engine, **_of_weights(plan.weights)},
+            {**numbers, **judged_again, **engine, **_of_weights(plan.weights)},
             plan.folder,
             plan.labels,
             plan.settings.model.note,
         )
-        write(plan, report, assessing.generations, assessing.solutions, assessing.verdicts)
-        log_results(plan, live, report)
-        try:
-            if shown is not None:
-                shown(report)
-        except BaseException as error:  # a closed terminal is no fault of the run
-            failure = error
-    if failure is not None:
-        raise failure
+        write(plan, report, generations, solutions, verdicts)
+        prompts = (request.prompt for request in plan.requests)
+        tracked.results(report, map(Sample, prompts, generations, solutions, verdicts))
+        if shown is not None:
+            shown(report)
     return report
+
+
+def _check_isolation(plan: Plan) -> None:
+    """Say what the sandbox lacks here, before hours go by.
+
+    Raises:
+        SandboxError: the isolation that was asked for does not work.
+    """
+    if gaps := missing(choose(plan.settings.sandbox.isolation.value)):
+        log.warning(gaps)
+
+
+def _generate(plan: Plan, tracked: TrackedRun) -> tuple[list[Generation], float]:
+    """Return a generation per request, and the seconds that they took without loading.
+
+    Those at hand are not made again. Requests may share one: greedy samples do, and equal
+    prompts of other data sets.
+    """
+    started = time.monotonic()
+    kept = store.GenerationStore(Path(plan.settings.store), plan.settings.cache.value)
+    found = kept.find({request.key for request in plan.requests})
+    new = list({r.key: r for r in plan.requests if r.key not in found}.values())
+    new_tokens = 0
+    with (
+        store.appending(plan.folder / "generations.jsonl") as append,
+        bar("Generating", len(plan.requests), len(plan.requests) - len(new)) as progress,
+    ):
+        for generation in plan.backend.generate(new, plan.sampling, progress.remark):
+            kept.append(generation)
+            append(generation)
+            found[generation.key] = generation
+            progress.advance()
+            new_tokens += generation.new_tokens
+            tracked.progress(len(found), new_tokens, time.monotonic() - started)
+    _warn_of_prompts_too_long(list(found.values()))
+    seconds = time.monotonic() - started - plan.backend.statistics().get("load_seconds", 0.0)
+    return [
+        replace(found[request.key], problem_id=request.problem_id, sample=request.sample)
+        for request in plan.requests
+    ], seconds
+
+
+def _solution(plan: Plan, generation: Generation) -> Solution:
+    """Return the program in a generation."""
+    problem = plan.problems[generation.problem_id]
+    found = extract(generation.text, problem.prompt, problem.entry_point, plan.kind)
+    return Solution(
+        problem.id, generation.sample, found.program, found.format_kept, found.syntax_valid
+    )
+
+
+def _judge(plan: Plan, solutions: Sequence[Solution]) -> tuple[list[Verdict], dict[str, float]]:
+    """Return the verdicts in the order of the solutions, and how many were reached twice.
+
+    Raises:
+        UserError: the sandbox does not work here, or a reference fails.
+    """
+    cache = Path(plan.settings.store).parent / "cache"
+    found: dict[tuple[str, int], Verdict] = {}
+    with (
+        judge(solutions, plan.dataset, plan.settings.sandbox, cache) as judging,
+        store.appending(plan.folder / "verdicts.jsonl") as append,
+        bar("Judging", len(solutions)) as progress,
+    ):
+        for verdict in judging:
+            append(verdict)
+            found[verdict.problem_id, verdict.sample] = verdict
+            progress.advance()
+        judged_again = {
+            "count/judged_again": float(judging.retried),
+            "count/changed_when_judged_again": float(judging.changed),
+        }
+    return [found[each.problem_id, each.sample] for each in solutions], judged_again
 
 
 def _of_weights(weights: Weights | None) -> dict[str, float]:
@@ -72,72 +148,24 @@ def _of_weights(weights: Weights | None) -> dict[str, float]:
     }
 
 
-def _generate(plan: Plan, live: Live | None, assessing: Assessing) -> float:
-    """Have all requests answered and hand the answers on; return the seconds that it took.
-
-    Those at hand are not made again. Loading the model is not counted.
-    """
-    started = time.monotonic()
-    kept = store.GenerationStore(Path(plan.settings.store), plan.settings.cache.value)
-    found = kept.find({request.key for request in plan.requests})
-    missing = list({r.key: r for r in plan.requests if r.key not in found}.values())
-    for generation in found.values():
-        assessing.add(generation)
-    new_tokens, wanted = 0, len(found) + len(missing)
-    with (
-        store.appending(plan.folder / "generations.jsonl") as append,
-        bar("Generating", len(plan.requests), len(plan.requests) - len(missing)) as progress,
-    ):
-
-        def assess() -> None:
-            if len(found) < wanted:  # what comes after the last is not generating any more
-                assessing.go_on(plan.backend.free_cores())
-
-        def told(words: str) -> None:
-            progress.remark(words)
-            assess()
-
-        for generation in plan.backend.generate(missing, plan.sampling, told):
-            kept.append(generation)
-            append(generation)
-            found[generation.key] = generation
-            assessing.add(generation)
-            progress.advance()
-            new_tokens += generation.new_tokens
-            if live is not None:
-                live.step(len(found), _progress(len(found), new_tokens, started))
-            assess()
-    _tell_unfit(list(found.values()))
-    return time.monotonic() - started - plan.backend.statistics().get("load_seconds", 0.0)
-
-
-def _tell_unfit(generations: Sequence[Generation]) -> None:
+def _warn_of_prompts_too_long(generations: Sequence[Generation]) -> None:
     """Say which prompts the context had no room for: their problems count as failed.
 
     Raises:
         BackendError: no prompt fitted, so there is nothing to judge.
     """
-    unfit = [each for each in generations if each.finish_reason is FinishReason.PROMPT_TOO_LONG]
-    if not unfit:
+    too_long = [g for g in generations if g.finish_reason is FinishReason.PROMPT_TOO_LONG]
+    if not too_long:
         return
-    first = unfit[0]
-    if len(unfit) == len(generations):
+    first = too_long[0]
+    if len(too_long) == len(generations):
         raise BackendError(
-            f"None of the {len(unfit)} prompts fits. {first.problem_id}: {first.note}"
+            f"None of the {len(too_long)} prompts fits. {first.problem_id}: {first.note}"
         )
     log.warning(
         "%d of %d prompts do not fit, and their problems count as failed. %s: %s",
-        len(unfit),
+        len(too_long),
         len(generations),
         first.problem_id,
         first.note,
     )
-
-
-def _progress(generations: int, new_tokens: int, started: float) -> dict[str, float]:
-    """Return numbers that show how a long run goes."""
-    seconds = max(time.monotonic() - started, 1e-9)
-    return {
-        "progress/generations": float(generations),
-        "progress/tokens_per_second": new_tokens / seconds,
-    }

@@ -9,10 +9,13 @@ from pathlib import Path
 from experiments import store
 from experiments.environment.provenance import provenance
 from experiments.schema import TrackingConfig
-from experiments.tracking.client import Tracker, open_tracker
-from experiments.tracking.host import call
+from experiments.tracking import logs
+from experiments.tracking.recorder import NewRun, Recorder
 
 _SWEEP_FILE = "sweep.json"
+
+_open: dict[Path, Recorder] = {}
+"""The sweeps of this process that go on, by their folders."""
 
 
 def open_sweep(tracking: TrackingConfig, folder: Path, overrides: Sequence[str]) -> None:
@@ -21,20 +24,21 @@ def open_sweep(tracking: TrackingConfig, folder: Path, overrides: Sequence[str])
     Raises:
         UserError: the folder or the tracking server cannot be used.
     """
-    tracker = _tracker_of(tracking)
-    if tracker is None:
+    if not tracking.enabled:
         return
     name = f"sweep · {' '.join(overrides)}"[:250]
     tags = {"overrides": " ".join(overrides), "kind": "sweep", **origin()}
-    run_id = call(Tracker.start, tracker, name, tags=tags)
-    call(Tracker.keep_view, tracker, run_id)
+    where = (tracking.uri, tracking.artifacts, tracking.experiment)
+    recorder = Recorder(NewRun(*where, name, tags=tags, system_metrics=False))
+    started = recorder.started()
+    recorder.log(logs.keep_view)
     folder.mkdir(parents=True, exist_ok=True)
-    kept = {"mlflow_run": run_id, "mlflow_experiment": tracker.experiment_id}
+    kept = {"mlflow_run": started.run_id, "mlflow_experiment": started.experiment_id}
     store.write_text(folder / _SWEEP_FILE, json.dumps(kept))
+    _open[folder] = recorder
 
 
 def close_sweep(
-    tracking: TrackingConfig,
     folder: Path,
     failed: bool,
     summary: str = "",
@@ -46,15 +50,14 @@ def close_sweep(
     Raises:
         TrackingError: the database or the server cannot be used.
     """
-    run_id = read_sweep(folder)
-    if run_id is None:
+    recorder = _open.pop(folder, None)
+    if recorder is None:
         return
-    tracker = _tracker_of(tracking)
-    if tracker is not None:
-        call(Tracker.log_files, tracker, run_id, files)
-        call(Tracker.log_files, tracker, run_id, figures, "figures")
-        call(Tracker.describe, tracker, run_id, summary)
-        call(Tracker.finish, tracker, run_id, "FAILED" if failed else "FINISHED")
+    recorder.log(logs.log_files, files)
+    recorder.log(logs.log_files, figures, "figures")
+    recorder.log(logs.describe, summary)
+    recorder.end("FAILED" if failed else "FINISHED")
+    recorder.wait()
 
 
 def read_sweep(folder: Path | None) -> str | None:
@@ -63,13 +66,6 @@ def read_sweep(folder: Path | None) -> str | None:
         return None
     run_id = json.loads(note.read_text(encoding="utf-8"))["mlflow_run"]
     return str(run_id)
-
-
-def _tracker_of(tracking: TrackingConfig) -> Tracker | None:
-    """Return what logs to MLflow; None if tracking is off."""
-    if not tracking.enabled:
-        return None
-    return call(open_tracker, tracking.uri, tracking.artifacts, tracking.experiment)
 
 
 def origin() -> dict[str, str]:

@@ -2,46 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import logging
+from collections.abc import Iterable
+from typing import Any, Self
 
 from experiments.experiment.planning import CHOICES, Plan
 from experiments.experiment.sweep import origin
 from experiments.records import RunReport
 from experiments.schema import Config, dotted
-from experiments.tracking.client import Status
-from experiments.tracking.live import Beginning, Live
+from experiments.tracking import logs
+from experiments.tracking.recorder import NewRun, Recorder, Status
+from experiments.tracking.traces import Sample, log_samples
 
-PATIENCE_SECONDS: dict[Status, float] = {"FAILED": 10.0, "KILLED": 1.0}
-"""How long a run that failed or was interrupted waits for what MLflow has not got yet."""
+PATIENCE_SECONDS: dict[Status, float] = {"FINISHED": 5.0, "FAILED": 10.0, "KILLED": 1.0}
+"""How long a run waits in silence for what MLflow has not got yet. One that failed or was
+interrupted goes its way then, and what is left is logged without it."""
 
-
-@contextmanager
-def tracked(plan: Plan) -> Iterator[Live | None]:
-    """Begin the MLflow run, yield what logs to it in the background, and end it as it went."""
-    tracking = plan.settings.tracking
-    if not tracking.enabled:
-        yield None
-        return
-    name = " · ".join(plan.labels[label] for label in CHOICES if plan.labels[label])
-    where = (tracking.uri, tracking.artifacts, tracking.experiment)
-    live = Live(Beginning(*where, name, plan.parent, _tags(plan), tracking.traces))
-    live.parameters(dict(dotted(_plain(plan.settings))))
-    live.dataset(plan.dataset)
-    try:
-        yield live
-    except BaseException as error:
-        status: Status = "FAILED" if isinstance(error, Exception) else "KILLED"
-        live.close(status, PATIENCE_SECONDS[status])
-        raise
-    live.close("FINISHED")
+log = logging.getLogger(__name__)
 
 
-def log_results(plan: Plan, live: Live | None, report: RunReport) -> None:
-    """Hand over what came out to be logged while the caller goes on."""
-    if live is not None:
-        live.results(report.metrics, plan.folder, _description(report))
+class TrackedRun:
+    """A run in MLflow, which begins and ends with this context; nothing if tracking is off."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._recorder: Recorder | None = None
+
+    def __enter__(self) -> Self:
+        plan, tracking = self._plan, self._plan.settings.tracking
+        if tracking.enabled:
+            name = " · ".join(plan.labels[label] for label in CHOICES if plan.labels[label])
+            where = (tracking.uri, tracking.artifacts, tracking.experiment)
+            self._recorder = Recorder(NewRun(*where, name, plan.parent, _tags(plan)))
+            self._recorder.log(logs.log_parameters, dict(dotted(_plain(plan.settings))))
+            self._recorder.log(logs.log_dataset, plan.dataset)
+        return self
+
+    def progress(self, generations: int, new_tokens: int, seconds: float) -> None:
+        """Log how far generating is.
+
+        Raises:
+            TrackingError: the run could not begin in MLflow.
+        """
+        if self._recorder is not None:
+            numbers = {
+                "progress/generations": float(generations),
+                "progress/tokens_per_second": new_tokens / max(seconds, 1e-9),
+            }
+            self._recorder.progress(generations, numbers)
+
+    def results(self, report: RunReport, samples: Iterable[Sample]) -> None:
+        """Log what came out: numbers, a description, files, and each sample as a trace.
+
+        That ends the run in MLflow, whatever becomes of this context.
+        """
+        if self._recorder is None:
+            return
+        self._recorder.log(logs.log_metrics, report.metrics)
+        self._recorder.log(logs.describe, _description(report))
+        self._recorder.log(logs.log_folder, self._plan.folder)
+        if self._plan.settings.tracking.traces:
+            self._recorder.log(log_samples, list(samples))
+        self._recorder.end("FINISHED")
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, *_: object) -> None:
+        if self._recorder is None:
+            return
+        status: Status = "FINISHED"
+        if kind is not None:
+            status = "FAILED" if issubclass(kind, Exception) else "KILLED"
+        self._recorder.end(status)
+        try:
+            if not self._recorder.wait(PATIENCE_SECONDS[status]) and kind is None:
+                log.info("MLflow is still being written to. Ctrl-C leaves it to go on by itself.")
+                self._recorder.wait()
+        except Exception as failure:
+            if failure is not error:  # else it is told already
+                log.warning("warning: %s", failure)
 
 
 def _tags(plan: Plan) -> dict[str, str]:
@@ -61,8 +98,8 @@ def _description(report: RunReport) -> str:
     if rate is None:
         return report.note
     low, high = (100 * report.metrics[f"pass_at_1/plus_{end}"] for end in ("low", "high"))
-    told = f"**pass@1 {100 * rate:.1f} %** (95 % interval {low:.0f} to {high:.0f})"
-    return f"{told}\n\n{report.note}".rstrip()
+    result = f"**pass@1 {100 * rate:.1f} %** (95 % interval {low:.0f} to {high:.0f})"
+    return f"{result}\n\n{report.note}".rstrip()
 
 
 def _plain(settings: Config) -> dict[str, Any]:

@@ -20,8 +20,8 @@ import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from experiments.errors import DatasetError, did_you_mean
@@ -176,8 +176,7 @@ def _tasks(source: _Source) -> tuple[list[dict[str, Any]], str]:
     """Return the tasks of a set and a checksum of its file."""
     named = os.environ.get(source.variable)
     try:
-        with _quick_import():
-            module = __import__(source.module, fromlist=[source.getter])
+        module = import_module(source.module)
         setattr(module, source.variable, named or None)
         with contextlib.redirect_stdout(sys.stderr), _quick_failure():
             tasks = list(getattr(module, source.getter)().values())
@@ -221,24 +220,6 @@ def _damaged(source: _Source, named: str | None, error: object) -> DatasetError:
         f"The tasks {source.prefix}* in {module.CACHE_DIR} are damaged: {error}",
         "Remove that folder; evalplus downloads it again.",
     )
-
-
-@contextlib.contextmanager
-def _quick_import() -> Iterator[None]:
-    """Import `evalplus.data` without `datasets`, which it needs for another benchmark only.
-
-    `datasets` takes seconds to import and brings pyarrow and pandas along.
-    """
-    if "datasets" in sys.modules or "evalplus.data" in sys.modules:
-        yield
-        return
-    stand_in = ModuleType("datasets")
-    stand_in.load_dataset = None  # type: ignore[attr-defined]
-    sys.modules["datasets"] = stand_in
-    try:
-        yield
-    finally:
-        del sys.modules["datasets"]
 
 
 @contextlib.contextmanager

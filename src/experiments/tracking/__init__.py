@@ -1,16 +1,15 @@
-"""Runs in MLflow. The only module that imports it, in a process of its own.
+"""Runs in MLflow: the only package that imports it, by its documented names alone.
 
-    live      a run as it is logged while it goes on
-      ↓
-    host      this process's side ⇄ worker    the process that calls MLflow
-                                      ↓
-                                    watch     the machine's numbers; runs left open
-                                    client    experiments, runs, artifacts
-                                    traces    a generation as a trace
-                                    hollow    packages for show, while MLflow is imported
+    recorder    a run's side: what is to be logged is put on a queue, and nothing waits
+       ↓
+    worker      a process that takes it from there and calls MLflow
+       ↓
+    opening     the database and the experiment, and errors in one line
+    logs        parameters, metrics, data set, files of the active run
+    traces      each sample as a trace
+
+    fetching    files of a run, back from MLflow
 
 The run folder is the truth and MLflow a view of it: whatever fails here costs nothing that
 was generated or judged.
-
-Nothing is imported here: what starts the process comes before all else that a run imports.
 """

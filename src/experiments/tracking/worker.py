@@ -1,142 +1,121 @@
-"""The process that calls MLflow: `python -m experiments.tracking.worker PLACE [RUNS]`.
+"""The process that calls MLflow for one run: `python -m experiments.tracking.worker`.
 
-It reads pickled calls from standard input and writes to what was standard output, for each,
-whether it succeeded and what it returned or raised; None for that, if it is to be called again.
-Ctrl-C is the parent's affair. When the parent has gone, runs that it did not end are ended as
-killed.
+Standard input brings, pickled, a `NewRun`, then calls, and last the status that the run ends
+with. Standard output takes two replies, an exception where something failed: one when the run
+has begun, one when it has ended. Where the input ends without a status, whoever wrote it was
+killed, and the run ends as KILLED.
 """
 
 from __future__ import annotations
 
-import gc
-import json
 import os
 import pickle
-import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from importlib.util import find_spec
+from queue import SimpleQueue
 from typing import Any, BinaryIO
 
 from experiments.errors import UserError
-from experiments.tracking import watch
-from experiments.tracking.client import Tracker
-from experiments.tracking.hollow import Hollow, HollowUsed
-
-UNNEEDED = ("numpy", "pandas", "pyarrow", "pygments", "scipy")
-"""What MLflow imports where it can and does without where it cannot, as logging does: nearly
-half of the time that it takes to import."""
-
-OTHER_PARTS = (
-    "fastapi",
-    "mlflow.data",
-    "mlflow.gateway",
-    "mlflow.genai",
-    "mlflow.models",
-    "mlflow.projects",
-    "mlflow.server",
-    "mlflow.store._unity_catalog",
-    "pydantic",
-)
-"""What MLflow imports for names that logging never uses: with `HTTP`, a third of the rest of the
-time."""
-
-HTTP = ("requests", "urllib3")
-"""What it imports for names that logging to a database never uses."""
-
-IMPORTS: tuple[tuple[Sequence[str], Sequence[str]], ...] = (
-    (UNNEEDED, (*OTHER_PARTS, *HTTP)),
-    (UNNEEDED, OTHER_PARTS),
-    ((), ()),
-)
-"""What MLflow is imported without, and what is hollow then: for a database; for a server; and
-where more is needed than was thought."""
+from experiments.tracking.opening import explained, open_experiment
+from experiments.tracking.recorder import Call, NewRun, StartedRun, Status
 
 
-def main(place: int = 0, runs: Sequence[tuple[str, str, str]] = ()) -> None:
-    """Serve one parent until it goes away.
-
-    Args:
-        place: among `IMPORTS`.
-        runs: that began before this process began again: MLflow's address, the id of the
-            experiment, and that of the run.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def main() -> None:
+    """Log one run."""
+    os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"  # traces are there to be assessed
+    os.environ["MLFLOW_TRACE_SAMPLING_RATIO"] = "1"  # each sample is a trace
+    os.environ.pop("MLFLOW_RUN_ID", None)  # MLflow would go on with that run
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever is printed must not get between the replies
-    try:
-        import_mlflow(*IMPORTS[place])
-        for uri, experiment, run in runs:
-            watch.watch(Tracker(uri, experiment), run, goes_on=True)
-    except Exception:
-        if place + 1 == len(IMPORTS):
-            raise
-        _begin_again(replies, place + 1, runs)
-    with suppress(BrokenPipeError):
-        try:
-            serve(sys.stdin.buffer, replies)
-        except HollowUsed:
-            _reply(replies, pickle.dumps((None, None)))
-            left = [(tracker.uri, tracker.experiment_id, run) for tracker, run in watch.watched()]
-            _begin_again(replies, place + 1, left)
-    with suppress(UserError):
-        watch.abandon()
-    with suppress(BrokenPipeError):
-        replies.close()
-    sys.stderr.flush()
-    os._exit(0)  # Python would take a second to take apart what MLflow loaded
+    os.dup2(2, 1)  # what a library prints is no reply
+    received: SimpleQueue[Any] = SimpleQueue()
+    threading.Thread(target=_receive, args=(sys.stdin.buffer, received)).start()
+    new: NewRun | None = received.get()
+    if new is None:
+        return
+    started = _result(start, new)
+    _reply(replies, started)
+    if isinstance(started, StartedRun):
+        _reply(replies, _result(log, new.uri, iter(received.get, None)))
 
 
-def _begin_again(replies: BinaryIO, place: int, runs: Sequence[tuple[str, str, str]]) -> None:
-    """Become a process that imports more."""
-    os.dup2(replies.fileno(), 1)
-    command = [sys.executable, "-m", __spec__.name, str(place), json.dumps(runs)]
-    os.execv(sys.executable, command)
+def start(new: NewRun) -> StartedRun:
+    """Begin the run, and make it MLflow's active one.
 
-
-def import_mlflow(without: Sequence[str] = (), hollow: Sequence[str] = ()) -> None:
-    """Import what the first call would have to wait for.
-
-    Args:
-        without: modules whose import is to fail.
-        hollow: packages that are there for show while MLflow is imported.
+    Raises:
+        TrackingError: the database or the server cannot be used.
     """
-    gc.disable()  # nothing that is imported here becomes garbage
-    absent: dict[str, Any] = dict.fromkeys(without)
-    sys.modules.update(absent)
-    with Hollow(hollow):
+    experiment = open_experiment(new.uri, new.artifacts, new.experiment)
+    with explained(new.uri):
         import mlflow
-        from mlflow.store.tracking import sqlalchemy_store
-    assert mlflow
-    assert sqlalchemy_store
-    gc.freeze()
-    gc.enable()
+
+        mlflow.set_tracking_uri(new.uri)
+        mlflow.set_experiment(experiment_id=experiment)
+        run = mlflow.start_run(
+            run_name=new.name,
+            parent_run_id=new.parent,
+            tags=dict(new.tags),
+            log_system_metrics=new.system_metrics and find_spec("psutil") is not None,
+        )
+    return StartedRun(run.info.run_id, experiment)
 
 
-def serve(calls: BinaryIO, replies: BinaryIO) -> None:
-    """Make the calls that a stream gives until it ends."""
-    while True:
+def log(uri: str, received: Iterable[Call | Status]) -> None:
+    """Make the calls and end the active run; the first failure is raised then.
+
+    What is logged of a run's progress may be lost without harm: the rest goes on. After any
+    other failure nothing more is tried, since each try may take MLflow minutes, and the run
+    ends as failed.
+    """
+    import mlflow
+
+    status: Status = "KILLED"
+    failure: Exception | None = None
+    goes_on = True
+    for item in received:
+        if not isinstance(item, Call):
+            status = item
+            break
+        if not goes_on or (failure and item.is_progress):
+            continue
         try:
-            function, args, kwargs = pickle.load(calls)
-        except EOFError:
-            return
-        _reply(replies, _result(function, args, kwargs))
+            with explained(uri):
+                item.function(*item.arguments)
+        except Exception as error:
+            failure = failure or error
+            goes_on = item.is_progress
+    with explained(uri):
+        mlflow.end_run(status if goes_on else "FAILED")
+    if failure is not None:
+        raise failure
 
 
-def _reply(replies: BinaryIO, reply: bytes) -> None:
-    replies.write(reply)
-    replies.flush()
+def _receive(stream: BinaryIO, received: SimpleQueue[Any]) -> None:
+    """Take what comes as it comes, so that the other process never waits; None is the end."""
+    with suppress(EOFError, pickle.UnpicklingError):  # the other may be killed while it writes
+        while True:
+            received.put(pickle.load(stream))
+    received.put(None)
 
 
-def _result(function: Any, args: Any, kwargs: Any) -> bytes:
+def _result(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a function returns, or the exception that it raises."""
     try:
-        return pickle.dumps((True, function(*args, **kwargs)))
+        return function(*arguments)
     except UserError as error:
-        return pickle.dumps((False, error))
+        return error
     except Exception:  # a bug; what MLflow raises cannot always be pickled
-        return pickle.dumps((False, RuntimeError(traceback.format_exc())))
+        return RuntimeError(traceback.format_exc())
+
+
+def _reply(replies: BinaryIO, reply: Any) -> None:
+    with suppress(BrokenPipeError):  # nobody may be left to read it
+        replies.write(pickle.dumps(reply))
+        replies.flush()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), *map(json.loads, sys.argv[2:]))
+    main()

@@ -1,0 +1,197 @@
+"""A run's side of the process that logs it to MLflow.
+
+MLflow lives in a process of its own because only that can end a run whose process was killed.
+Besides, neither its import nor a slow server holds anything up here.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import IO, Any, Literal, TypeVarTuple
+
+from experiments.tracking.errors import TrackingError
+from experiments.tracking.logs import log_metrics
+
+Ts = TypeVarTuple("Ts")
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+"""How a run ended, in MLflow's words."""
+
+SECONDS_BETWEEN_STEPS = 10.0
+"""Numbers of a run that goes on are logged as often as MLflow logs those of the machine."""
+
+CHARACTERS_KEPT = 2000
+"""So many of the last that the process wrote to standard error are looked at when it died."""
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What a run in MLflow begins with.
+
+    Attributes:
+        uri, artifacts, experiment: as `open_experiment` takes them.
+        name: of the run.
+        parent: id of the sweep's run.
+        tags: what it is found by, besides its parameters.
+        system_metrics: log CPU, memory, disk and network of the machine, where psutil is.
+    """
+
+    uri: str
+    artifacts: str | None
+    experiment: str
+    name: str
+    parent: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    system_metrics: bool = True
+
+
+@dataclass(frozen=True)
+class StartedRun:
+    """Where a run is in MLflow."""
+
+    run_id: str
+    experiment_id: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function that logs something to the active run, and what it is given."""
+
+    function: Callable[..., None]
+    arguments: tuple[Any, ...]
+    is_progress: bool = False
+
+
+class Recorder:
+    """Logs one run to MLflow through a process of its own. Nothing waits until `wait`."""
+
+    def __init__(self, new: NewRun) -> None:
+        self._started: Future[StartedRun] = Future()
+        self._ended: Future[None] = Future()
+        self._next_step = 0.0
+        self._last_step: Call | None = None
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "experiments.tracking.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            start_new_session=True,  # Ctrl-C in the terminal does not reach it
+        )
+        threading.Thread(target=self._listen, name="tracking", daemon=True).start()
+        self._send(new)
+
+    def log(self, function: Callable[[*Ts], None], *arguments: *Ts) -> None:
+        """Have a function of `logs` or `traces` log something."""
+        self._send(Call(function, arguments))
+
+    def progress(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Log numbers of a run that goes on: at most once in ten seconds, and the last.
+
+        Raises:
+            TrackingError: the run could not begin. So hours do not go by without a log.
+        """
+        if self._started.done():
+            self._started.result()
+        now = time.monotonic()
+        self._last_step = Call(log_metrics, (dict(metrics), step), is_progress=True)
+        if now >= self._next_step:
+            self._next_step = now + SECONDS_BETWEEN_STEPS
+            self._send_last_step()
+
+    def started(self) -> StartedRun:
+        """Wait until the run has begun, and return where it is.
+
+        Raises:
+            TrackingError: it could not.
+        """
+        return self._started.result()
+
+    def end(self, status: Status) -> None:
+        """End the run when all is logged. Whatever is asked for later is ignored."""
+        self._send_last_step()
+        self._send(status)
+        with suppress(OSError):
+            self._stdin.close()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the run has ended; return whether it has after so many seconds.
+
+        If nobody waits, it goes on by itself until all is logged.
+
+        Raises:
+            TrackingError: the run could not begin, or MLflow lacks a part of it.
+        """
+        try:
+            self._ended.result(seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def _send_last_step(self) -> None:
+        if self._last_step is not None:
+            self._send(self._last_step)
+            self._last_step = None
+
+    def _send(self, item: NewRun | Call | Status) -> None:
+        with suppress(OSError, ValueError):  # it has died, or was asked to end
+            self._stdin.write(pickle.dumps(item))
+            self._stdin.flush()
+
+    def _listen(self) -> None:
+        """Take both replies, in a thread of their own, and see the process off."""
+        try:
+            self._started.set_result(self._reply())
+            self._ended.set_result(self._reply())
+        except Exception as error:
+            for waiting in (self._started, self._ended):
+                if not waiting.done():
+                    waiting.set_exception(error)
+        with suppress(OSError):
+            self._stdin.close()
+        self._process.wait()
+        self._stdout.close()
+        self._errors.close()
+
+    def _reply(self) -> Any:
+        try:
+            reply = pickle.load(self._stdout)
+        except (EOFError, pickle.UnpicklingError):
+            raise self._death() from None
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def _death(self) -> TrackingError:
+        with suppress(OSError):
+            self._stdin.close()
+        code = self._process.wait()
+        self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, self._errors.tell() - CHARACTERS_KEPT))
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        wrote = f". It wrote: {last}" if last else ""
+        return TrackingError(
+            f"The process that logs to MLflow died (exit code {code}){wrote}",
+            "Results are in the run's folder. To go without MLflow: tracking.enabled=false",
+        )
+
+    @property
+    def _stdin(self) -> IO[bytes]:
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def _stdout(self) -> IO[bytes]:
+        assert self._process.stdout is not None
+        return self._process.stdout

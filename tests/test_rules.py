@@ -1,0 +1,170 @@
+"""What no module does: stand in for another, or use names of MLflow that it does not document."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "experiments"
+FILES = sorted(PACKAGE.rglob("*.py"))
+TRACKING = sorted((PACKAGE / "tracking").glob("*.py"))
+
+OF_A_PROGRAM_UNDER_TEST = "solution"
+"""The one module that is put into `sys.modules`, in the sandbox: the program, as if imported."""
+
+MLFLOW = {
+    "MlflowClient",
+    "MlflowException",
+    "active_run",
+    "end_run",
+    "log_artifact",
+    "log_artifacts",
+    "log_feedback",
+    "log_metrics",
+    "log_params",
+    "set_experiment",
+    "set_tag",
+    "set_tracking_uri",
+    "start_run",
+    "start_span_no_context",
+}
+ENTITIES = {
+    "AssessmentSource",
+    "AssessmentSourceType",
+    "Dataset",
+    "DatasetInput",
+    "InputTag",
+    "NoOpSpan",
+    "SpanType",
+}
+CLIENT = {
+    "create_experiment",
+    "download_artifacts",
+    "get_experiment_by_name",
+    "get_run",
+    "list_artifacts",
+    "log_inputs",
+    "search_experiments",
+    "search_runs",
+    "set_experiment_tag",
+}
+TAGS = {
+    "mlflow.chat.tokenUsage",
+    "mlflow.data.context",
+    "mlflow.note.content",
+    "mlflow.sharedViewState.",  # the exception: read by MLflow's pages, not in its reference
+    "mlflow.source.git.commit",
+    "mlflow.source.name",
+}
+"""Tags, keys and attributes that mean something to MLflow."""
+
+
+def writes_to_modules(source: str) -> Iterator[str]:
+    """Yield the lines that change `sys.modules` or how modules are found."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+            continue
+        text = ast.unparse(node)
+        match node:
+            case ast.Subscript(value=value, slice=key, ctx=ast.Store() | ast.Del()):
+                is_write = ast.unparse(value) == "sys.modules" and not (
+                    isinstance(key, ast.Constant) and key.value == OF_A_PROGRAM_UNDER_TEST
+                )
+            case ast.Attribute(ctx=ast.Store() | ast.Del()):
+                is_write = text in ("sys.modules", "sys.meta_path", "sys.path_hooks")
+            case ast.Call(func=ast.Attribute(value=value, attr=name)):
+                changes = name not in ("get", "keys", "values", "items", "copy")
+                is_write = changes and ast.unparse(value) in ("sys.modules", "sys.meta_path")
+            case _:
+                is_write = False
+        if is_write:
+            yield text
+
+
+def names_of_mlflow(source: str) -> Iterator[tuple[str, str]]:
+    """Yield where a name that is used of MLflow comes from, and the name.
+
+    Clients are known by their name: `client`, or `MlflowClient(...)` itself.
+    """
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                yield from (
+                    ("import", alias.name)
+                    for alias in names
+                    if alias.name.startswith("mlflow.") or (alias.name == "mlflow" and alias.asname)
+                )
+            case ast.ImportFrom(module=str(module), names=names) if (
+                module.partition(".")[0] == "mlflow"
+            ):
+                yield from ((module, alias.name) for alias in names)
+            case ast.Attribute(value=ast.Name(id="mlflow"), attr=name):
+                yield "mlflow", name
+            case ast.Attribute(value=value, attr=name) if ast.unparse(value).startswith(
+                ("client", "MlflowClient(")
+            ) and "." not in ast.unparse(value):
+                yield "client", name
+            case ast.Constant(value=str(text)) if text.startswith("mlflow."):
+                yield "tag", text
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_stands_in_for_another(path: Path) -> None:
+    assert list(writes_to_modules(path.read_text(encoding="utf-8"))) == []
+
+
+def test_what_is_used_of_mlflow_is_allowed_here_and_documented_there() -> None:
+    import mlflow.entities
+
+    used = {
+        (source, name)
+        for path in FILES
+        for source, name in names_of_mlflow(path.read_text(encoding="utf-8"))
+        if path in TRACKING or source == "tag"
+    }
+    allowed = {
+        *(("mlflow", name) for name in MLFLOW),
+        *(("mlflow.entities", name) for name in ENTITIES),
+        *(("client", name) for name in CLIENT),
+        *(("tag", name) for name in TAGS),
+    }
+    assert used - allowed == set()
+    assert allowed - used == set(), "no longer used"
+    assert set(mlflow.__all__) >= MLFLOW
+    assert set(mlflow.entities.__all__) >= ENTITIES
+    assert all(inspect.getdoc(getattr(mlflow.MlflowClient, name)) for name in CLIENT)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sys.modules['datasets'] = stand_in",
+        "sys.modules[name] = None",
+        "del sys.modules['x']",
+        "sys.modules.update(absent)",
+        "sys.modules.pop('x')",
+        "sys.modules = {}",
+        "sys.meta_path.insert(0, finder)",
+    ],
+)
+def test_a_stand_in_is_seen(line: str) -> None:
+    assert list(writes_to_modules(line))
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("from mlflow.tracing.client import TracingClient", "TracingClient"),
+        ("import mlflow.store.tracking", "mlflow.store.tracking"),
+        ("mlflow.tracking.fluent", "tracking"),
+        ("client._tracking_client", "_tracking_client"),
+        ("MlflowClient(uri).store", "store"),
+        ("tags = {'mlflow.sourceRun': run}", "mlflow.sourceRun"),
+    ],
+)
+def test_a_name_of_mlflow_is_seen(line: str, name: str) -> None:
+    assert name in {found for _, found in names_of_mlflow(line)}
