@@ -124,7 +124,7 @@ def _fenced(text: str, language: str = "") -> str:
 
 
 def _rationale(verdict: Verdict) -> str:
-    told = f"{verdict.plus}: {verdict.tests_passed} of {verdict.tests_total} tests passed"
+    told = f"{verdict.plus}: {verdict.tests_text}"
     if verdict.failure is None:
         return told
     failure = verdict.failure
