@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from experiments.judge import judge
-from experiments.judge.judge import judge_one
-from experiments.judge.truth import Truths, generous
+from experiments.judge.program import judge_program
+from experiments.judge.references import References, reference_limits
 from experiments.records import Dataset, Outcome, Problem, Solution
 from experiments.sandbox import Sandbox, choose, decode
 from experiments.sandbox.host import REGION_BYTES
@@ -60,17 +60,19 @@ class Bench:
     """A warm sandbox that takes one program after the other, as a worker does."""
 
     def __init__(self, isolation: str, preload: tuple[str, ...]) -> None:
-        truths = Truths({"hidden": PROBLEM}, None)
-        assert truths.recall("hidden") is None
-        with Sandbox(generous(SETTINGS), isolation) as sandbox:
-            self.truth = truths.measure(sandbox, "hidden")
+        references = References({"hidden": PROBLEM}, None)
+        assert not references.load("hidden")
+        with Sandbox(reference_limits(SETTINGS), isolation) as sandbox:
+            references.compute(sandbox, "hidden")
+        self.reference = references["hidden"]
         self.sandbox = Sandbox(SETTINGS, isolation, preload)
         self.sandbox.__enter__()
 
     def verdict(self, program: str, stop: bool = False):
-        solution = Solution("hidden", 0, program)
         settings = replace(SETTINGS, stop_at_first_failure=stop)
-        return judge_one(self.sandbox, solution, self.truth, settings).verdict
+        return judge_program(
+            self.sandbox, program, self.reference, settings, is_second=True
+        ).verdict
 
     def folder(self) -> str:
         """The folder on this machine in which programs may write; empty if there is none."""
@@ -155,9 +157,9 @@ def test_no_adversarial_program_spoils_those_judged_beside_it() -> None:
         (Path(__file__).parent / "adversarial" / f"{name}.py").read_text() for name in names
     ]
     solutions = []
-    for number, program in enumerate(programs * 4):
-        solutions += [Solution("hidden", 2 * number, program)]
-        solutions += [Solution("hidden", 2 * number + 1, REFERENCE)]
+    for number, program in enumerate(programs * 4):  # equal ones would be judged once
+        solutions += [Solution("hidden", 2 * number, f"{program}\n# {number}")]
+        solutions += [Solution("hidden", 2 * number + 1, f"{REFERENCE}\n# {number}")]
     dataset = Dataset("hidden", "", (PROBLEM,))
     verdicts = list(judge(solutions, dataset, SandboxConfig(workers=2)))
     assert len(verdicts) == len(solutions)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from experiments.errors import DatasetError, StoreError
+from experiments.judge import solutions
 from experiments.judge.samples import judge_samples
 from experiments.records import Dataset, Problem
 from experiments.schema import SandboxConfig
@@ -99,12 +100,36 @@ def test_files_that_cannot_be_opened_are_told(tmp_path: Path) -> None:
         judge_samples(DATASET, samples, tmp_path / "s.jsonl" / "out.jsonl", SETTINGS)
 
 
-def test_a_file_of_no_samples_is_judged_to_be_empty(tmp_path: Path) -> None:
+def test_a_file_of_no_samples_is_an_error(tmp_path: Path) -> None:
     samples = write(tmp_path / "samples.jsonl", "")
-    summary = judge_samples(DATASET, samples, tmp_path / "out.jsonl", SETTINGS)
-    assert (tmp_path / "out.jsonl").read_text() == ""
-    assert (summary.samples, summary.base, summary.plus) == (0, {}, {})
-    assert summary.lines() == ["no samples", "3 problems of the data set have no sample"]
+    with pytest.raises(DatasetError, match=r"samples\.jsonl holds no samples"):
+        judge_samples(DATASET, samples, tmp_path / "out.jsonl", SETTINGS)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_the_summary_says_whose_verdicts_were_at_hand(tmp_path: Path) -> None:
+    line = {"task_id": "set/0", "solution": "def f(x): return x"}
+    samples = write(tmp_path / "samples.jsonl", line, line, line)
+    out, cache = tmp_path / "out.jsonl", tmp_path / "cache"
+    first = judge_samples(DATASET, samples, out, SETTINGS, cache).lines()
+    assert "2 have the verdict of an equal sample" in first
+    assert first[-1] == "2 problems of the data set have no sample; pass@k is of the others"
+    second = judge_samples(DATASET, samples, out, SETTINGS, cache).lines()
+    assert "3 were judged in an earlier call; --rejudge judges them anew" in second
+    assert len(out.read_text().splitlines()) == 3
+
+
+def test_a_call_that_ends_early_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(solutions, "judge_program", interrupted)
+    samples = write(tmp_path / "samples.jsonl", {"task_id": "set/0", "solution": "x"})
+    with pytest.raises(KeyboardInterrupt):
+        judge_samples(DATASET, samples, tmp_path / "out.jsonl", SETTINGS)
+    assert [path.name for path in tmp_path.iterdir()] == ["samples.jsonl"]
 
 
 def test_a_damaged_archive_is_told(tmp_path: Path) -> None:

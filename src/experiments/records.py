@@ -253,10 +253,12 @@ class Verdict:
     Attributes:
         base: outcome on the base inputs; plus: on base and extra inputs together.
         base_passed, base_total, extra_passed, extra_total: numbers of tests.
+        tests_not_run: tests left out after a failure that decided the outcome, by a limit of
+            time or since the settings say so. The numbers of passed tests are then lower bounds.
         failure: the first failing input; None if all passed.
         cpu_seconds: of the program's own process.
         isolation: `bubblewrap` or `process`.
-        retried: judged once more alone, since its time came near a limit.
+        retried: judged a second time, since the machine may have decided the first verdict.
     """
 
     problem_id: str
@@ -271,6 +273,7 @@ class Verdict:
     cpu_seconds: float = 0.0
     isolation: str = ""
     retried: bool = False
+    tests_not_run: int = 0
 
     @property
     def tests_passed(self) -> int:
@@ -281,6 +284,12 @@ class Verdict:
     def tests_total(self) -> int:
         """Number of base and extra tests."""
         return self.base_total + self.extra_total
+
+    @property
+    def tests_text(self) -> str:
+        """How many tests were passed, for a person."""
+        bound = "at least " if self.tests_not_run else ""
+        return f"{bound}{self.tests_passed} of {self.tests_total} tests passed"
 
 
 @dataclass(frozen=True)

@@ -268,6 +268,7 @@ class SandboxConfig:
         load_cpu_seconds: CPU time until the entry point is defined.
         total_cpu_seconds: CPU time for all inputs of a problem (EvalPlus: 60).
         stop_at_first_failure: faster, but the share of passed tests is then unknown.
+        rejudge: judge programs anew whose verdicts are kept from earlier runs.
     """
 
     workers: int | None = limited(None, least=1)
@@ -282,6 +283,7 @@ class SandboxConfig:
     load_cpu_seconds: float = limited(10.0, above=0)
     total_cpu_seconds: float = limited(60.0, above=0)
     stop_at_first_failure: bool = False
+    rejudge: bool = False
 
 
 @dataclass

@@ -2,8 +2,9 @@
 
 Two kinds of file, both with one JSON object per line:
 
-- the store, shared by all runs: generations under the key of everything that decides their
-  text, each line with a checksum. Runs that go on at the same time may share it.
+- the stores, shared by all runs: generations under the key of everything that decides their
+  text, verdicts under the key of everything that decides them, each line with a checksum. Runs
+  that go on at the same time may share them.
 - a run's own `generations.jsonl` and `verdicts.jsonl`: plain records for people and tools.
 
 A line is handed to the operating system whole, before the next step begins, so a killed
@@ -25,7 +26,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from experiments.errors import ConfigError, StoreError, did_you_mean
 from experiments.records import Failure, FinishReason, Generation, Outcome, Verdict
@@ -37,22 +38,28 @@ MODES = ("off", "read", "on")
 _Record = TypeVar("_Record", Generation, Verdict)
 
 
-class GenerationStore:
-    """Finished generations of all runs, by key.
+class _KeyedStore(Generic[_Record]):
+    """Records of all runs, by key.
 
     Args:
         folder: made if it is missing (mode `on`).
         mode: `on` finds and keeps, `read` only finds, `off` does neither.
+        name: of one record, for files and their lines.
+        decode: makes a record from what JSON gave.
 
     Raises:
         StoreError: the folder cannot be used.
     """
 
-    def __init__(self, folder: Path, mode: str = "on") -> None:
+    def __init__(
+        self, folder: Path, mode: str, name: str, decode: Callable[[dict[str, Any]], _Record]
+    ) -> None:
         if mode not in MODES:
             raise ConfigError(f"There is no cache mode '{mode}'", did_you_mean(mode, MODES))
         self._folder = folder
         self._mode = mode
+        self._name = name
+        self._decode: Callable[[dict[str, Any]], _Record] = decode
         if mode == "on":
             try:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -63,33 +70,20 @@ class GenerationStore:
                     f"The store {folder} cannot be written", "Set store=FOLDER or cache=read."
                 )
 
-    def find(self, keys: Collection[str]) -> dict[str, Generation]:
-        """Return the generations that are here, marked as cached.
-
-        Raises:
-            StoreError: a file cannot be read.
-        """
-        found: dict[str, Generation] = {}
+    def _find(self, keys: Collection[str]) -> Iterator[tuple[str, _Record]]:
+        """Yield the records that are here, of each key the oldest first."""
         if self._mode == "off":
-            return found
+            return
         wanted = set(keys)
         for path in sorted({self._path(key) for key in wanted}):
-            for key, generation in self._read(path, wanted):
-                found.setdefault(key, generation)
-        return found
+            yield from self._read(path, wanted)
 
-    def append(self, generation: Generation) -> None:
-        """Keep a generation.
-
-        Raises:
-            StoreError: it could not be written; the store is as it was before.
-        """
+    def _append(self, key: str, record: _Record) -> None:
         if self._mode != "on":
             return
-        body = _dump(replace(generation, cached=False))
-        check = _checksum(generation.key, body)
-        line = f'{{"v":1,"check":"{check}","key":"{generation.key}","generation":{body}}}\n'
-        path = self._path(generation.key)
+        body = _dump(record)
+        line = f'{{"v":1,"check":"{_checksum(key, body)}","key":"{key}","{self._name}":{body}}}\n'
+        path = self._path(key)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
@@ -100,9 +94,9 @@ class GenerationStore:
             os.close(descriptor)
 
     def _path(self, key: str) -> Path:
-        return self._folder / f"generations-{key[:1]}.jsonl"
+        return self._folder / f"{self._name}s-{key[:1]}.jsonl"
 
-    def _read(self, path: Path, wanted: set[str]) -> Iterator[tuple[str, Generation]]:
+    def _read(self, path: Path, wanted: set[str]) -> Iterator[tuple[str, _Record]]:
         try:
             with path.open("rb") as file, _locked(file.fileno(), fcntl.LOCK_SH):
                 content = file.read()
@@ -119,14 +113,24 @@ class GenerationStore:
                     if not _OTHER_VERSION.match(line):
                         damaged.append((start, line))
                 elif (key := match["key"].decode()) in wanted:
-                    generation = _intact(key, match)
-                    if generation is None:
+                    record = self._intact(key, match)
+                    if record is None:
                         damaged.append((start, line))
                     else:
-                        yield key, replace(generation, cached=True)
+                        yield key, record
             start += len(line)
         if damaged:
             self._drop(path, damaged)
+
+    def _intact(self, key: str, match: re.Match[bytes]) -> _Record | None:
+        """Return the stored record, or None where its line was damaged."""
+        try:
+            body = match["body"].decode()
+            if _checksum(key, body) != match["check"].decode():
+                return None
+            return self._decode(json.loads(body))
+        except (ValueError, TypeError, KeyError):
+            return None
 
     def _drop(self, path: Path, damaged: list[tuple[int, bytes]]) -> None:
         """Overwrite damaged lines with blanks, in place, so that appending runs go on."""
@@ -144,6 +148,55 @@ class GenerationStore:
                 if file.read(len(line)) == line:  # nobody mended it in the meantime
                     file.seek(start)
                     file.write(b" " * (len(line) - 1) + b"\n")
+
+
+class GenerationStore(_KeyedStore[Generation]):
+    """Finished generations of all runs."""
+
+    def __init__(self, folder: Path, mode: str = "on") -> None:
+        super().__init__(folder, mode, "generation", _generation)
+
+    def find(self, keys: Collection[str]) -> dict[str, Generation]:
+        """Return the generations that are here, marked as cached; of each key the first.
+
+        Raises:
+            StoreError: a file cannot be read.
+        """
+        found: dict[str, Generation] = {}
+        for key, generation in self._find(keys):
+            found.setdefault(key, replace(generation, cached=True))
+        return found
+
+    def append(self, generation: Generation) -> None:
+        """Keep a generation.
+
+        Raises:
+            StoreError: it could not be written; the store is as it was before.
+        """
+        self._append(generation.key, replace(generation, cached=False))
+
+
+class VerdictStore(_KeyedStore[Verdict]):
+    """Verdicts of all runs. Whose they were, and as which sample, the key does not say."""
+
+    def __init__(self, folder: Path, mode: str = "on") -> None:
+        super().__init__(folder, mode, "verdict", _verdict)
+
+    def find(self, keys: Collection[str]) -> dict[str, Verdict]:
+        """Return the verdicts that are here; of each key the last.
+
+        Raises:
+            StoreError: a file cannot be read.
+        """
+        return dict(self._find(keys))
+
+    def append(self, key: str, verdict: Verdict) -> None:
+        """Keep a verdict.
+
+        Raises:
+            StoreError: it could not be written; the store is as it was before.
+        """
+        self._append(key, verdict)
 
 
 @contextmanager
@@ -211,7 +264,7 @@ def write_text(path: Path, text: str) -> None:
 
 _STORED = re.compile(
     rb'\{"v":1,"check":"(?P<check>[0-9a-f]{16})","key":"(?P<key>[0-9a-f]{64})",'
-    rb'"generation":(?P<body>\{.*\})\}\n?'
+    rb'"(?:generation|verdict)":(?P<body>\{.*\})\}\n?'
 )
 _OTHER_VERSION = re.compile(rb'\{"v":(?!1,)\d+,.*\}\n')
 
@@ -255,17 +308,6 @@ def _locked(descriptor: int, kind: int) -> Iterator[None]:
 
 def _checksum(key: str, body: str) -> str:
     return hashlib.sha256(f"{key} {body}".encode()).hexdigest()[:16]
-
-
-def _intact(key: str, match: re.Match[bytes]) -> Generation | None:
-    """Return the stored generation, or None where its line was damaged."""
-    try:
-        body = match["body"].decode()
-        if _checksum(key, body) != match["check"].decode():
-            return None
-        return _generation(json.loads(body))
-    except (ValueError, TypeError, KeyError):
-        return None
 
 
 def _dump(record: Generation | Verdict) -> str:

@@ -136,6 +136,9 @@ def _add_judge(commands: Any) -> None:
         action="store_true",
         help="faster; the share of passed tests is then unknown",
     )
+    parser.add_argument(
+        "--rejudge", action="store_true", help="judge anew what was judged in an earlier call"
+    )
     parser.add_argument("--isolation", choices=("auto", "bubblewrap", "process"), default="auto")
     parser.set_defaults(do=_judge)
 
@@ -149,6 +152,7 @@ def _judge(chosen: argparse.Namespace) -> int:
         workers=chosen.workers,
         isolation=Isolation(chosen.isolation),
         stop_at_first_failure=chosen.stop_at_first_failure,
+        rejudge=chosen.rejudge,
     )
     dataset = load_dataset(chosen.dataset)
     if gaps := missing(choose(chosen.isolation)):
@@ -215,10 +219,9 @@ def _doctor(chosen: argparse.Namespace) -> int:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of workers; take 1 or more")
-    return number
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of workers; take 1 or more")
+    return int(text)
 
 
 def load_dataset(name: str) -> Dataset:

@@ -46,13 +46,13 @@ def run(plan: Plan, shown: Callable[[RunReport], None] | None = None) -> RunRepo
         _check_isolation(plan)
         generations, seconds = _generate(plan, tracked)
         solutions = [_solution(plan, generation) for generation in generations]
-        verdicts, judged_again = _judge(plan, solutions)
+        verdicts, counts = _judge(plan, solutions)
         numbers = summarise(
             verdicts, solutions, generations, plan.dataset.problems, generating_seconds=seconds
         )
         engine = {f"engine/{name}": n for name, n in plan.backend.statistics().items()}
         report = RunReport(
-            {**numbers, **judged_again, **engine, **_of_weights(plan.weights)},
+            {**numbers, **counts, **engine, **_of_weights(plan.weights)},
             plan.folder,
             plan.labels,
             plan.settings.model.note,
@@ -115,7 +115,7 @@ def _solution(plan: Plan, generation: Generation) -> Solution:
 
 
 def _judge(plan: Plan, solutions: Sequence[Solution]) -> tuple[list[Verdict], dict[str, float]]:
-    """Return the verdicts in the order of the solutions, and how many were reached twice.
+    """Return the verdicts in the order of the solutions, and how they were reached.
 
     Raises:
         UserError: the sandbox does not work here, or a reference fails.
@@ -131,11 +131,13 @@ def _judge(plan: Plan, solutions: Sequence[Solution]) -> tuple[list[Verdict], di
             append(verdict)
             found[verdict.problem_id, verdict.sample] = verdict
             progress.advance()
-        judged_again = {
+        counts = {
+            "count/verdicts_kept": float(judging.kept),
+            "count/verdicts_shared": float(judging.shared),
             "count/judged_again": float(judging.retried),
             "count/changed_when_judged_again": float(judging.changed),
         }
-    return [found[each.problem_id, each.sample] for each in solutions], judged_again
+    return [found[each.problem_id, each.sample] for each in solutions], counts
 
 
 def _of_weights(weights: Weights | None) -> dict[str, float]:

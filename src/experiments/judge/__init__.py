@@ -19,6 +19,6 @@ never a verdict.
 """
 
 from experiments.judge.compare import COMPARISONS
-from experiments.judge.judging import Judging, judge
+from experiments.judge.solutions import Judging, judge
 
 __all__ = ["COMPARISONS", "Judging", "judge"]

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.environment.terminal import bar
 from experiments.errors import DatasetError, StoreError
-from experiments.judge.judging import Judging, judge
+from experiments.judge.solutions import Judging, judge
 from experiments.records import Dataset, Outcome, Solution, Verdict
 from experiments.schema import SandboxConfig
 from experiments.stats.metrics import pass_at_k
 
 KS = (1, 5, 10, 100)
+
+FORM = 'Each line is {"task_id": ..., "solution": ...}, or "completion" instead.'
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class SamplesSummary:
         outcomes: number of samples by outcome, base and extra tests together.
         base, plus: pass@k by k, for each k that all problems have samples enough for.
         isolation: `bubblewrap` or `process`.
-        retried, changed: judged once more alone, and how many verdicts that changed.
+        kept: samples whose verdict was kept from an earlier call.
+        shared: samples that have the verdict of an equal one.
+        retried, changed: programs judged a second time, and how many verdicts that changed.
     """
 
     samples: int
@@ -40,26 +45,30 @@ class SamplesSummary:
     base: dict[int, float]
     plus: dict[int, float]
     isolation: str
+    kept: int
+    shared: int
     retried: int
     changed: int
 
     def lines(self) -> list[str]:
         """Return the summary as lines for a terminal."""
-        found = []
-        if self.samples:
-            found.append(f"{self.samples} samples of {self.problems} problems, {self.isolation}")
-            for name, values in (("base", self.base), ("base + extra", self.plus)):
-                told = "  ".join(f"pass@{k} {100 * value:.1f} %" for k, value in values.items())
-                found.append(f"{name}: {told}")
-            found.append("  ".join(f"{name} {count}" for name, count in self.outcomes.items()))
-        else:
-            found.append("no samples")
+        found = [f"{self.samples} samples of {self.problems} problems, {self.isolation}"]
+        for name, values in (("base", self.base), ("base + extra", self.plus)):
+            shares = "  ".join(f"pass@{k} {100 * value:.1f} %" for k, value in values.items())
+            found.append(f"{name}: {shares}")
+        found.append("  ".join(f"{name} {count}" for name, count in self.outcomes.items()))
+        if self.shared:
+            found.append(f"{self.shared} have the verdict of an equal sample")
+        if self.kept:
+            found.append(f"{self.kept} were judged in an earlier call; --rejudge judges them anew")
         if self.retried:
             found.append(
-                f"{self.retried} near a time limit judged once more alone, {self.changed} changed"
+                f"{self.retried} programs near a limit judged once more, {self.changed} changed"
             )
         if self.missing:
-            found.append(f"{self.missing} problems of the data set have no sample")
+            found.append(
+                f"{self.missing} problems of the data set have no sample; pass@k is of the others"
+            )
         return found
 
 
@@ -74,7 +83,8 @@ def judge_samples(
 
     A line in has `task_id` and `solution`, or `completion`, which goes on from the prompt.
     A line out has all its keys, and `base` and `plus` (outcomes), `tests_passed`,
-    `tests_total`, `failure`, `isolation`, `retried`. The file appears when it is complete.
+    `tests_total`, `tests_not_run`, `failure`, `isolation`, `retried`. The file appears when it
+    is complete.
 
     Args:
         dataset: the problems.
@@ -84,26 +94,25 @@ def judge_samples(
         cache_folder: see `judge`.
 
     Raises:
-        DatasetError: a line is broken, or is for a problem that is not in the data set.
+        DatasetError: there is no sample, a line is broken, or is for a problem that is not in
+            the data set.
         StoreError: a file cannot be read or written.
     """
     samples = list(_read(samples_path, dataset))
+    if not samples:
+        raise DatasetError(f"{samples_path} holds no samples", FORM)
     solutions = [
         Solution(sample["task_id"], number, program)
         for number, (sample, program) in enumerate(samples)
     ]
     with (
         _writing(out_path) as file,
+        bar("Judging", len(samples)) as progress,
         judge(solutions, dataset, settings, cache_folder) as judging,
     ):
-        verdicts: dict[int, Verdict] = {}
-        written = 0
-        for verdict in judging:
-            verdicts[verdict.sample] = verdict
-            while written in verdicts:  # in order, as soon as possible
-                line = _line(samples[written][0], verdicts[written])
-                file.write(json.dumps(line) + "\n")
-                written += 1
+        verdicts = {verdict.sample: verdict for verdict in progress.each(judging)}
+        for number, (sample, _) in enumerate(samples):
+            file.write(json.dumps(_line(sample, verdicts[number])) + "\n")
     return _summary(dataset, solutions, verdicts, judging)
 
 
@@ -124,13 +133,12 @@ def _read(path: Path, dataset: Dataset) -> Iterator[tuple[dict[str, Any], str]]:
 def _sample(
     line: bytes, where: str, prompts: dict[str, str], dataset: str
 ) -> tuple[dict[str, Any], str]:
-    form = 'Each line is {"task_id": ..., "solution": ...}, or "completion" instead.'
     try:
         sample = json.loads(line.decode("utf-8-sig").strip())
     except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{where} is no JSON: {error}", form) from None
+        raise DatasetError(f"{where} is no JSON: {error}", FORM) from None
     if not isinstance(sample, dict) or not isinstance(sample.get("task_id"), str):
-        raise DatasetError(f"{where} has no task_id", form)
+        raise DatasetError(f"{where} has no task_id", FORM)
     name = sample["task_id"]
     if name not in prompts:
         raise DatasetError(
@@ -141,7 +149,7 @@ def _sample(
         return sample, sample["solution"]
     if isinstance(sample.get("completion"), str):
         return sample, prompts[name] + sample["completion"]
-    raise DatasetError(f"{where} has neither a solution nor a completion", form)
+    raise DatasetError(f"{where} has neither a solution nor a completion", FORM)
 
 
 @contextlib.contextmanager
@@ -159,9 +167,12 @@ def _writing(path: Path) -> Iterator[Any]:
         raise StoreError(
             f"{path} cannot be written: {error.strerror or error}", "Choose another --out."
         ) from None
-    with file:
-        yield file
-    os.replace(part, path)
+    try:
+        with file:
+            yield file
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _line(sample: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
@@ -172,6 +183,7 @@ def _line(sample: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
         "plus": verdict.plus.value,
         "tests_passed": verdict.tests_passed,
         "tests_total": verdict.tests_total,
+        "tests_not_run": verdict.tests_not_run,
         "failure": None
         if failure is None
         else {"call": failure.call, "expected": failure.expected, "actual": failure.actual},
@@ -189,7 +201,7 @@ def _summary(
     by_problem: dict[str, list[Verdict]] = defaultdict(list)
     for solution in solutions:
         by_problem[solution.problem_id].append(verdicts[solution.sample])
-    fewest = min((len(found) for found in by_problem.values()), default=0)
+    fewest = min(len(found) for found in by_problem.values())
 
     def rates(name: str) -> dict[int, float]:
         return {
@@ -211,6 +223,8 @@ def _summary(
         base=rates("base"),
         plus=rates("plus"),
         isolation=judging.isolation,
+        kept=judging.kept,
+        shared=judging.shared,
         retried=judging.retried,
         changed=judging.changed,
     )

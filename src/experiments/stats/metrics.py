@@ -20,7 +20,7 @@ generation was made in this run, nothing was solved) is left out, not zero.
 | `speed/tokens_per_second` | tokens/s | new tokens of all generations over the wall clock |
 | `cost/seconds_per_problem` | s | wall clock per problem generated in this run |
 | `cost/seconds_per_solved_problem` | s | wall clock per problem solved; samples count in part |
-| `cost/judging_cpu_seconds` | s | CPU time of all programs under test |
+| `cost/judging_cpu_seconds` | s | CPU time of all programs under test, equal ones each |
 | `tokens/prompt`, `tokens/new` | tokens | in total, over all generations |
 | `tokens/prompt_mean`, `tokens/new_mean` | tokens | per generation |
 | `tokens/shared` | share | prompt tokens that were already decoded for another prompt |
@@ -30,6 +30,8 @@ generation was made in this run, nothing was solved) is left out, not zero.
 
 K above 10 is 20, 50, 100, 200, ... only. A data set without extra tests has the same
 numbers under `plus` and `base`.
+
+Tests that were left out after a failure (`Verdict.tests_not_run`) count as not passed.
 
 Generations from the store count for tokens and outcomes, never for speed and cost: their
 clock ran in another run. Names are letters, digits, `_` and `/`, which MLflow takes on

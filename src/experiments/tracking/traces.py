@@ -107,7 +107,7 @@ def _fenced(text: str, language: str = "") -> str:
 
 def _explanation(verdict: Verdict) -> str:
     """Return the verdict in words, with the first input that failed."""
-    result = f"{verdict.plus}: {verdict.tests_passed} of {verdict.tests_total} tests passed"
+    result = f"{verdict.plus}: {verdict.tests_text}"
     if verdict.failure is None:
         return result
     failure = verdict.failure

@@ -1,4 +1,4 @@
-"""What the references give and how long they take: the expected side of every verdict."""
+"""What the reference solutions return and how long they take: the expected side of a verdict."""
 
 import hashlib
 import pickle
@@ -17,30 +17,30 @@ from experiments.records import Problem
 from experiments.sandbox import Calls, Kind, Reply, Sandbox, decode, describe
 from experiments.schema import SandboxConfig
 
-VERSION = 2
-"""To be raised when what is measured, or the form in which it is kept, changes."""
+VERSION = 3
+"""To be raised when what is computed, or the form in which it is kept, changes."""
 
 REFERENCE_SECONDS = 300.0
 """CPU time that a reference may take for one input."""
 
 SLOW_SECONDS = 0.1
-"""From here on a reference's time decides a limit, and is measured again."""
+"""From here on a reference's time decides a limit, and is taken again."""
 
 AGREEMENT = 1.25
-MEASUREMENTS = 5
+REPETITIONS = 5
 
-Measured = tuple[tuple[bytes, str, float], ...]
+Outputs = tuple[tuple[bytes, str, float], ...]
 """Per input: the output in wire form, or the builtin exception type, and CPU seconds."""
 
 
 @dataclass(frozen=True)
-class Truth:
-    """A problem, ready to judge solutions of it.
+class Reference:
+    """A problem, with what its reference solution returns.
 
     Attributes:
         problem: the problem.
         calls: the inputs, base first, as a sandbox takes them.
-        expected: per input.
+        expected: the expected output, per input.
     """
 
     problem: Problem
@@ -53,63 +53,76 @@ class Truth:
         return sum(each.seconds for each in self.expected)
 
 
-class Truths:
-    """What is expected of solutions to some problems, measured once and kept.
+class References:
+    """The references of some problems: their outputs are computed once and kept.
 
     Args:
         problems: by their ids.
-        cache_folder: where what the references give is kept; None: nowhere.
+        cache_folder: where outputs are kept; None: nowhere.
     """
 
     def __init__(self, problems: Mapping[str, Problem], cache_folder: Path | None) -> None:
         self._problems = problems
         self._memory = _Memory(cache_folder)
         self._calls: dict[str, Calls] = {}
-        self._known: dict[str, Truth] = {}
+        self._keys: dict[str, str] = {}
+        self._known: dict[str, Reference] = {}
 
-    def __getitem__(self, name: str) -> Truth:
-        """Return the truth of a problem that was recalled or measured."""
+    def __getitem__(self, name: str) -> Reference:
+        """Return the reference of a problem, which was loaded or computed before."""
         return self._known[name]
 
-    def recall(self, name: str) -> Truth | None:
-        """Return the truth of a problem if it was measured before, in this run or another.
+    def key(self, name: str) -> str:
+        """Return a digest of all that decides what the reference of a problem returns.
+
+        Raises:
+            DatasetError: an input is not plain data.
+        """
+        if name not in self._keys:
+            problem = self._problems[name]
+            self._calls[name] = _calls(problem)
+            self._keys[name] = _key(problem, self._calls[name])
+        return self._keys[name]
+
+    def load(self, name: str) -> bool:
+        """Load what was computed before, in this run or another; return whether it was there.
 
         Raises:
             DatasetError: an input is not plain data.
         """
         if name in self._known:
-            return self._known[name]
-        calls = self._calls[name] = _calls(self._problems[name])
-        measured = self._memory.find(_key(self._problems[name], calls))
-        return self._learn(name, measured) if _is_whole(measured, len(calls)) else None
+            return True
+        outputs = self._memory.load(self.key(name))
+        is_whole = _is_whole(outputs, len(self._calls[name]))
+        if is_whole:
+            self._take(name, outputs)
+        return is_whole
 
-    def measure(self, sandbox: Sandbox, name: str) -> Truth:
-        """Run the reference of a problem that could not be recalled.
+    def compute(self, sandbox: Sandbox, name: str) -> None:
+        """Run the reference of a problem, and keep what it returns.
 
         Args:
-            sandbox: with the limits of `generous`.
+            sandbox: with the limits of `reference_limits`.
             name: the problem's id.
 
         Raises:
             DatasetError: a reference does not do what a reference must.
         """
-        problem, calls = self._problems[name], self._calls[name]
-        return self._learn(
-            name, self._memory.keep(_key(problem, calls), _measure(sandbox, problem, calls))
-        )
+        outputs = _compute(sandbox, self._problems[name], self._calls[name])
+        self._memory.keep(self.key(name), outputs)
+        self._take(name, outputs)
 
-    def _learn(self, name: str, measured: Measured) -> Truth:
+    def _take(self, name: str, outputs: Outputs) -> None:
         problem = self._problems[name]
-        expected = [compare.Expected(*each) for each in measured]
+        expected = [compare.Expected(*each) for each in outputs]
         base = len(problem.base_inputs)
         for part in (expected[:base], expected[base:]):
             compare.with_tolerances(part, problem.atol)
-        self._known[name] = Truth(problem, self._calls[name], tuple(expected))
-        return self._known[name]
+        self._known[name] = Reference(problem, self._calls[name], tuple(expected))
 
 
-def generous(limits: SandboxConfig) -> SandboxConfig:
-    """Return what references may use, where programs have these limits."""
+def reference_limits(limits: SandboxConfig) -> SandboxConfig:
+    """Return the limits of references, where programs under test have these limits."""
     return replace(
         limits,
         file_megabytes=SandboxConfig.file_megabytes,
@@ -135,22 +148,22 @@ def _calls(problem: Problem) -> Calls:
         ) from None
 
 
-def _measure(sandbox: Sandbox, problem: Problem, calls: Calls) -> Measured:
-    """Run the reference; measure again what decides a limit, until two times agree."""
+def _compute(sandbox: Sandbox, problem: Problem, calls: Calls) -> Outputs:
+    """Run the reference; run again what decides a limit, until two times agree."""
     replies = _replies(sandbox, problem, calls)
-    measured = [_outcome(problem, reply, calls.blobs[reply.index]) for reply in replies]
-    for index, (payload, raises, seconds) in enumerate(measured):
+    outputs = [_output(problem, reply, calls.blobs[reply.index]) for reply in replies]
+    for index, (payload, raises, seconds) in enumerate(outputs):
         if seconds < SLOW_SECONDS:
             continue
         one = Calls.of_blobs([calls.blobs[index]])
         times = [seconds]
-        while len(times) < MEASUREMENTS:
+        while len(times) < REPETITIONS:
             times.append(_replies(sandbox, problem, one)[0].cpu_seconds)
             times.sort()
             if times[1] <= times[0] * AGREEMENT:
                 break
-        measured[index] = (payload, raises, times[0])
-    return tuple(measured)
+        outputs[index] = (payload, raises, times[0])
+    return tuple(outputs)
 
 
 def _replies(sandbox: Sandbox, problem: Problem, calls: Calls) -> list[Reply]:
@@ -172,7 +185,7 @@ def _replies(sandbox: Sandbox, problem: Problem, calls: Calls) -> list[Reply]:
     return replies
 
 
-def _outcome(problem: Problem, reply: Reply, arguments: bytes) -> tuple[bytes, str, float]:
+def _output(problem: Problem, reply: Reply, arguments: bytes) -> tuple[bytes, str, float]:
     if reply.kind is Kind.VALUE:
         plain = problem.comparison in ("not_none", "anything") or _is_plain(decode(reply.payload))
         if plain:
@@ -221,10 +234,10 @@ def _key(problem: Problem, calls: Calls) -> str:
     return digest.hexdigest()
 
 
-def _is_whole(measured: Any, count: int) -> bool:
-    if not isinstance(measured, tuple) or len(measured) != count:
+def _is_whole(outputs: Any, count: int) -> bool:
+    if not isinstance(outputs, tuple) or len(outputs) != count:
         return False
-    for each in measured:
+    for each in outputs:
         match each:
             case (bytes(), str(), float()):
                 continue
@@ -232,21 +245,21 @@ def _is_whole(measured: Any, count: int) -> bool:
     return True
 
 
-class _Nothing(Exception):
+class _NotKept(Exception):
     """What was looked for is not in the cache."""
 
 
-def _remember(key: str, version: int, python: str, result: Any) -> Any:
-    """What `joblib.Memory` wraps: the result is given by the caller (and ignored as key)."""
-    if result is None:
-        raise _Nothing(key, version, python)
-    return result
+def _outputs(key: str, version: int, python: str, data: bytes | None) -> bytes:
+    """What `joblib.Memory` wraps: the data are given by the caller, and are no part of the key."""
+    if data is None:
+        raise _NotKept(key, version, python)
+    return data
 
 
 class _Memory:
-    """Measured truths on disk, found again by key; nothing is kept if there is no folder.
+    """Reference outputs on disk, found again by key; nothing is kept if there is no folder.
 
-    joblib keeps them as bytes: what it reads by itself it reads ten times slower.
+    joblib keeps them as bytes: what it unpickles by itself takes ten times longer.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -256,24 +269,22 @@ class _Memory:
         # joblib warns of much that is no matter here; filters belong to all threads
         warnings.filterwarnings("ignore", module=r"joblib\b|experiments\.judge\b")
 
-    def find(self, key: str) -> Any:
+    def load(self, key: str) -> Any:
         """Return what is kept under the key; None if there is nothing or it is damaged."""
-        with self._lock:
-            if self._cached is None or not self._is_kept(key):
-                return None
-            try:
-                return pickle.loads(self._cached(key, *self._rest, None))
-            except Exception:  # what damaged bytes raise may be anything
-                return None
+        if self._cached is None:
+            return None
+        try:
+            with self._lock:
+                data = self._cached(key, *self._rest, None)
+            return pickle.loads(data)
+        except Exception:  # what damaged bytes raise may be anything
+            return None
 
-    def keep(self, key: str, result: Measured) -> Measured:
-        """Keep a result and return it."""
-        with self._lock:
-            if self._cached is not None:
-                if self._is_kept(key):  # and damaged, or it would have been found
-                    self._cached.call_and_shelve(key, *self._rest, None).clear()
-                self._cached(key, *self._rest, pickle.dumps(result))
-        return result
+    def keep(self, key: str, outputs: Outputs) -> None:
+        """Keep outputs, in place of damaged ones if there are any."""
+        if self._cached is not None:
+            with self._lock:
+                self._cached.call(key, *self._rest, pickle.dumps(outputs))
 
     @cached_property
     def _cached(self) -> Any:
@@ -281,7 +292,4 @@ class _Memory:
             return None
         import joblib  # which takes a while, and not in every run
 
-        return joblib.Memory(self._folder, verbose=0).cache(_remember, ignore=["result"])
-
-    def _is_kept(self, key: str) -> bool:
-        return bool(self._cached.check_call_in_cache(key, *self._rest, None))
+        return joblib.Memory(self._folder, verbose=0).cache(_outputs, ignore=["data"])
