@@ -8,6 +8,7 @@ What is added here:
   drops the beginning of a file when its process ends.)
 - The content is held against the digest that the hub tells before it gets its name, so a
   file under its name is whole. The digest is kept, and is not computed again.
+- All parts of a model that is split are fetched.
 - Two runs that want the same file fetch it once: the second waits for the first.
 - Without a connection it ends at once, and for a minute does not try again.
 
@@ -25,52 +26,49 @@ import re
 import shutil
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import WeightsError, did_you_mean
 from experiments.weights import digests, header
+from experiments.weights.header import Header
 from experiments.weights.lock import locked
 from experiments.weights.progress import Transfer
 
 if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata
 
+    from experiments.weights.deciding import Origin
+
 log = logging.getLogger(__name__)
 
 HUB = "https://huggingface.co"
 
 
-def fetch(model: str, repository: str | None, revision: str, name: str, target: Path) -> Path:
-    """Return `target`, fetched from a repository of the hub.
+def fetch(origin: Origin, target: Path) -> Header:
+    """Fetch a file of the hub to `target`, with all parts of a model that is split.
 
     Args:
-        model: name of the model, for the error.
-        repository: `owner/name`; None if the model has none.
-        revision: branch, tag or commit.
-        name: of the file in the repository.
+        origin: where it is.
         target: where it belongs on this disk: `models/<model>/<file>`.
 
     Raises:
         WeightsError: it could not be fetched: no connection, no such file, no permission,
             no room, or content that is not what the hub says it is.
     """
-    if repository is None:
-        raise WeightsError(
-            f"{target} is missing: the model '{model}' names no repository to fetch it from",
-            "Put the file there, or set model.file to a GGUF on this disk.",
-        )
-    wanted = _Wanted(repository, revision, name, target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with locked(target, "fetches"):
-            if not target.is_file():  # else fetched by the process that we waited for
-                _fetch(wanted)
-    except WeightsError:
-        raise
-    except OSError as error:
-        raise _of_disk(wanted, error) from None
-    return target
+    names = header.split_names(Path(origin.name).name)
+    for name in names:
+        here = target.with_name(name) if len(names) > 1 else target
+        of_hub = str(PurePosixPath(origin.name).with_name(name))
+        wanted = _Wanted(origin.repository, origin.revision, of_hub, here)
+        try:
+            here.parent.mkdir(parents=True, exist_ok=True)
+            with locked(here, "fetches"):
+                if not here.is_file():  # else fetched by the process that we waited for
+                    _fetch(wanted)
+        except OSError as error:
+            raise _of_disk(wanted, error) from None
+    return header.read(target)
 
 
 @dataclass(frozen=True)
@@ -263,7 +261,7 @@ def _checked(wanted: _Wanted, part: Path, etag: str) -> str:
             "files: see HF_ENDPOINT.",
         )
     try:
-        header.read(part)
+        header.read_part(part)
     except WeightsError:
         part.unlink()
         raise wanted.error("the repository's file is no whole GGUF; it was removed") from None
