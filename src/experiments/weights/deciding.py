@@ -99,6 +99,20 @@ class Make:
 Decision = Here | Fetch | Make
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What `decide` is asked for."""
+
+    model: ModelConfig
+    quantization: QuantizationConfig
+    level: str
+    folder: Path
+    read: Callable[[Path], Header]
+
+    def make(self, source: Here | Fetch, target: Path, *warnings: str) -> Make:
+        return Make(source, target, self.quantization, warnings)
+
+
 def decide(
     model: ModelConfig,
     quantization: QuantizationConfig,
@@ -118,7 +132,7 @@ def decide(
             says, or one that cannot be made.
         ConfigError: the level is none of llama.cpp's, or the model's name is no name.
     """
-    level = level_of(quantization)
+    asked = _Asked(model, quantization, level_of(quantization), folder, read)
     if Path(model.name).name != model.name or model.name in ("", ".", ".."):
         raise ConfigError(
             f"model.name is '{model.name}', and weights are kept in a folder of that name",
@@ -126,23 +140,18 @@ def decide(
         )
     if model.chat_template:
         templates.source(model.chat_template)  # a misspelled name is told before hours of work
-    if not model.file and not model.files:
-        if model.api.model:
-            raise ConfigError(
-                f"The model '{model.name}' has no files: it runs on a server",
-                "Add backend=openai.",
-            )
-        raise WeightsError(
-            f"The model '{model.name}' has no files",
-            f"Name a GGUF: model={model.name} model.file=PATH",
-        )
     if model.file:
-        return _named(model, quantization, level, folder, read)
-    decision = _listed(model, quantization, level, folder, read)
-    first = decision.source if isinstance(decision, Make) else decision
-    if isinstance(first, Here):
-        template(first.header, model)  # a mistake is told before anything is made
-    return decision
+        return _named(asked, Path(model.file).expanduser())
+    if model.files:
+        return _listed(asked)
+    if model.api.model:
+        raise ConfigError(
+            f"The model '{model.name}' has no files: it runs on a server", "Add backend=openai."
+        )
+    raise WeightsError(
+        f"The model '{model.name}' has no files",
+        f"Name a GGUF: model={model.name} model.file=PATH",
+    )
 
 
 def level_of(quantization: QuantizationConfig) -> str:
@@ -222,62 +231,53 @@ def origin(model: ModelConfig, level: str) -> Origin | None:
     return Origin(model.repository, model.revision, name) if model.repository else None
 
 
-def _named(
-    model: ModelConfig,
-    quantization: QuantizationConfig,
-    level: str,
-    folder: Path,
-    read: Callable[[Path], Header],
-) -> Decision:
+def _named(asked: _Asked, path: Path) -> Decision:
     """Decide for a file that the user named."""
-    path = Path(str(model.file)).expanduser()
-    found = read(path)
-    template(found, model)
-    if holds(found, level):
+    found = asked.read(path)
+    template(found, asked.model)  # a mistake is told before anything is made
+    name = asked.quantization.name
+    if holds(found, asked.level):
         return Here(found)
     if found.level not in UNQUANTIZED:
         warning = (
             f"{path} is already quantized, to {found.level}. It is used as it is, and the results "
-            f"are labelled {found.level}: quantization={quantization.name} has no effect on it."
+            f"are labelled {found.level}: quantization={name} has no effect on it."
         )
         return Here(found, (warning,))
-    source_sha256 = digests.of_parts(found.parts, folder)
+    digest = digests.of_parts(found.parts, asked.folder)
     # Two files of one name may come from different folders.
-    target = folder / model.name / f"{path.stem}-{source_sha256[:8]}-{quantization.name}.gguf"
-    made = made_before(target, source_sha256)
-    return Here(made) if made else Make(Here(found), target, quantization)
+    target = asked.folder / asked.model.name / f"{path.stem}-{digest[:8]}-{name}.gguf"
+    made = made_before(target, digest)
+    return Here(made) if made else asked.make(Here(found), target)
 
 
-def _listed(
-    model: ModelConfig,
-    quantization: QuantizationConfig,
-    level: str,
-    folder: Path,
-    read: Callable[[Path], Header],
-) -> Decision:
+def _listed(asked: _Asked) -> Decision:
     """Decide for a model that is known by the names of its files."""
-    source = _source([each for each in UNQUANTIZED if each != level], model, folder, read)
-    target, *_ = possible = places(model, quantization.name, folder)
+    model, level, folder = asked.model, asked.level, asked.folder
+    source = _source(asked, [each for each in UNQUANTIZED if each != level])
+    target, *_ = possible = places(model, asked.quantization.name, folder)
     for path in filter(Path.is_file, possible):
-        found = read(path)
-        if found.made_from and source and found.made_from != digests.of_parts(source.parts, folder):
-            log.info("%s was made from an older %s.", path, source.path.name)
+        found = asked.read(path)
+        of = found.made_from
+        if of and source and of != digests.of_parts(source.header.parts, folder):
+            log.info("%s was made from an older %s.", path, source.header.path.name)
             target = path
             break
         check_level(found, level)
+        template(found, model)
         return Here(found)
     if source:
-        return Make(Here(source), target, quantization)
-    if listed := origin(model, quantization.name):
+        return asked.make(source, target)
+    if listed := origin(model, asked.quantization.name):
         return Fetch(listed, target, level)
     nearly = () if level in UNQUANTIZED else (NEARLY,)  # what is lost does not come back
-    if source := _source(nearly, model, folder, read):
-        return Make(Here(source), target, quantization, (_loses(source.path, target),))
+    if source := _source(asked, nearly):
+        return asked.make(source, target, _loses(source.header.path, target))
     for better in (*UNQUANTIZED, *nearly):
         if listed := origin(model, better):
             fetched = Fetch(listed, places(model, better, folder)[0], better)
-            warnings = (_loses(fetched.target, target),) if better == NEARLY else ()
-            return Make(fetched, target, quantization, warnings)
+            warnings = [_loses(fetched.target, target)] if better == NEARLY else []
+            return asked.make(fetched, target, *warnings)
     if not model.repository:
         raise WeightsError(
             f"{target} is missing: the model '{model.name}' names no repository to fetch it from",
@@ -290,22 +290,21 @@ def _listed(
     )
 
 
+def _source(asked: _Asked, levels: Sequence[str]) -> Here | None:
+    """Return the first file of some levels that others may be made from, if one is here."""
+    for level in levels:
+        for path in filter(Path.is_file, places(asked.model, level, asked.folder)):
+            found = asked.read(path)
+            # One that was itself made here is no origin: F16 from F32 comes from the F32.
+            if not found.made_from:
+                check_level(found, level)
+                template(found, asked.model)
+                return Here(found)
+    return None
+
+
 def _loses(source: Path, target: Path) -> str:
     return (
         f"{target.name} is made from {source}, which is quantized already: it loses a little more "
         "than one that is made from an F16."
     )
-
-
-def _source(
-    levels: Sequence[str], model: ModelConfig, folder: Path, read: Callable[[Path], Header]
-) -> Header | None:
-    """Return the first file of some levels that others may be made from, if one is here."""
-    for level in levels:
-        for path in filter(Path.is_file, places(model, level, folder)):
-            found = read(path)
-            # One that was itself made here is no origin: F16 from F32 comes from the F32.
-            if not found.made_from:
-                check_level(found, level)
-                return found
-    return None
