@@ -81,8 +81,8 @@ class Weights:
             `tokenizer.ggml.tokens` at the ids in the header; empty if there is none.
         context_tokens: the longest context that the model was trained for; 0 if unknown.
         vocabulary: number of tokens.
-        kv_values_per_token: numbers kept in the KV cache for one token: over all layers,
-            KV heads x (key length + value length).
+        kv_values_per_token: numbers kept in the KV cache for one token, over all layers.
+        state_bytes: that recurrent layers keep for a sequence, however long it is.
         facts: what the file says of itself and `weights.audit` tells.
     """
 
@@ -101,6 +101,7 @@ class Weights:
     context_tokens: int = 0
     vocabulary: int = 0
     kv_values_per_token: int = 0
+    state_bytes: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 

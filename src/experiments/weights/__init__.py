@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.records import Weights
-from experiments.weights import digests, header
+from experiments.weights import cache, digests, header
 from experiments.weights.audit import audit, facts
 from experiments.weights.deciding import (
     Decision,
@@ -98,7 +98,8 @@ def locate(model: ModelConfig, quantization: QuantizationConfig, folder: Path) -
         eos_token=found.token("tokenizer.ggml.eos_token_id"),
         context_tokens=found.of_architecture("context_length") or 0,
         vocabulary=found.vocabulary,
-        kv_values_per_token=found.kv_values_per_token,
+        kv_values_per_token=cache.kv_values_per_token(found),
+        state_bytes=cache.state_bytes(found),
         facts=facts(found),
     )
 

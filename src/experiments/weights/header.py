@@ -139,25 +139,6 @@ class Header:
         """Number of tokens; 0 if the file has no tokenizer."""
         return len(self._tokens)
 
-    @property
-    def kv_values_per_token(self) -> int:
-        """Numbers kept in the KV cache for one token; 0 if the file does not tell.
-
-        Over all layers: KV heads x (length of a key + length of a value).
-        """
-        layers = self.of_architecture("block_count") or 0
-        heads = self.of_architecture("attention.head_count") or 0
-        width = self.of_architecture("embedding_length") or 0
-        default = width // heads if heads > 0 else 0
-        key = self.of_architecture("attention.key_length") or default
-        value = self.of_architecture("attention.value_length") or default
-        kv_heads = self.metadata.get(f"{self.architecture}.attention.head_count_kv", heads)
-        if isinstance(kv_heads, tuple) and all(type(number) is int for number in kv_heads):
-            total = sum(kv_heads)  # one number per layer
-        else:
-            total = layers * kv_heads if type(kv_heads) is int else 0
-        return total * (key + value)
-
     def token(self, key: str) -> str:
         """Return the text of the token whose id is kept under a key; empty if there is none."""
         wanted = self.number(key)

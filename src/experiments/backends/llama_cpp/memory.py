@@ -50,8 +50,11 @@ def parallel(weights: Weights, context_tokens: int, kv_type: str, lanes: int, th
 
 
 def kv_bytes(weights: Weights, tokens: int, kv_type: str) -> float:
-    """Return the bytes that so many tokens take in the KV cache; 0 if it is not known."""
-    return weights.kv_values_per_token * tokens * BYTES_PER_VALUE[kv_type]
+    """Return the bytes that a sequence of so many tokens keeps; 0 if it is not known.
+
+    Keys and values of each token, and the state of recurrent layers.
+    """
+    return weights.kv_values_per_token * tokens * BYTES_PER_VALUE[kv_type] + weights.state_bytes
 
 
 def check(weights: Weights, tokens: int, sequences: int, kv_type: str) -> None:
