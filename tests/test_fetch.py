@@ -17,7 +17,7 @@ from tiny_model import write_tiny_model
 from experiments import weights
 from experiments.errors import WeightsError
 from experiments.schema import ModelConfig, QuantizationConfig
-from experiments.weights import digests, fetching, header
+from experiments.weights import Origin, digests, fetching, header
 from experiments.weights.quantizing import quantize
 
 F16 = QuantizationConfig("f16", "MOSTLY_F16", 16.0)
@@ -50,7 +50,7 @@ def target(tmp_path: Path) -> Path:
 def fetch(
     target: Path, name: str = NAME, repository: str = REPOSITORY, revision: str = "main"
 ) -> Path:
-    return fetching.fetch("tiny", repository, revision, name, target)
+    return fetching.fetch(Origin(repository, revision, name), target).path
 
 
 def refused(target: Path, **changes: str) -> str:
@@ -117,7 +117,7 @@ def test_a_level_is_made_from_the_hubs_q8_0_with_a_warning_where_it_has_nothing_
 ) -> None:
     source = tmp_path / "tiny.f16.gguf"
     source.write_bytes(hub.files[f"{REPOSITORY}/{NAME}"])
-    quantize(source, "", tmp_path / "tiny.Q8_0.gguf", "MOSTLY_Q8_0", 8.5)
+    quantize(header.read(source), "", tmp_path / "tiny.Q8_0.gguf", "MOSTLY_Q8_0", 8.5)
     hub.files = {f"{REPOSITORY}/tiny.Q8_0.gguf": (tmp_path / "tiny.Q8_0.gguf").read_bytes()}
     model = ModelConfig("tiny", files={"q8_0": "tiny.Q8_0.gguf"}, repository=REPOSITORY)
     made = weights.locate(model, Q4_0, tmp_path / "models")
@@ -277,8 +277,8 @@ def test_a_folder_that_cannot_be_written_is_told(hub: Hub, tmp_path: Path) -> No
 def test_two_runs_fetch_a_file_once(hub: Hub, target: Path, content: bytes) -> None:
     hub.chunk_seconds = 0.02
     code = (
-        "import sys; from pathlib import Path; from experiments.weights.fetching import fetch; "
-        f"fetch('tiny', '{REPOSITORY}', 'main', '{NAME}', Path(sys.argv[1]))"
+        "import sys; from pathlib import Path; from experiments.weights import Origin, fetching; "
+        f"fetching.fetch(Origin('{REPOSITORY}', 'main', '{NAME}'), Path(sys.argv[1]))"
     )
     command = [sys.executable, "-c", code, str(target)]
     environment = {**os.environ, "HF_ENDPOINT": hub.address}

@@ -13,7 +13,7 @@ from experiments import cli
 from experiments.cli import models
 from experiments.errors import WeightsError
 from experiments.schema import ModelConfig
-from experiments.weights import fetching, header, locate, templates
+from experiments.weights import cache, fetching, header, locate, templates
 from experiments.weights.quantizing import quantize
 
 CONF = ROOT / "conf"
@@ -126,26 +126,39 @@ def test_all_models_are_listed(
 
 
 def test_one_model_is_shown_at_every_level(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "mistral" / "mistral-7b-instruct-v0.2.Q4_0.gguf"
-    file.parent.mkdir()
-    file.write_bytes(b"x" * 2_000_000)
+    quantize(header.read(tiny / "tiny" / "tiny-f16.gguf"), "", file, "MOSTLY_Q4_0", 4.67)
     assert cli.main(["models", "mistral", "--models", str(tmp_path)]) == 0
     lines = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines() if line}
     assert set(LEVELS) <= set(lines)
-    assert lines["q4_0"][1:3] == ["2", "MB"]
+    assert lines["q4_0"][1:3] == ["0", "MB"]
     assert "here" in lines["q4_0"]
     assert "hub" in lines["q8_0"]
     assert lines["f16"][-2:] == ["hub", "mistral-7b-instruct-v0.2-f16.gguf"]
     assert lines["iq4_nl"][-3:] == ["made", "here", "mistral-iq4_nl.gguf"]
 
 
+def test_a_damaged_file_is_told_and_the_others_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mistral" / "mistral-7b-instruct-v0.2.Q4_0.gguf"
+    file.parent.mkdir()
+    file.write_bytes(b"half a file")
+    assert cli.main(["models", "mistral", "--models", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    lines = {line.split()[0]: line.split() for line in said.splitlines() if line}
+    assert "nowhere" in lines["q4_0"]
+    assert "hub" in lines["q8_0"]
+    assert said.count("is no GGUF") == 1
+
+
 @pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.files])
 def test_every_level_can_be_had_from_the_name_alone(name: str, tmp_path: Path) -> None:
     """Or is known to be nowhere: what is not quantized cannot be made from what is."""
-    found = {level.name: level.source for level in models.levels(MODELS[name], LEVELS, tmp_path)}
-    without = {level for level, source in found.items() if not source}
+    levels = models.levels(MODELS[name], LEVELS, tmp_path)
+    without = {level.name for level in levels if level.decision is None}
     if name == "demo":
         return  # its f16 is in this repository, not on the hub
     assert without <= {"f16", "bf16"}
@@ -161,17 +174,16 @@ def test_memory_is_the_file_and_one_sequence(tmp_path: Path) -> None:
 
 def test_what_is_said_of_the_demo_model_is_what_its_file_says() -> None:
     model, found = MODELS["demo"], header.read(ROOT / "models" / "demo" / "demo-f16.gguf")
-    assert model.kv_values_per_token == found.kv_values_per_token
+    assert model.kv_values_per_token == cache.kv_values_per_token(found)
     assert model.parameters_billion == pytest.approx(found.parameters / 1e9, rel=0.1)
     assert model.context_tokens == found.of_architecture("context_length")
 
 
-def test_what_can_be_made_from_an_f16_is_said(tmp_path: Path) -> None:
-    (tmp_path / "mistral").mkdir()
-    (tmp_path / "mistral" / "mistral-f16.gguf").write_bytes(b"x")
-    found = {one.name: one.source for one in models.levels(MODELS["mistral"], LEVELS, tmp_path)}
-    assert found["f16"] == "here"
-    assert set(found.values()) == {"here", "made here"}
+def test_what_can_be_made_from_an_f16_is_said(tiny: Path) -> None:
+    model = ModelConfig("tiny", files={"f16": "tiny-f16.gguf"})
+    fresh = {name: level for name, level in LEVELS.items() if name in ("f16", "bf16", "q5_0")}
+    found = {one.name: one.source for one in models.levels(model, fresh, tiny)}
+    assert found == {"f16": "here", "bf16": "made here", "q5_0": "made here"}
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +206,7 @@ def test_a_level_is_made_from_q8_0_with_a_warning_where_nothing_better_is_here(
 ) -> None:
     source = tmp_path / "tiny" / "tiny-q8_0.gguf"
     source.parent.mkdir()
-    quantize(tiny / "tiny" / "tiny-f16.gguf", "", source, "MOSTLY_Q8_0", 8.5)
+    quantize(header.read(tiny / "tiny" / "tiny-f16.gguf"), "", source, "MOSTLY_Q8_0", 8.5)
     model = ModelConfig("tiny", files={"f16": "tiny-f16.gguf"})
     made = locate(model, LEVELS["q4_0"], tmp_path)
     assert made.quantization == "q4_0"

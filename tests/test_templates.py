@@ -207,11 +207,12 @@ def test_special_tokens_are_one_token_each_and_the_begin_token_comes_once(
 def test_the_audit_of_a_run_tells_what_the_model_reads(tmp_path: Path) -> None:
     from experiments.backends.keys import request
     from experiments.records import Prompt, Sampling
-    from experiments.weights import audit
+    from experiments.weights import audit, read_header
+    from experiments.weights.audit import facts
 
     path = write_tiny_model(tmp_path / "tiny.gguf")
     source = templates.TEMPLATES["llama2"]
-    found = replace(weights(source), path=path)
+    found = replace(weights(source), path=path, facts=facts(read_header(path)))
     prompt = Prompt("easy/one", "one", messages=(SYSTEM, FIRST))
     text = ChatTemplate(found).render(prompt.messages)
     said = audit(request(prompt, text, 0, Sampling(), {}), found, {"stop": ["END"]})

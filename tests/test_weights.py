@@ -36,7 +36,7 @@ def tiny_q4(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, quantized and stripped of what says that it was made here."""
     folder = tmp_path_factory.mktemp("tiny_q4")
     path = folder / "tiny-q4_0.gguf"
-    quantizing.quantize(tiny, "", path, "MOSTLY_Q4_0", 4.67)
+    quantizing.quantize(header.read(tiny), "", path, "MOSTLY_Q4_0", 4.67)
     return path
 
 
@@ -139,7 +139,7 @@ def test_a_level_made_from_an_older_source_is_made_again(
     new = weights.locate(model(), Q8_0, models)
     assert new.path == old.path
     assert new.sha256 != old.sha256
-    assert header.read(new.path).text(quantizing.SOURCE_KEY) == digests.sha256(source, models)
+    assert header.read(new.path).made_from == digests.sha256(source, models)
 
 
 def test_a_name_that_lies_about_its_content_is_refused(tiny: Path, models: Path) -> None:
@@ -251,8 +251,9 @@ def test_a_quantizer_that_fails_is_told_and_leaves_nothing(models: Path) -> None
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    base = model(kind=PromptKind.completion)
     with pytest.raises(WeightsError, match=r"could not quantize .*no_such_architecture"):
-        weights.locate(model(), Q8_0, models)
+        weights.locate(base, Q8_0, models)
     assert not [path for path in home.iterdir() if "q8_0" in path.name and path.suffix != ".lock"]
 
 
@@ -263,13 +264,14 @@ def test_a_killed_run_leaves_no_file_that_looks_finished(tiny: Path, models: Pat
     program = (
         "import sys, subprocess, time\n"
         "from pathlib import Path\n"
-        "from experiments.weights import quantizing\n"
+        "from experiments.weights import header, quantizing\n"
         "def start(command, **options):\n"
         "    Path(command[4]).write_bytes(b'GGUF half a file')\n"
         "    print('started', flush=True)\n"
         "    time.sleep(60)\n"
         "subprocess.Popen = start\n"
-        "quantizing.quantize(Path(sys.argv[1]), 'x', Path(sys.argv[2]), 'MOSTLY_Q8_0', 8.5)\n"
+        "source = header.read(Path(sys.argv[1]))\n"
+        "quantizing.quantize(source, 'x', Path(sys.argv[2]), 'MOSTLY_Q8_0', 8.5)\n"
     )
     run = subprocess.Popen(
         [sys.executable, "-c", program, str(source), str(target)], stdout=subprocess.PIPE
@@ -363,3 +365,41 @@ def test_a_damaged_digest_is_computed_again(tiny: Path, tmp_path: Path, kept: st
     right = digests.sha256(tiny, tmp_path)
     next((tmp_path / ".digests").iterdir()).write_text(kept)
     assert digests.sha256(tiny, tmp_path) == right
+
+
+def test_every_header_is_read_once_and_nothing_is_written_to_decide(
+    tiny: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tiny, models / "tiny" / "tiny-f16.gguf")
+    read: list[str] = []
+    original = header.read_part
+
+    def counted(path: Path) -> header.Header:
+        read.append(path.name.removeprefix("."))
+        return original(path)
+
+    monkeypatch.setattr(header, "read_part", counted)
+    decision = weights.decide(model(), Q8_0, models)
+    assert isinstance(decision, weights.Make)
+    assert isinstance(decision.source, weights.Here)
+    assert decision.target == models / "tiny" / "tiny-q8_0.gguf"
+    assert [path.name for path in (models / "tiny").iterdir()] == ["tiny-f16.gguf"]
+    assert read == ["tiny-f16.gguf"]
+    read.clear()
+    weights.locate(model(), Q8_0, models)
+    assert [name.split(".gguf")[0] for name in read] == ["tiny-f16", "tiny-q8_0"]
+    read.clear()
+    weights.locate(model(), Q8_0, models)
+    assert read == ["tiny-f16.gguf", "tiny-q8_0.gguf"]
+
+
+def test_what_would_be_fetched_is_decided_without_a_network(models: Path) -> None:
+    listed = model(repository="maker/tiny-GGUF", revision="v2", files={"q8_0": "sub/tiny.Q8.gguf"})
+    fetched = weights.decide(listed, Q8_0, models)
+    origin = weights.Origin("maker/tiny-GGUF", "v2", "sub/tiny.Q8.gguf")
+    assert fetched == weights.Fetch(origin, models / "tiny" / "tiny.Q8.gguf", "q8_0")
+    made = weights.decide(listed, Q4_0, models)
+    assert isinstance(made, weights.Make)
+    assert (made.source, made.target.name) == (fetched, "tiny-q4_0.gguf")
+    assert "is quantized already" in made.warnings[0]
+    assert not models.exists()

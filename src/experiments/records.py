@@ -6,6 +6,7 @@ file, loads a model or knows how it was made.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -80,8 +81,9 @@ class Weights:
             `tokenizer.ggml.tokens` at the ids in the header; empty if there is none.
         context_tokens: the longest context that the model was trained for; 0 if unknown.
         vocabulary: number of tokens.
-        kv_values_per_token: numbers kept in the KV cache for one token: over all layers,
-            KV heads x (key length + value length).
+        kv_values_per_token: numbers kept in the KV cache for one token, over all layers.
+        state_bytes: that recurrent layers keep for a sequence, however long it is.
+        facts: what the file says of itself and `weights.audit` tells.
     """
 
     path: Path
@@ -99,6 +101,8 @@ class Weights:
     context_tokens: int = 0
     vocabulary: int = 0
     kv_values_per_token: int = 0
+    state_bytes: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -205,12 +205,55 @@ class QuantizationConfig:
     Attributes:
         name: as in file names (`q4_k_m`).
         ftype: llama.cpp's name of the level (`MOSTLY_Q4_K_M`).
-        bits_per_weight: nominal; the measured value is logged with each run.
+        bits_per_weight: nominal, of a level that `BITS_PER_WEIGHT` has not. The measured value
+            is logged with each run.
     """
 
     name: str = MISSING
     ftype: str = MISSING
-    bits_per_weight: float = MISSING
+    bits_per_weight: float | None = None
+
+
+BITS_PER_WEIGHT = {
+    "f32": 32.0,
+    "f16": 16.0,
+    "bf16": 16.0,
+    "q8_0": 8.5,
+    "q6_k": 6.56,
+    "q5_1": 6.1,
+    "q5_k_m": 5.7,
+    "q5_0": 5.6,
+    "q5_k_s": 5.57,
+    "q4_1": 5.1,
+    "q4_k_m": 4.89,
+    "iq4_nl": 4.68,
+    "q4_0": 4.67,
+    "q4_k_s": 4.67,
+    "nvfp4": 4.6,
+    "mxfp4_moe": 4.6,
+    "iq4_xs": 4.46,
+    "q3_k_l": 4.3,
+    "q3_k_m": 4.0,
+    "iq3_m": 3.76,
+    "iq3_s": 3.66,
+    "q3_k_s": 3.64,
+    "iq3_xs": 3.5,
+    "iq3_xxs": 3.25,
+    "q2_k": 3.16,
+    "q2_k_s": 2.97,
+    "iq2_m": 2.93,
+    "iq2_s": 2.74,
+    "iq2_xs": 2.59,
+    "tq2_0": 2.45,
+    "q2_0": 2.4,
+    "iq2_xxs": 2.38,
+    "iq1_m": 2.15,
+    "tq1_0": 2.1,
+    "iq1_s": 2.0,
+    "q1_0": 1.4,
+}
+"""Nominal bits per weight, the most first: of a llama of 8 billion parameters, with the tensors
+that stay in a finer type (llama.cpp, `tools/quantize/README.md`); of MXFP4, gpt-oss-20b's."""
 
 
 @dataclass

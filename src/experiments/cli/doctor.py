@@ -25,13 +25,12 @@ def show(models: Path) -> None:
         models: folder of weights.
     """
     machine = provenance()["machine"]
-    memory = machine["memory_gigabytes"]
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     found = [
         Ability("system", True, f"{machine['system']}, Python {platform.python_version()}"),
         Ability("processor", True, f"{machine['processor']}, {machine['cores']} cores"),
         Ability("features", True, " ".join(_features()) or "none known"),
-        Ability("memory", memory is not None, f"{memory} GB" if memory else "cannot be read"),
+        Ability("memory", True, f"{machine['memory_gigabytes']} GiB"),
         *abilities(),
         *_weights(models),
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.environment.terminal import results
-from experiments.errors import ConfigError, did_you_mean
+from experiments.errors import ConfigError, UserError, did_you_mean
 from experiments.schema import ModelConfig, QuantizationConfig
-from experiments.weights import NEARLY, UNQUANTIZED, locate, origin, places
+from experiments.weights import Decision, Fetch, Here, Make, bits, decide, locate, read_header
+from experiments.weights.levels import NEARLY
 
 SEQUENCE_TOKENS = 4096
 SHOWN = ("q2_k", "q4_k_m", "q8_0", "f16")
@@ -33,20 +35,48 @@ class Level:
 
     Attributes:
         name: of the level.
-        file: that holds it, or that would.
-        bytes: its size; an estimate unless `is_here`.
+        bytes: size of its file; an estimate unless it is here.
         memory_bytes: with the KV cache of one sequence; None if the model's is not known.
-        is_here: the file is on this disk.
-        source: where it comes from: `here`, `hub`, `made here` (of an unquantized file, or it
-            says of which), or empty if from nowhere.
+        decision: what has to happen to have it; None: it cannot be had.
+        problem: why it cannot be had.
     """
 
     name: str
-    file: str
     bytes: float
     memory_bytes: float | None
-    is_here: bool
-    source: str
+    decision: Decision | None
+    problem: str = ""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the file is on this disk."""
+        return isinstance(self.decision, Here)
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, for a table."""
+        match self.decision:
+            case Here():
+                return "here"
+            case Fetch():
+                return "hub"
+            case Make(source=Here(header=source)) if source.level == NEARLY:
+                return f"made here, of {NEARLY}"
+            case Make(source=Fetch(level=level)) if level == NEARLY:
+                return f"made here, of {NEARLY}"
+            case Make():
+                return "made here"
+        return "nowhere"
+
+    @property
+    def file(self) -> str:
+        """The name of the file that holds it, or that would."""
+        match self.decision:
+            case Here(header=found):
+                return found.path.name
+            case Fetch(target=target) | Make(target=target):
+                return target.name
+        return ""
 
 
 def models(conf: Path) -> dict[str, ModelConfig]:
@@ -57,7 +87,7 @@ def models(conf: Path) -> dict[str, ModelConfig]:
 def quantizations(conf: Path) -> dict[str, QuantizationConfig]:
     """Return the levels of the configuration, the most bits first."""
     found = _read(conf / "quantization", QuantizationConfig)
-    order = sorted(found, key=lambda name: (-found[name].bits_per_weight, name))
+    order = sorted(found, key=lambda name: (-bits(found[name]), name))
     return {name: found[name] for name in order}
 
 
@@ -71,26 +101,20 @@ def levels(
         quantizations: the levels.
         folder: of all models.
     """
-    unquantized = [name for name in UNQUANTIZED if _here(model, name, folder)]
+    read = cache(read_header)  # an F16 that is here is the source of every level
     tokens = min(SEQUENCE_TOKENS, model.context_tokens or SEQUENCE_TOKENS)
-    cache = model.kv_values_per_token and 2 * tokens * model.kv_values_per_token
+    kv_bytes = model.kv_values_per_token and 2 * tokens * model.kv_values_per_token
     for name, level in quantizations.items():
-        path = _here(model, name, folder)
-        size = (model.parameters_billion or 0) * 1e9 * level.bits_per_weight / 8
-        if path:
-            size, source = path.stat().st_size, "here"
-        elif unquantized:
-            source = "made here"
-        elif origin(model, name):
-            source = "hub"
-        elif any(origin(model, one) for one in UNQUANTIZED):
-            source = "made here"
-        elif name not in UNQUANTIZED and (origin(model, NEARLY) or _here(model, NEARLY, folder)):
-            source = f"made here, of {NEARLY}"
-        else:
-            source = ""
-        file = (path or places(model, name, folder)[0]).name
-        yield Level(name, file, size, size + cache if cache else None, bool(path), source)
+        try:
+            decision: Decision | None = decide(model, level, folder, read)
+            problem = ""
+        except UserError as error:
+            decision, problem = None, str(error)
+        size = (model.parameters_billion or 0) * 1e9 * bits(level) / 8
+        if isinstance(decision, Here):
+            size = decision.header.file_bytes
+        memory = size + kv_bytes if kv_bytes else None
+        yield Level(name, size, memory, decision, problem)
 
 
 def show(conf: Path, folder: Path) -> None:
@@ -137,10 +161,15 @@ def show_one(name: str, conf: Path, folder: Path) -> None:
     table = Table(box=None, pad_edge=False)
     for title in ("quantization", "size", "memory", "from", "file"):
         table.add_column(title, justify="right" if title in ("size", "memory") else "left")
+    problems: dict[str, None] = {}
     for level in levels(model, quantizations(conf), folder):
         memory = f"≈{_gigabytes(level.memory_bytes)}" if level.memory_bytes else ""
-        table.add_row(level.name, _size(level), memory, level.source or "nowhere", level.file)
+        table.add_row(level.name, _size(level), memory, level.source, level.file)
+        if level.problem:
+            problems[level.problem] = None
     results.print(table)
+    for problem in problems:
+        results.print(problem, markup=False, soft_wrap=True)
 
 
 def fetch(name: str, overrides: Sequence[str], conf: Path, folder: Path) -> None:
@@ -193,11 +222,6 @@ def _known(name: str, known: dict[str, T], what: str) -> T:
     if name not in known:
         raise ConfigError(f"There is no {what} '{name}'", did_you_mean(name, known))
     return known[name]
-
-
-def _here(model: ModelConfig, level: str, folder: Path) -> Path | None:
-    """Return the file of a model at a level, if it is on this disk."""
-    return next((path for path in places(model, level, folder) if path.is_file()), None)
 
 
 def _size(level: Level) -> str:

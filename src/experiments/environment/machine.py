@@ -1,9 +1,13 @@
-"""What this machine offers: cores, memory, energy counters."""
+"""What this machine offers: cores, memory, energy counters.
+
+The one place where cores and memory are counted: limits of containers and batch jobs hold.
+"""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 MEBIBYTE = 2**20
 
@@ -11,30 +15,32 @@ POWERCAP = Path("/sys/class/powercap")
 """Where Linux shows the energy counters of Intel's and AMD's processors (root may read them)."""
 
 
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+OWN_GROUPS = Path("/proc/self/cgroup")
+"""Where Linux shows what a container, a service or a batch job may use."""
+
+
 def cores() -> int:
     """Return how many cores this process may use, hyperthreads counted once."""
-    allowed = _allowed_processors()
     siblings = set()
-    for processor in allowed:
+    for processor in _allowed_processors():
         topology = Path(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list")
         try:
             siblings.add(topology.read_text(encoding="ascii").strip())
         except OSError:
             siblings.add(str(processor))
-    return max(1, min(len(siblings), _quota()))
+    return max(1, min(len(siblings), *(int(quota) for quota in _quotas())))
 
 
 def memory_total() -> int:
     """Return the bytes of memory that this process may ever use."""
-    return min(_meminfo("MemTotal"), _cgroup("memory.max"))
+    return min(_meminfo("MemTotal"), *(limit for limit, _ in _memory_limits()))
 
 
 def memory_available() -> int:
     """Return the bytes of memory that are free now, caches that can be dropped included."""
-    limit = _cgroup("memory.max")
-    if limit < _UNKNOWN:
-        limit = max(0, limit - _cgroup("memory.current") + _cgroup_cache())
-    return min(_meminfo("MemAvailable"), limit)
+    free = (max(0, limit - used) for limit, used in _memory_limits())
+    return min(_meminfo("MemAvailable"), *free)
 
 
 def energy_joules() -> dict[str, float]:
@@ -77,13 +83,50 @@ def _allowed_processors() -> set[int]:
     return set(range(os.cpu_count() or 1))
 
 
-def _quota() -> int:
-    """Return the cores that a container may use."""
+def _quotas() -> Iterator[float]:
+    """Yield the cores that each control group around this process may use."""
+    yield _UNKNOWN
+    for folder in _groups("cpu"):
+        of_version_1 = _text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")
+        quota, period = _text(folder / "cpu.max").split() or of_version_1
+        if quota.isdecimal() and period.isdecimal():  # else "max", or -1: no limit
+            yield int(quota) / int(period)
+
+
+def _memory_limits() -> Iterator[tuple[int, int]]:
+    """Yield the limit of each control group around this process, and what it uses of it.
+
+    Of what it holds of files, what could be dropped does not count as used.
+    """
+    yield _UNKNOWN, 0
+    for folder in _groups("memory"):
+        limit = _text(folder / "memory.max") or _text(folder / "memory.limit_in_bytes")
+        used = _text(folder / "memory.current") or _text(folder / "memory.usage_in_bytes")
+        if limit.isdecimal() and used.isdecimal():
+            held = dict(line.split() for line in _text(folder / "memory.stat").splitlines())
+            cache = held.get("total_inactive_file") or held.get("inactive_file", "0")
+            yield int(limit), int(used) - int(cache)
+
+
+def _groups(controller: str) -> Iterator[Path]:
+    """Yield the folders of the control groups that this process is in, of either version."""
+    for line in _text(OWN_GROUPS).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        root = CONTROL_GROUPS / controller if controllers else CONTROL_GROUPS
+        own = PurePosixPath(path.lstrip("/"))
+        yield root
+        # Of a process that was moved into a container from outside, the path leads out of it.
+        if ".." not in own.parts:
+            yield from (root / part for part in (own, *own.parents) if part.name)
+
+
+def _text(path: Path) -> str:
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return _UNKNOWN
-    return _UNKNOWN if quota == "max" else max(1, int(quota) // int(period))
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _meminfo(name: str) -> int:
@@ -97,20 +140,3 @@ def _meminfo(name: str) -> int:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError):
         return _UNKNOWN
-
-
-def _cgroup(name: str) -> int:
-    try:
-        text = Path("/sys/fs/cgroup", name).read_text(encoding="ascii").strip()
-    except OSError:
-        return _UNKNOWN
-    return int(text) if text.isdigit() else _UNKNOWN
-
-
-def _cgroup_cache() -> int:
-    """Return what the container holds of files and could drop."""
-    try:
-        lines = Path("/sys/fs/cgroup/memory.stat").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))

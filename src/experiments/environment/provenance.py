@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from experiments.environment import machine
 
 PACKAGES = ("experiments", "llama-cpp-python", "evalplus", "hydra-core", "omegaconf", "mlflow")
 
@@ -21,8 +22,8 @@ def provenance() -> dict[str, Any]:
         "machine": {
             "system": f"{platform.system()} {platform.release()}",
             "processor": _processor(),
-            "cores": os.cpu_count(),
-            "memory_gigabytes": _memory_gigabytes(),
+            "cores": machine.cores(),
+            "memory_gigabytes": round(machine.memory_total() / 2**30, 1),
         },
         "source": _source(),
     }
@@ -46,14 +47,6 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _memory_gigabytes() -> float | None:
-    try:
-        pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return None
-    return round(pages / 2**30, 1)
 
 
 def _source() -> dict[str, Any]:

@@ -11,9 +11,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments.records import Request, Weights
-from experiments.weights import header
+from experiments.weights.header import Header
 
 _ENDS = ("eos", "eot", "eom")
+
+
+def facts(found: Header) -> dict[str, Any]:
+    """Return what a file says of itself and an audit tells, as plain data."""
+    ends = {name: found.token(f"tokenizer.ggml.{name}_token_id") for name in _ENDS}
+    return {
+        "template_sha256": _digest(found.text("tokenizer.chat_template")),
+        "adds_begin_token": found.metadata.get("tokenizer.ggml.add_bos_token"),
+        "stop_tokens": {name: text for name, text in ends.items() if text},
+    }
 
 
 def audit(request: Request, weights: Weights | None, backend: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,15 +44,15 @@ def audit(request: Request, weights: Weights | None, backend: Mapping[str, Any])
     }
     if weights is None:
         return said
-    found = header.read(weights.path)
     begin = weights.bos_token
     written = _leading(request.text, begin) if is_chat else 0
-    adds = found.metadata.get("tokenizer.ggml.add_bos_token")
+    adds = weights.facts.get("adds_begin_token")
     if is_chat and weights.chat_template:
+        digest = _digest(weights.chat_template)
         said["template"] = {
             "source": weights.template_source,
-            "sha256": hashlib.sha256(weights.chat_template.encode()).hexdigest(),
-            "same_as_in_gguf": weights.chat_template == found.text("tokenizer.chat_template"),
+            "sha256": digest,
+            "same_as_in_gguf": digest == weights.facts.get("template_sha256"),
         }
     said["begin_token"] = {
         "text": begin,
@@ -51,9 +61,12 @@ def audit(request: Request, weights: Weights | None, backend: Mapping[str, Any])
         # The engine adds one only where the text has none.
         "read_by_model": max(written, 1) if adds else written if adds is False else None,
     }
-    ends = {name: found.token(f"tokenizer.ggml.{name}_token_id") for name in _ENDS}
-    said["stop_tokens"] = {name: text for name, text in ends.items() if text}
+    said["stop_tokens"] = weights.facts.get("stop_tokens", {})
     return said
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _leading(text: str, token: str) -> int:

@@ -8,9 +8,18 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.errors import WeightsError
+
+
+def of_parts(parts: Sequence[Path], folder: Path) -> str:
+    """Return the digest of a model: of its file, or of its parts' digests, one a line."""
+    if len(parts) == 1:
+        return sha256(parts[0], folder)
+    lines = "".join(f"{sha256(part, folder)}\n" for part in parts)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def sha256(path: Path, folder: Path) -> str:
@@ -25,61 +34,52 @@ def sha256(path: Path, folder: Path) -> str:
         WeightsError: the file cannot be read.
     """
     try:
-        path = path.resolve()
-        key = _state(path)
-        kept = _kept(path, folder)
-        known = _known(kept, key)
-        if known:
+        state = _state(path)
+        if known := _known(_kept(path, folder), state):
             return known
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        after = _state(path)
+        if _state(path) == state:
+            keep(path, folder, digest)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
-    if after == key:
-        _keep(kept, key, digest)
     return digest
 
 
 def keep(path: Path, folder: Path, digest: str) -> None:
-    """Keep the SHA-256 of a file that was computed elsewhere, for `sha256` to find.
+    """Keep the SHA-256 of a file, in its final place, for `sha256` to find.
 
-    Args:
-        path: the file, in its final place.
-        folder: of the models.
-        digest: of its content.
+    A folder that cannot be written costs time only.
     """
-    path = path.resolve()
-    _keep(_kept(path, folder), _state(path), digest)
-
-
-def _kept(path: Path, folder: Path) -> Path:
-    return folder / ".digests" / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.json"
-
-
-def _state(path: Path) -> str:
-    """Return what changes when a file does."""
-    state = path.stat()
-    return f"{path} {state.st_size} {state.st_mtime_ns} {state.st_ino}"
-
-
-def _known(kept: Path, key: str) -> str:
-    """Return the digest that is kept for this state of the file; empty if there is none."""
-    try:
-        found = json.loads(kept.read_text())
-        digest = found["sha256"] if found["file"] == key else ""
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    return digest if isinstance(digest, str) and len(digest) == 64 else ""
-
-
-def _keep(kept: Path, key: str, digest: str) -> None:
-    """Keep a digest; a folder that cannot be written costs time only."""
+    state = _state(path)
+    kept = _kept(path, folder)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=kept.parent, suffix=".part")
         with os.fdopen(handle, "w") as file:
-            json.dump({"file": key, "sha256": digest}, file)
+            json.dump({"file": state, "sha256": digest}, file)
         Path(name).replace(kept)
     except OSError:
         return
+
+
+def _kept(path: Path, folder: Path) -> Path:
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    return folder / ".digests" / f"{name}.json"
+
+
+def _state(path: Path) -> str:
+    """Return what changes when a file does."""
+    path = path.resolve()
+    state = path.stat()
+    return f"{path} {state.st_size} {state.st_mtime_ns} {state.st_ino}"
+
+
+def _known(kept: Path, state: str) -> str:
+    """Return the digest that is kept for this state of the file; empty if there is none."""
+    try:
+        found = json.loads(kept.read_text())
+        digest = found["sha256"] if found["file"] == state else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return digest if isinstance(digest, str) and len(digest) == 64 else ""

@@ -8,6 +8,7 @@ What is added here:
   drops the beginning of a file when its process ends.)
 - The content is held against the digest that the hub tells before it gets its name, so a
   file under its name is whole. The digest is kept, and is not computed again.
+- All parts of a model that is split are fetched.
 - Two runs that want the same file fetch it once: the second waits for the first.
 - Without a connection it ends at once, and for a minute does not try again.
 
@@ -24,12 +25,15 @@ import os
 import re
 import shutil
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from experiments.errors import WeightsError, did_you_mean
+from experiments.errors import WeightsError
 from experiments.weights import digests, header
+from experiments.weights.deciding import Origin
+from experiments.weights.header import Header
 from experiments.weights.lock import locked
 from experiments.weights.progress import Transfer
 
@@ -41,80 +45,62 @@ log = logging.getLogger(__name__)
 HUB = "https://huggingface.co"
 
 
-def fetch(model: str, repository: str | None, revision: str, name: str, target: Path) -> Path:
-    """Return `target`, fetched from a repository of the hub.
+def fetch(origin: Origin, target: Path) -> Header:
+    """Fetch a file of the hub to `target`, with all parts of a model that is split.
 
     Args:
-        model: name of the model, for the error.
-        repository: `owner/name`; None if the model has none.
-        revision: branch, tag or commit.
-        name: of the file in the repository.
+        origin: where it is.
         target: where it belongs on this disk: `models/<model>/<file>`.
 
     Raises:
         WeightsError: it could not be fetched: no connection, no such file, no permission,
             no room, or content that is not what the hub says it is.
     """
-    if repository is None:
-        raise WeightsError(
-            f"{target} is missing: the model '{model}' names no repository to fetch it from",
-            "Put the file there, or set model.file to a GGUF on this disk.",
-        )
-    wanted = _Wanted(repository, revision, name, target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with locked(target, "fetches"):
-            if not target.is_file():  # else fetched by the process that we waited for
-                _fetch(wanted)
-    except WeightsError:
-        raise
-    except OSError as error:
-        raise _of_disk(wanted, error) from None
-    return target
+    file = PurePosixPath(origin.name)
+    names = header.split_names(file.name)
+    for name in names:
+        here = target if len(names) == 1 else target.with_name(name)
+        wanted = _Wanted(replace(origin, name=str(file.with_name(name))), here)
+        try:
+            here.parent.mkdir(parents=True, exist_ok=True)
+            with locked(here, "fetches"):
+                if not here.is_file():  # else fetched by the process that we waited for
+                    _fetch(wanted)
+        except OSError as error:
+            raise _of_disk(wanted, error) from None
+    return header.read(target)
 
 
 @dataclass(frozen=True)
 class _Wanted:
     """One file of one repository, and where it is put."""
 
-    repository: str
-    revision: str
-    name: str
+    origin: Origin
     target: Path
 
     @property
-    def folder(self) -> Path:
-        """The folder of all models."""
-        return self.target.parent.parent
-
-    @property
     def page(self) -> str:
-        return f"{_endpoint()}/{self.repository}"
+        return f"{_endpoint()}/{self.origin.repository}"
 
     def error(self, reason: str, hint: str = "", by_hand: bool = False) -> WeightsError:
         """Return the error that says which file, why not, and what to do.
 
-        Args:
-            reason: why it was not fetched.
-            hint: what may help.
-            by_hand: say how to get it on another machine, say: nothing is wrong with the file.
+        With `by_hand`, nothing is wrong with the file: it says how to get it on another machine.
         """
-        of = "" if Path(self.name).name == self.target.name else f"{self.name} of "
+        repository, revision, name = self.origin.repository, self.origin.revision, self.origin.name
+        of = "" if PurePosixPath(name).name == self.target.name else f"{name} of "
         if by_hand:
-            address = f"{self.page}/resolve/{self.revision}/{self.name}"
-            hint = (
-                f"{hint} Or put it there by hand: curl -L --create-dirs -o {self.target} {address}"
-            )
+            address = f"{self.page}/resolve/{revision}/{name}"
+            hint += f" Or put it there by hand: curl -L --create-dirs -o {self.target} {address}"
         return WeightsError(
-            f"{self.target} is missing, and was not fetched from {of}{self.repository}: {reason}",
+            f"{self.target} is missing, and was not fetched from {of}{repository}: {reason}",
             hint.strip(),
         )
 
 
 _RESERVE = 64 * 10**6
 _RETRY_SECONDS = 60.0
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_GIT_SHA1 = re.compile(r"[0-9a-f]{40}")
+_AGAIN = "Type the same command again: it goes on where it stopped."
 
 _unreachable: dict[str, tuple[float, str]] = {}
 """Hubs that could not be reached: when, and why. A sweep asks for many files."""
@@ -126,28 +112,41 @@ def _endpoint() -> str:
 
 def _fetch(wanted: _Wanted) -> None:
     """Download, check, and give the file its name."""
+    target = wanted.target
     found = _ask(wanted)
-    etag = found.etag or ""
-    part = wanted.target.parent / f".{wanted.target.name}.{etag[:16]}.part"
-    for other in wanted.target.parent.glob(f".{wanted.target.name}.*.part"):
+    part = target.parent / f".{target.name}.{str(found.etag)[:16]}.part"
+    for other in target.parent.glob(f".{target.name}.*.part"):
         if other != part:
             other.unlink()  # of an older version of the file
-    size = found.size
     here = part.stat().st_size if part.is_file() else 0
-    if size is not None and here > size:
+    if found.size is not None and here > found.size:
         part.unlink()
         here = 0
-    _check_room(wanted, size, here)
+    free = shutil.disk_usage(target.parent).free
+    needed = (found.size or 0) - here + _RESERVE
+    if free < needed:
+        raise wanted.error(
+            f"it needs {header.human_bytes(needed)} more, and the disk has "
+            f"{header.human_bytes(free)} left",
+            "Make room, or set models to a folder on another disk.",
+        )
     began = time.monotonic()
     _download(wanted, found, part, here)
-    digest = _checked(wanted, part, etag)
-    part.replace(wanted.target)
-    digests.keep(wanted.target, wanted.folder, digest)
-    _note(wanted, found, digest)
+    digest = _checked(wanted, part, str(found.etag))
+    part.replace(target)
+    digests.keep(target, target.parent.parent, digest)
+    note = {
+        "repository": wanted.origin.repository,
+        "file": wanted.origin.name,
+        "commit": found.commit_hash,
+        "sha256": digest,
+    }
+    beside = target.parent / f".{target.name}.origin.json"
+    beside.write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
     log.info(
         "Fetched %s: %s in %.0f s, SHA-256 as the hub says.",
-        wanted.target,
-        header.human_bytes(wanted.target.stat().st_size),
+        target,
+        header.human_bytes(target.stat().st_size),
         time.monotonic() - began,
     )
 
@@ -163,13 +162,13 @@ def _ask(wanted: _Wanted) -> HfFileMetadata:
 
     if constants.is_offline_mode():
         raise wanted.error("HF_HUB_OFFLINE is set", "Unset HF_HUB_OFFLINE.", by_hand=True)
-    endpoint = _endpoint()
+    endpoint, origin = _endpoint(), wanted.origin
     when, why = _unreachable.get(endpoint, (-_RETRY_SECONDS, ""))
     if time.monotonic() - when < _RETRY_SECONDS:
         raise _no_connection(wanted, why)
     try:
         url = hf_hub_url(
-            wanted.repository, wanted.name, revision=wanted.revision, endpoint=endpoint
+            origin.repository, origin.name, revision=origin.revision, endpoint=endpoint
         )
         found = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT, endpoint=endpoint)
     except HFValidationError as error:
@@ -183,35 +182,18 @@ def _ask(wanted: _Wanted) -> HfFileMetadata:
     return found
 
 
-def _check_room(wanted: _Wanted, size: int | None, here: int) -> None:
-    """Raise if the disk has no room for the rest of the file."""
-    free = shutil.disk_usage(wanted.target.parent).free
-    needed = (size or 0) - here + _RESERVE
-    if free < needed:
-        raise wanted.error(
-            f"it needs {header.human_bytes(needed)} more, and the disk has "
-            f"{header.human_bytes(free)} left",
-            "Make room, or set models to a folder on another disk.",
-        )
-
-
 def _download(wanted: _Wanted, found: HfFileMetadata, part: Path, here: int) -> None:
     """Write the rest of the file to `part`; what came stays there, whatever happens."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
+    name, repository = wanted.origin.name, wanted.origin.repository
     # By its commit, so that what comes is what was asked about.
-    url = hf_hub_url(
-        wanted.repository, wanted.name, revision=found.commit_hash, endpoint=_endpoint()
-    )
+    url = hf_hub_url(repository, name, revision=found.commit_hash, endpoint=_endpoint())
     headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
-    log.info(
-        "Fetching %s of %s%s.",
-        wanted.name,
-        wanted.repository,
-        f", going on after {header.human_bytes(here)}" if here else "",
-    )
+    rest = f", going on after {header.human_bytes(here)}" if here else ""
+    log.info("Fetching %s of %s%s.", name, repository, rest)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what breaks is told by us
     while True:
         try:
@@ -222,7 +204,7 @@ def _download(wanted: _Wanted, found: HfFileMetadata, part: Path, here: int) -> 
                     resume_size=here,
                     headers=headers,
                     expected_size=found.size,
-                    displayed_filename=wanted.name,
+                    displayed_filename=name,
                     tqdm_class=Transfer,
                 )
                 file.flush()
@@ -231,11 +213,13 @@ def _download(wanted: _Wanted, found: HfFileMetadata, part: Path, here: int) -> 
         except Exception as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            came = part.stat().st_size
             if not _is_of_network(error):
                 raise _of_hub(wanted, error) from None
+            came = part.stat().st_size
             if came == here:  # http_get has tried a few times
-                raise _broken(wanted, error) from None
+                raise wanted.error(
+                    f"the connection to the hub broke ({_why(error)})", _AGAIN, by_hand=True
+                ) from None
             here = came
 
 
@@ -247,50 +231,32 @@ def _checked(wanted: _Wanted, part: Path, etag: str) -> str:
     """
     with part.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    actual = digest
-    if _GIT_SHA1.fullmatch(etag):  # small files are kept in git itself
+    actual, problem = digest, None
+    if re.fullmatch(r"[0-9a-f]{40}", etag):  # small files are kept in git itself
         content = part.read_bytes()
         actual = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-    elif not _SHA256.fullmatch(etag):
-        part.unlink()
-        raise wanted.error(f"the hub tells no digest of it (its ETag is '{etag[:40]}')")
-    if actual != etag:
-        part.unlink()
-        raise wanted.error(
+    elif not re.fullmatch(r"[0-9a-f]{64}", etag):
+        problem = wanted.error(f"the hub tells no digest of it (its ETag is '{etag[:40]}')")
+    if not problem and actual != etag:
+        problem = wanted.error(
             f"what came has the digest {actual[:12]}…, and the hub says {etag[:12]}…; it was "
             "removed",
             "Type the same command again. If this happens again, a mirror or a proxy changes "
             "files: see HF_ENDPOINT.",
         )
     try:
-        header.read(part)
+        header.read_part(part)
     except WeightsError:
+        problem = problem or wanted.error("the repository's file is no whole GGUF; it was removed")
+    if problem:
         part.unlink()
-        raise wanted.error("the repository's file is no whole GGUF; it was removed") from None
+        raise problem
     return digest
-
-
-def _note(wanted: _Wanted, found: HfFileMetadata, digest: str) -> None:
-    """Leave beside the file where it came from; a folder that cannot be written costs that."""
-    note = {
-        "repository": wanted.repository,
-        "file": wanted.name,
-        "commit": found.commit_hash,
-        "sha256": digest,
-    }
-    try:
-        path = wanted.target.parent / f".{wanted.target.name}.origin.json"
-        path.write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
-    except OSError:
-        return
 
 
 def _of_disk(wanted: _Wanted, error: OSError) -> WeightsError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return wanted.error(
-            "the disk is full",
-            "Make room, and type the same command again: it goes on where it stopped.",
-        )
+        return wanted.error("the disk is full", f"Make room. {_AGAIN}")
     return WeightsError(
         f"{wanted.target} cannot be written: {error.strerror or error}",
         "Set models to a folder that can be written.",
@@ -301,48 +267,47 @@ def _of_hub(wanted: _Wanted, error: Exception) -> WeightsError:
     """Return what went wrong with the hub in one line, or raise what is no fault of it."""
     from huggingface_hub import errors
 
-    if isinstance(error, errors.GatedRepoError):
-        return wanted.error(
-            "the repository is gated",
-            f"Accept its terms at {wanted.page}, and set HF_TOKEN to a token of that account.",
-        )
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return wanted.error(
-            "there is no such repository, or it is private",
-            "Correct model.repository, or set HF_TOKEN to a token that may read it.",
-        )
-    if isinstance(error, errors.RevisionNotFoundError):
-        return wanted.error(
-            f"the repository has no revision '{wanted.revision}'", "Correct model.revision."
-        )
-    if isinstance(error, errors.RemoteEntryNotFoundError):
-        return wanted.error("the repository has no such file", _closest(wanted))
-    if isinstance(error, errors.HfHubHTTPError):
-        code = error.response.status_code
-        refused = code in (401, 403)
-        return wanted.error(
-            f"the hub answers {code}",
-            "Check HF_TOKEN." if refused else "Try later: it goes on where it stopped.",
-            by_hand=not refused,
-        )
-    if isinstance(error, errors.OfflineModeIsEnabled):
-        return wanted.error("HF_HUB_OFFLINE is set", "Unset HF_HUB_OFFLINE.", by_hand=True)
+    match error:
+        case errors.GatedRepoError():
+            return wanted.error(
+                "the repository is gated",
+                f"Accept its terms at {wanted.page}, and set HF_TOKEN to a token of that account.",
+            )
+        case errors.RepositoryNotFoundError():
+            return wanted.error(
+                "there is no such repository, or it is private",
+                "Correct model.repository, or set HF_TOKEN to a token that may read it.",
+            )
+        case errors.RevisionNotFoundError():
+            return wanted.error(
+                f"the repository has no revision '{wanted.origin.revision}'",
+                "Correct model.revision.",
+            )
+        case errors.RemoteEntryNotFoundError():
+            return wanted.error("the repository has no such file", _closest(wanted.origin))
+        case errors.HfHubHTTPError():
+            code = error.response.status_code
+            refused = code in (401, 403)
+            hint = "Check HF_TOKEN." if refused else "Try later: it goes on where it stopped."
+            return wanted.error(f"the hub answers {code}", hint, by_hand=not refused)
+        case errors.OfflineModeIsEnabled():
+            return wanted.error("HF_HUB_OFFLINE is set", "Unset HF_HUB_OFFLINE.", by_hand=True)
     if "Consistency check failed" in str(error):
-        return wanted.error(
-            "the connection broke before the end",
-            "Type the same command again: it goes on where it stopped.",
-        )
+        return wanted.error("the connection broke before the end", _AGAIN)
     if not _is_of_network(error):
         raise error
-    why = " ".join(str(error).split()) or type(error).__name__
-    _unreachable[_endpoint()] = (time.monotonic(), why)
-    return _no_connection(wanted, why)
+    _unreachable[_endpoint()] = (time.monotonic(), _why(error))
+    return _no_connection(wanted, _why(error))
 
 
 def _is_of_network(error: Exception) -> bool:
     import httpx2  # what huggingface_hub speaks HTTP with
 
     return isinstance(error, httpx2.TransportError | ConnectionError | TimeoutError)
+
+
+def _why(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _no_connection(wanted: _Wanted, why: str) -> WeightsError:
@@ -353,25 +318,18 @@ def _no_connection(wanted: _Wanted, why: str) -> WeightsError:
     )
 
 
-def _broken(wanted: _Wanted, error: Exception) -> WeightsError:
-    """Return what a connection that broke half-way is told as."""
-    why = " ".join(str(error).split()) or type(error).__name__
-    return wanted.error(
-        f"the connection to the hub broke ({why})",
-        "Type the same command again: what came is kept, and it goes on from there.",
-        by_hand=True,
-    )
-
-
-def _closest(wanted: _Wanted) -> str:
-    """Return a hint with the name of the repository's most similar file."""
+def _closest(origin: Origin) -> str:
+    """Return a hint that names what the repository has now."""
     from huggingface_hub import HfApi
 
     try:
-        files: list[Any] = HfApi(endpoint=_endpoint()).list_repo_files(
-            wanted.repository, revision=wanted.revision
+        files = HfApi(endpoint=_endpoint()).list_repo_files(
+            origin.repository, revision=origin.revision
         )
     except Exception:  # only a hint: whatever it is, the error above says what matters
         return "Correct model.files."
-    names = [name for name in files if name.endswith(".gguf")]
-    return f"Correct model.files. {did_you_mean(wanted.name, names)}"
+    ggufs = sorted(name for name in files if name.endswith(".gguf"))
+    if not ggufs:
+        return "It has no GGUF now: correct model.repository."
+    closest = get_close_matches(origin.name, ggufs, n=1, cutoff=0)[0]
+    return f"Correct model.files. Did you mean '{closest}'? It has now: {', '.join(ggufs)}."

@@ -1,8 +1,11 @@
 """Reads the header of a GGUF: what the file says of itself, and whether all of it is there.
 
-Reads metadata and the list of tensors, never a weight, and steps over long arrays: some
-milliseconds for a model of any size. Whatever the file holds, the result is a `Header` or
-a `WeightsError`.
+Metadata and the list of tensors are read, never a weight, and long arrays are stepped over: less
+than a second for a model of any size. Whatever the file holds, the result is a `Header` or a
+`WeightsError`, and what it declares is bounded: no file is read for long.
+
+A model that is split into parts (`-00001-of-00003.gguf`) is named by its first, and its header is
+that of all of them.
 
 The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -10,26 +13,29 @@ The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from experiments.errors import WeightsError
+from experiments.weights.levels import GUESSED, LEVELS, TENSOR_TYPES
 
 SUPPORTED_VERSIONS = (2, 3)
 FETCH_AGAIN = "Fetch the file again."
 
+SOURCE_KEY = "experiments.source_sha256"
+"""In a GGUF that was made here: the digest of what it was made from."""
+
 
 @dataclass(frozen=True)
 class Skipped:
-    """A long array: where it starts, and what it holds."""
+    """A long array that was stepped over: how many items it has."""
 
-    kind: int
     count: int
-    position: int
 
 
 @dataclass(frozen=True)
@@ -51,15 +57,17 @@ class Header:
     """What a GGUF says of itself.
 
     Attributes:
-        path: the file.
-        file_bytes: its size.
+        path: the file; the first of several parts.
+        parts: all files of the model, in their order.
+        file_bytes: size of all parts.
         version: of the format.
-        metadata: key to value; arrays are tuples, long ones are `Skipped`.
+        metadata: key to value; arrays are tuples, long ones but the tokens are `Skipped`.
         tensors: in the order of the file.
         data_start: where the tensors' data begins.
     """
 
     path: Path
+    parts: tuple[Path, ...]
     file_bytes: int
     version: int
     metadata: Mapping[str, Any]
@@ -70,6 +78,11 @@ class Header:
     def architecture(self) -> str:
         """Return the name of the network's architecture (`llama`), or nothing."""
         return self.text("general.architecture")
+
+    @property
+    def made_from(self) -> str:
+        """The digest of the file that it was quantized from here; empty for others."""
+        return self.text(SOURCE_KEY)
 
     @property
     def parameters(self) -> int:
@@ -92,15 +105,15 @@ class Header:
         of its weights, which does not tell `q4_k_m` from `q4_k_s`: it is then `q4_k`.
         """
         declared = self.number("general.file_type")
-        if declared is not None and declared % _GUESSED in LEVELS:
-            return LEVELS[declared % _GUESSED]
+        if declared is not None and declared % GUESSED in LEVELS:
+            return LEVELS[declared % GUESSED]
         weights: Counter[int] = Counter()
         for tensor in self.tensors:
             weights[tensor.kind] += math.prod(tensor.shape)
         if not weights:
             return "unknown"
         kind = weights.most_common(1)[0][0]
-        return _TYPES[kind][0] if kind in _TYPES else f"type{kind}"
+        return TENSOR_TYPES[kind][0] if kind in TENSOR_TYPES else f"type{kind}"
 
     def text(self, key: str) -> str:
         """Return a value that is a text; empty if it is missing or of another type."""
@@ -124,55 +137,57 @@ class Header:
     @property
     def vocabulary(self) -> int:
         """Number of tokens; 0 if the file has no tokenizer."""
-        tokens = self.metadata.get("tokenizer.ggml.tokens")
-        if isinstance(tokens, Skipped):
-            return tokens.count
-        return len(tokens) if isinstance(tokens, tuple) else 0
-
-    @property
-    def kv_values_per_token(self) -> int:
-        """Numbers kept in the KV cache for one token; 0 if the file does not tell.
-
-        Over all layers: KV heads x (length of a key + length of a value).
-        """
-        layers = self.of_architecture("block_count") or 0
-        heads = self.of_architecture("attention.head_count") or 0
-        width = self.of_architecture("embedding_length") or 0
-        default = width // heads if heads > 0 else 0
-        key = self.of_architecture("attention.key_length") or default
-        value = self.of_architecture("attention.value_length") or default
-        kv_heads = self.metadata.get(f"{self.architecture}.attention.head_count_kv", heads)
-        if isinstance(kv_heads, tuple) and all(type(number) is int for number in kv_heads):
-            total = sum(kv_heads)  # one number per layer
-        else:
-            total = layers * kv_heads if type(kv_heads) is int else 0
-        return total * (key + value)
+        return len(self._tokens)
 
     def token(self, key: str) -> str:
         """Return the text of the token whose id is kept under a key; empty if there is none."""
         wanted = self.number(key)
-        tokens = self.metadata.get("tokenizer.ggml.tokens")
-        if wanted is None or wanted < 0:
+        if wanted is None or not 0 <= wanted < len(self._tokens):
             return ""
-        if isinstance(tokens, tuple):
-            found = tokens[wanted] if wanted < len(tokens) else ""
-            return found if isinstance(found, str) else ""
-        if not isinstance(tokens, Skipped) or tokens.kind != _STRING or wanted >= tokens.count:
-            return ""
-        with self.path.open("rb") as file:
-            file.seek(tokens.position)
-            source = _Source(file, self.path, self.file_bytes)
-            for _ in range(wanted):
-                source.skip_string()
-            return source.string()
+        return self._tokens[wanted]
+
+    @property
+    def _tokens(self) -> tuple[str, ...]:
+        tokens = self.metadata.get(_TOKENS)
+        return tokens if isinstance(tokens, tuple) and tokens and type(tokens[0]) is str else ()
 
 
 def read(path: Path) -> Header:
-    """Return the header of a GGUF that is complete.
+    """Return the header of a GGUF that is complete, with all its parts if it is split.
 
     Raises:
-        WeightsError: the file cannot be read, is something else, is of a version that
-            llama.cpp does not read, is damaged, or is shorter than its tensors.
+        WeightsError: a file cannot be read or is missing, is something else, is of a version
+            that llama.cpp does not read, is damaged, or is shorter than its tensors.
+    """
+    first = read_part(path)
+    count = first.number("split.count") or 1
+    if count <= 1:
+        return first
+    paths = [path.with_name(name) for name in split_names(path.name)]
+    if len(paths) != count or paths[0] != path:
+        raise WeightsError(
+            f"{path} is part {(first.number('split.no') or 0) + 1} of {count} of a model",
+            f"Name the first part, and keep the names of all: MODEL-00001-of-{count:05}.gguf.",
+        )
+    if missing := [one.name for one in paths if not one.is_file()]:
+        raise WeightsError(
+            f"{path} is the first of {count} parts, and {', '.join(missing[:3])} is missing",
+            "Put all parts into one folder.",
+        )
+    parts = [first, *map(read_part, paths[1:])]
+    return replace(
+        first,
+        parts=tuple(paths),
+        file_bytes=sum(part.file_bytes for part in parts),
+        tensors=tuple(tensor for part in parts for tensor in part.tensors),
+    )
+
+
+def read_part(path: Path) -> Header:
+    """Return the header of one file, which may be a part of a model.
+
+    Raises:
+        WeightsError: as `read`.
     """
     try:
         with path.open("rb") as file:
@@ -185,6 +200,15 @@ def read(path: Path) -> Header:
         ) from None
 
 
+def split_names(name: str) -> list[str]:
+    """Return the names of all parts of a model, given that of the first; else the name alone."""
+    found = re.fullmatch(r"(.+)-00001-of-(\d{5})\.gguf", name)
+    if not found:
+        return [name]
+    prefix, count = found[1], int(found[2])
+    return [f"{prefix}-{number:05}-of-{count:05}.gguf" for number in range(1, count + 1)]
+
+
 def human_bytes(number: int) -> str:
     """Return a size for a person, with the exact number of bytes where that is short."""
     if number < 10_000:
@@ -195,100 +219,26 @@ def human_bytes(number: int) -> str:
     raise AssertionError(number)
 
 
-# general.file_type → level. The numbers are llama.cpp's `llama_ftype`, also for writing.
-LEVELS = {
-    0: "f32",
-    1: "f16",
-    2: "q4_0",
-    3: "q4_1",
-    7: "q8_0",
-    8: "q5_0",
-    9: "q5_1",
-    10: "q2_k",
-    11: "q3_k_s",
-    12: "q3_k_m",
-    13: "q3_k_l",
-    14: "q4_k_s",
-    15: "q4_k_m",
-    16: "q5_k_s",
-    17: "q5_k_m",
-    18: "q6_k",
-    19: "iq2_xxs",
-    20: "iq2_xs",
-    21: "q2_k_s",
-    22: "iq3_xs",
-    23: "iq3_xxs",
-    24: "iq1_s",
-    25: "iq4_nl",
-    26: "iq3_s",
-    27: "iq3_m",
-    28: "iq2_s",
-    29: "iq2_m",
-    30: "iq4_xs",
-    31: "iq1_m",
-    32: "bf16",
-    36: "tq1_0",
-    37: "tq2_0",
-    38: "mxfp4_moe",
-}
-
-# ggml's number of a tensor type → name, weights per block, bytes per block.
-_TYPES = {
-    0: ("f32", 1, 4),
-    1: ("f16", 1, 2),
-    2: ("q4_0", 32, 18),
-    3: ("q4_1", 32, 20),
-    6: ("q5_0", 32, 22),
-    7: ("q5_1", 32, 24),
-    8: ("q8_0", 32, 34),
-    9: ("q8_1", 32, 40),
-    10: ("q2_k", 256, 84),
-    11: ("q3_k", 256, 110),
-    12: ("q4_k", 256, 144),
-    13: ("q5_k", 256, 176),
-    14: ("q6_k", 256, 210),
-    15: ("q8_k", 256, 292),
-    16: ("iq2_xxs", 256, 66),
-    17: ("iq2_xs", 256, 74),
-    18: ("iq3_xxs", 256, 98),
-    19: ("iq1_s", 256, 50),
-    20: ("iq4_nl", 32, 18),
-    21: ("iq3_s", 256, 110),
-    22: ("iq2_s", 256, 82),
-    23: ("iq4_xs", 256, 136),
-    24: ("i8", 1, 1),
-    25: ("i16", 1, 2),
-    26: ("i32", 1, 4),
-    27: ("i64", 1, 8),
-    28: ("f64", 1, 8),
-    29: ("iq1_m", 256, 56),
-    30: ("bf16", 1, 2),
-    34: ("tq1_0", 256, 54),
-    35: ("tq2_0", 256, 66),
-    39: ("mxfp4", 32, 17),
-}
-
 _MAGIC = b"GGUF"
 _OLDER_MAGICS = (b"ggml", b"lmgg", b"ggmf", b"fmgg", b"ggjt", b"tjgg", b"ggla")
 _BOOL, _STRING, _ARRAY = 7, 8, 9
 _SCALARS = {
-    0: "<B",
-    1: "<b",
-    2: "<H",
-    3: "<h",
-    4: "<I",
-    5: "<i",
-    6: "<f",
-    7: "<?",
-    10: "<Q",
-    11: "<q",
-    12: "<d",
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
 }
-_GUESSED = 1024  # added to a file type that llama.cpp had to guess
+_TOKENS = "tokenizer.ggml.tokens"
 _SMALL_ARRAY = 1024  # one value per layer, at most
-_MOST_ITEMS = 16_000_000  # of an array; the largest vocabularies have some 300,000 tokens
-_MOST_ENTRIES = 1_000_000  # metadata entries, and tensors
-_LONGEST_STRING = 64 * 2**20
+_MOST_ITEMS = 4_000_000  # entries, tensors and items of arrays; the largest files have 1,500,000
+_MOST_TEXT = 64 * 2**20  # bytes of all texts that are kept
 _MOST_DIMENSIONS = 4
 _DEFAULT_ALIGNMENT = 32
 
@@ -301,6 +251,7 @@ class _Source:
         self.path = path
         self.size = size
         self.position = file.tell()
+        self.items = self.text = 0
 
     def take(self, count: int) -> bytes:
         data = self.file.read(count) if count <= self.size - self.position else b""
@@ -322,7 +273,8 @@ class _Source:
 
     def string(self) -> str:
         length = self.u64()
-        if length > min(_LONGEST_STRING, self.size):
+        self.text += length
+        if self.text > _MOST_TEXT or length > self.size:
             raise self.damaged(f"a text of {length} bytes")
         return self.take(length).decode(errors="replace")
 
@@ -332,9 +284,10 @@ class _Source:
             raise self.damaged(f"a text of {length} bytes")
         self.skip(length)
 
-    def count(self, what: str, most: int) -> int:
+    def count(self, what: str) -> int:
         number = self.u64()
-        if number > most:
+        self.items += number
+        if self.items > _MOST_ITEMS:
             raise self.damaged(f"{number} {what}")
         return number
 
@@ -368,50 +321,53 @@ def _read(source: _Source) -> Header:
             f"supported are versions {' and '.join(map(str, SUPPORTED_VERSIONS))}, little-endian",
             "Take a newer file of this model, or convert it again.",
         )
-    tensor_count = source.count("tensors", _MOST_ENTRIES)
-    entry_count = source.count("metadata entries", _MOST_ENTRIES)
+    tensor_count = source.count("tensors")
+    entry_count = source.count("metadata entries")
     metadata: dict[str, Any] = {}
     for _ in range(entry_count):
         key = source.string()
-        metadata[key] = _value(source, source.u32())
+        metadata[key] = _value(source, source.u32(), keep=key == _TOKENS)
     tensors = tuple(_tensor(source) for _ in range(tensor_count))
     alignment = metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
     if type(alignment) is not int or not 0 < alignment <= 2**20:
         raise source.damaged(f"an alignment of {str(alignment)[:20]}")
     data_start = -(-source.position // alignment) * alignment
-    header = Header(source.path, source.size, version, metadata, tensors, data_start)
+    header = Header(
+        source.path, (source.path,), source.size, version, metadata, tensors, data_start
+    )
     _check_complete(header)
     return header
 
 
-def _value(source: _Source, kind: int) -> Any:
-    """Return one metadata value."""
+def _value(source: _Source, kind: int, keep: bool) -> Any:
+    """Return one metadata value; with `keep`, also an array that is long."""
     if kind == _STRING:
         return source.string()
     if kind in _SCALARS:
-        return _scalar(source, kind)
+        return _numbers(source, kind, 1)[0]
     if kind != _ARRAY:
         raise source.damaged(f"a value of the unknown type {kind}")
     kind = source.u32()
     if kind not in _SCALARS and kind != _STRING:
         raise source.damaged(f"an array of the unknown type {kind}")
-    count = source.count("items of an array", _MOST_ITEMS)
-    if count <= _SMALL_ARRAY:
-        return tuple(_value(source, kind) for _ in range(count))
-    skipped = Skipped(kind, count, source.position)
+    count = source.count("items of an array")
+    if count <= _SMALL_ARRAY or (keep and kind == _STRING):
+        if kind != _STRING:
+            return _numbers(source, kind, count)
+        return tuple(source.string() for _ in range(count))
     if kind == _STRING:
         for _ in range(count):
             source.skip_string()
     else:
-        source.skip(count * struct.calcsize(_SCALARS[kind]))
-    return skipped
+        source.skip(count * struct.calcsize(f"<{_SCALARS[kind]}"))
+    return Skipped(count)
 
 
-def _scalar(source: _Source, kind: int) -> Any:
+def _numbers(source: _Source, kind: int, count: int) -> tuple[Any, ...]:
+    data = source.take(count * struct.calcsize(f"<{_SCALARS[kind]}"))
     if kind == _BOOL:  # any byte but 0 is true
-        return source.take(1) != b"\0"
-    form = _SCALARS[kind]
-    return struct.unpack(form, source.take(struct.calcsize(form)))[0]
+        return tuple(byte != 0 for byte in data)
+    return struct.unpack(f"<{count}{_SCALARS[kind]}", data)
 
 
 def _tensor(source: _Source) -> Tensor:
@@ -424,14 +380,14 @@ def _tensor(source: _Source) -> Tensor:
     kind = source.u32()
     offset = source.u64()
     weights = math.prod(shape)
-    if kind not in _TYPES:
+    if kind not in TENSOR_TYPES:
         return Tensor(name, shape, kind, offset, 0)
-    _, block, block_bytes = _TYPES[kind]
+    _, block, block_bytes = TENSOR_TYPES[kind]
     return Tensor(name, shape, kind, offset, -(-weights // block) * block_bytes)
 
 
 def _check_complete(header: Header) -> None:
-    """Raise if the file is shorter than its tensors need, or is one part of several."""
+    """Raise if the file is shorter than its tensors need."""
     needed = header.data_start + max(
         (item.offset + item.bytes for item in header.tensors), default=0
     )
@@ -440,12 +396,6 @@ def _check_complete(header: Header) -> None:
             f"{header.path} is incomplete: it has {human_bytes(header.file_bytes)} "
             f"and should have {human_bytes(needed)}",
             FETCH_AGAIN,
-        )
-    parts = header.number("split.count") or 0
-    if parts > 1:
-        raise WeightsError(
-            f"{header.path} is one of {parts} parts of a model",
-            "Join them: llama-gguf-split --merge FIRST_PART NEW_FILE.",
         )
 
 

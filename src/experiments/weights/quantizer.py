@@ -1,9 +1,9 @@
 """The program that `quantizing` runs in a process of its own: llama.cpp's quantizer.
 
-    python quantizer.py SOURCE TARGET FTYPE KEY VALUE PARENT
+    python quantizer.py SOURCE TARGET FTYPE KEY VALUE THREADS PARENT
 
-KEY and VALUE are a text that is added to the metadata of TARGET. It ends with the process
-PARENT, and then leaves no TARGET. Not imported anywhere.
+KEY and VALUE are a text that is added to the metadata of TARGET. The program ends with the
+process PARENT, and then leaves no TARGET. Not imported anywhere.
 """
 
 import contextlib
@@ -14,7 +14,9 @@ import threading
 import time
 
 
-def main(source: str, target: str, ftype: str, key: str, value: str, parent: str) -> int:
+def main(
+    source: str, target: str, ftype: str, key: str, value: str, threads: str, parent: str
+) -> int:
     """Quantize; return the exit code."""
     threading.Thread(target=_end_with, args=(int(parent), target), daemon=True).start()
     import llama_cpp
@@ -30,7 +32,7 @@ def main(source: str, target: str, ftype: str, key: str, value: str, parent: str
     entries[0].value.val_str = value.encode()
     settings = llama_cpp.llama_model_quantize_default_params()
     settings.ftype = level
-    settings.nthread = os.cpu_count() or 1
+    settings.nthread = int(threads)
     settings.kv_overrides = entries
     settings.allow_requantize = True  # from Q8_0; whoever calls this warns of it
     llama_cpp.llama_backend_init()

@@ -5,7 +5,7 @@ writes beside the target under another name; only a complete, synced file gets t
 name, so a crash leaves none that looks finished. Two runs that want the same file make it
 once: the second waits for the first.
 
-The new file carries the SHA-256 of its source (`SOURCE_KEY`), so that one made from an
+The new file carries the digest of its source (`header.SOURCE_KEY`), so that one made from an
 older source is told from a current one.
 """
 
@@ -17,25 +17,26 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+from experiments.environment import machine
 from experiments.errors import WeightsError
 from experiments.weights import header
+from experiments.weights.header import Header
 from experiments.weights.lock import locked
 
 log = logging.getLogger(__name__)
 
-SOURCE_KEY = "experiments.source_sha256"
 
-
-def quantize(source: Path, source_sha256: str, target: Path, ftype: str, bits: float) -> None:
-    """Write `target`, quantized from `source`.
+def quantize(source: Header, digest: str, target: Path, ftype: str, bits: float) -> Header:
+    """Write `target`, quantized from `source`, and return its header.
 
     If another process makes the same file, waits for it and takes its result.
 
     Args:
-        source: a GGUF in F32, F16 or BF16.
-        source_sha256: of its content.
+        source: of a GGUF in F32, F16 or BF16, or in Q8_0.
+        digest: of the source's content.
         target: the file to write; one that is there is replaced.
         ftype: llama.cpp's name of the level (`MOSTLY_Q4_K_M`).
         bits: nominal bits per weight, to tell whether the disk has room.
@@ -47,12 +48,12 @@ def quantize(source: Path, source_sha256: str, target: Path, ftype: str, bits: f
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with locked(target, "makes") as lock:
-            if made_from(target) == source_sha256:
-                return  # by the process that we waited for
+            if made := made_before(target, digest):
+                return made  # by the process that we waited for
             for left_over in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
                 left_over.unlink()  # of a run that died: we hold the lock
             _check_room(source, target, bits)
-            _make(source, source_sha256, target, ftype, lock)
+            return _make(source, digest, target, ftype, lock)
     except OSError as error:
         raise WeightsError(
             f"{target} cannot be written: {error.strerror or error}",
@@ -60,17 +61,18 @@ def quantize(source: Path, source_sha256: str, target: Path, ftype: str, bits: f
         ) from None
 
 
-def made_from(path: Path) -> str | None:
-    """Return the SHA-256 of the file that a GGUF was quantized from here.
+def made_before(target: Path, digest: str) -> Header | None:
+    """Return the header of a file that was made here from a source; None if it was not.
 
-    Empty for a GGUF that was not made here; None if there is no complete GGUF.
+    A damaged file counts as none: it is made again.
     """
-    if not path.is_file():
+    if not target.is_file():
         return None
     try:
-        return header.read(path).text(SOURCE_KEY)
+        found = header.read(target)
     except WeightsError:
         return None
+    return found if found.made_from == digest else None
 
 
 # Quantized tensors are a little more than nominal: some stay in a finer type.
@@ -79,10 +81,9 @@ _ROOM_RESERVE = 16 * 10**6
 _CAUSE = re.compile(r"\b(?:error|failed|GGML_ASSERT)\b", re.IGNORECASE)
 
 
-def _check_room(source: Path, target: Path, bits: float) -> None:
+def _check_room(source: Header, target: Path, bits: float) -> None:
     """Raise if the disk has too little room for the new file."""
-    parameters = header.read(source).parameters
-    needed = int(parameters * bits / 8 * _ROOM_FACTOR) + _ROOM_RESERVE
+    needed = int(source.parameters * bits / 8 * _ROOM_FACTOR) + _ROOM_RESERVE
     free = shutil.disk_usage(target.parent).free
     if free < needed:
         raise WeightsError(
@@ -92,10 +93,10 @@ def _check_room(source: Path, target: Path, bits: float) -> None:
         )
 
 
-def _make(source: Path, source_sha256: str, target: Path, ftype: str, lock: int) -> None:
-    """Run the quantizer, and give its result the target's name."""
+def _make(source: Header, digest: str, target: Path, ftype: str, lock: int) -> Header:
+    """Run the quantizer, give its result the target's name, and return its header."""
     part = target.parent / f".{target.name}.{os.getpid()}.part"
-    log.info("Quantizing %s to %s.", source, target.name)
+    log.info("Quantizing %s to %s.", source.path, target.name)
     began = time.monotonic()
     # The child has the lock, too: if we are killed, nobody touches its file until it has ended,
     # which it then does, without leaving the file.
@@ -104,11 +105,12 @@ def _make(source: Path, source_sha256: str, target: Path, ftype: str, lock: int)
             sys.executable,
             "-P",  # else modules of this folder could hide others
             str(Path(__file__).with_name("quantizer.py")),
-            str(source),
+            str(source.path),
             str(part),
             ftype,
-            SOURCE_KEY,
-            source_sha256,
+            header.SOURCE_KEY,
+            digest,
+            str(machine.cores()),
             str(os.getpid()),
         ],
         stdin=subprocess.DEVNULL,
@@ -117,15 +119,15 @@ def _make(source: Path, source_sha256: str, target: Path, ftype: str, lock: int)
         pass_fds=(lock,),
     )
     try:
-        _, told = process.communicate()
+        _, said = process.communicate()
         if process.returncode != 0:
             raise WeightsError(
-                f"llama.cpp could not quantize {source} to {ftype}: "
-                f"{_reason(told.decode(errors='replace'), process.returncode)}",
+                f"llama.cpp could not quantize {source.path} to {ftype}: "
+                f"{_reason(said.decode(errors='replace'), process.returncode)}",
                 "Choose another quantization.",
             )
-        made = header.read(part)  # complete?
-        if made.text(SOURCE_KEY) != source_sha256:
+        made = header.read_part(part)  # complete?
+        if made.made_from != digest:
             raise WeightsError(f"llama.cpp wrote {target.name} without the name of its source")
         with part.open("rb") as file:
             os.fsync(file.fileno())
@@ -147,11 +149,12 @@ def _make(source: Path, source_sha256: str, target: Path, ftype: str, lock: int)
         made.bits_per_weight,
         time.monotonic() - began,
     )
+    return replace(made, path=target, parts=(target,))
 
 
-def _reason(told: str, code: int) -> str:
+def _reason(said: str, code: int) -> str:
     """Return the line of llama.cpp's messages that names the cause."""
-    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     for line in lines:
         if _CAUSE.search(line):
             return line

@@ -5,6 +5,7 @@ from __future__ import annotations
 from experiments.environment import machine
 from experiments.errors import BackendError
 from experiments.records import Weights
+from experiments.schema import BITS_PER_WEIGHT
 
 MOST_AT_ONCE = 16
 """Beyond this many sequences, two cores gain little and memory is better left alone."""
@@ -20,17 +21,8 @@ AT_ONCE_ON_ONE_CORE, AT_ONCE_ON_SEVERAL = 2, 8
 
 BYTES_PER_VALUE = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 
-BITS_PER_WEIGHT = {
-    "f16": 16.0,
-    "q8_0": 8.5,
-    "q6_k": 6.56,
-    "q5_k_m": 5.7,
-    "q4_k_m": 4.9,
-    "q4_0": 4.6,
-    "q3_k_m": 3.9,
-    "q2_k": 3.0,
-}
-"""Of a model of several billion parameters, its larger tensors included."""
+USUAL_LEVELS = ("f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0", "q3_k_m", "q2_k")
+"""Of the levels that would fit, those that are proposed."""
 
 MARGIN_BYTES = 192 * machine.MEBIBYTE
 """The process itself and llama.cpp's buffers for intermediate results."""
@@ -58,8 +50,11 @@ def parallel(weights: Weights, context_tokens: int, kv_type: str, lanes: int, th
 
 
 def kv_bytes(weights: Weights, tokens: int, kv_type: str) -> float:
-    """Return the bytes that so many tokens take in the KV cache; 0 if it is not known."""
-    return weights.kv_values_per_token * tokens * BYTES_PER_VALUE[kv_type]
+    """Return the bytes that a sequence of so many tokens keeps; 0 if it is not known.
+
+    Keys and values of each token, and the state of recurrent layers.
+    """
+    return weights.kv_values_per_token * tokens * BYTES_PER_VALUE[kv_type] + weights.state_bytes
 
 
 def check(weights: Weights, tokens: int, sequences: int, kv_type: str) -> None:
@@ -81,11 +76,9 @@ def check(weights: Weights, tokens: int, sequences: int, kv_type: str) -> None:
     there = machine.memory_available()
     if needed <= there:
         return
+    sizes = {name: weights.parameters * BITS_PER_WEIGHT[name] / 8 for name in USUAL_LEVELS}
     fitting = [
-        name
-        for name, bits in BITS_PER_WEIGHT.items()
-        if weights.parameters * bits / 8 + beside <= there
-        and weights.parameters * bits / 8 < weights.bytes
+        name for name, size in sizes.items() if size < weights.bytes and size + beside <= there
     ]
     one = kv_bytes(weights, tokens, kv_type) + MARGIN_BYTES
     if fitting:
