@@ -18,7 +18,8 @@ from conftest import ROOT, Workplace
 
 from experiments.backends.openai import OpenAI
 from experiments.errors import BackendError, ConfigError
-from experiments.records import FinishReason, Generation, Message, Prompt, Sampling
+from experiments.records import FinishReason, Generation, Message, Prompt
+from experiments.schema import Sampling
 
 KEY = "sk-very-secret-0123456789abcdef"
 GOOD = "Here:\n```python\ndef one():\n    return 1\n```\nThat is all."
@@ -109,7 +110,7 @@ def answers(
     made: OpenAI, prompts: list[Prompt] | None = None, sampling: Sampling | None = None
 ) -> list[Generation]:
     sampling = sampling or Sampling()
-    return list(made.generate(made.prepare(prompts or [PROMPT], sampling), sampling))
+    return list(made.generate(made.prepare(prompts or [PROMPT], sampling, 0), sampling))
 
 
 def failure(made: OpenAI) -> str:
@@ -166,9 +167,9 @@ def test_without_usage_there_is_no_money(server: Server) -> None:
 def test_a_setting_that_is_not_sent_is_told(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    backend(server).prepare([PROMPT], Sampling(temperature=0.8))
+    backend(server).prepare([PROMPT], Sampling(temperature=0.8), 0)
     assert not caplog.records
-    backend(server).prepare([PROMPT], Sampling(temperature=0.8, top_k=1))
+    backend(server).prepare([PROMPT], Sampling(temperature=0.8, top_k=1), 0)
     assert "sampling.top_k: not sent" in caplog.text
 
 
@@ -286,7 +287,7 @@ def test_what_was_answered_before_a_failure_is_kept_and_nothing_more_is_asked(
 ) -> None:
     server.answer = lambda n, _b: good() if n != 4 else bad(401)
     made = backend(server, concurrency=1)
-    stream = made.generate(made.prepare(many(9), Sampling()), Sampling())
+    stream = made.generate(made.prepare(many(9), Sampling(), 0), Sampling())
     found = [next(stream) for _ in range(3)]
     with pytest.raises(BackendError):
         next(stream)
@@ -303,7 +304,7 @@ def test_seeds_are_sent_where_tokens_are_drawn(server: Server) -> None:
 
 def test_the_key_of_a_generation_is_of_what_decides_it(server: Server) -> None:
     def key(**changes: Any) -> str:
-        return backend(server, **changes).prepare([PROMPT], Sampling())[0].key
+        return backend(server, **changes).prepare([PROMPT], Sampling(), 0)[0].key
 
     assert key() == key(concurrency=9) == key(retries=1) == key(usd_per_million_input=1.0)
     others = [{"model": "n"}, {"base_url": "http://other/v1"}, {"extra": {"a": 1}}, {"stop": ["x"]}]
@@ -451,7 +452,7 @@ def test_a_real_server_writes_what_the_backend_in_process_writes(tmp_path: Path)
         ours = []
         for parallel in (1, 4):
             mine = LlamaCpp(found, parallel=parallel)
-            made = mine.generate(mine.prepare(prompts, sampling), sampling)
+            made = mine.generate(mine.prepare(prompts, sampling, 0), sampling)
             ours.append({generation.problem_id: generation for generation in made})
     finally:
         process.terminate()
@@ -489,15 +490,3 @@ def quiet() -> Iterator[None]:
     yield
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
-
-
-def test_a_server_elsewhere_leaves_all_cores_free_and_one_on_this_machine_none() -> None:
-    elsewhere = OpenAI(model="m", base_url="https://service.invalid/v1")
-    assert elsewhere.free_cores() == os.cpu_count()
-    for host in ("localhost", "127.0.1.1", "[::1]", "0.0.0.0", socket.gethostname()):
-        made = OpenAI(model="m", base_url=f"http://{host}:9/v1", retries=0)
-        assert made.free_cores() == os.cpu_count()
-        made._is_asking = True
-        assert made.free_cores() == 0
-    elsewhere._is_asking = True
-    assert elsewhere.free_cores() == os.cpu_count()

@@ -124,30 +124,6 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How tokens are chosen.
-
-    Attributes:
-        samples: generations per problem.
-        temperature: 0 is greedy, and the other choices then have no effect.
-        max_tokens: the longest generation, in tokens.
-        top_k: 0 keeps all tokens. top_p, min_p: 1 and 0 keep all tokens.
-        repeat_penalty: 1 is none.
-        seed: the run's seed; each generation has its own, made from it, the problem and
-            the number of the sample.
-    """
-
-    samples: int = 1
-    temperature: float = 0.0
-    max_tokens: int = 1024
-    top_k: int = 40
-    top_p: float = 0.95
-    min_p: float = 0.05
-    repeat_penalty: float = 1.0
-    seed: int = 0
-
-
-@dataclass(frozen=True)
 class Request:
     """One generation to be made, with everything that decides its text.
 

@@ -232,7 +232,10 @@ class PromptConfig:
 
 @dataclass
 class SamplingConfig:
-    """How tokens are chosen.
+    """How tokens are chosen, as far as a question says it.
+
+    Null leaves a setting to what the makers of the model ask for (`ModelConfig.sampling`), and
+    else to the default in `Sampling`.
 
     Attributes:
         samples: generations per problem.
@@ -242,13 +245,31 @@ class SamplingConfig:
         repeat_penalty: 1 is none.
     """
 
-    samples: int = limited(1, least=1)
-    temperature: float = limited(0.0, least=0)
-    max_tokens: int = limited(1024, least=1)
-    top_k: int = limited(40, least=0)
-    top_p: float = limited(0.95, above=0, most=1)
-    min_p: float = limited(0.05, least=0, most=1)
-    repeat_penalty: float = limited(1.0, above=0)
+    samples: int | None = limited(None, least=1)
+    temperature: float | None = limited(None, least=0)
+    max_tokens: int | None = limited(None, least=1)
+    top_k: int | None = limited(None, least=0)
+    top_p: float | None = limited(None, above=0, most=1)
+    min_p: float | None = limited(None, least=0, most=1)
+    repeat_penalty: float | None = limited(None, above=0)
+
+
+@dataclass
+class Sampling(SamplingConfig):
+    """How tokens are chosen in a run; the attributes are those of `SamplingConfig`."""
+
+    samples: int = 1
+    temperature: float = 0.0
+    max_tokens: int = 1024
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
+    repeat_penalty: float = 1.0
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the most likely token is always taken, so that no seed matters."""
+        return self.temperature == 0
 
 
 @dataclass

@@ -24,18 +24,12 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from experiments.backends import Told
-from experiments.backends.keys import is_greedy, request
+from experiments.backends import Progress
+from experiments.backends.keys import requests_for
 from experiments.errors import BackendError, ConfigError
 from experiments.extract.completeness import BlockWatcher, StatementWatcher
-from experiments.records import (
-    FinishReason,
-    Generation,
-    Prompt,
-    Request,
-    Sampling,
-    Weights,
-)
+from experiments.records import FinishReason, Generation, Prompt, Request, Weights
+from experiments.schema import Sampling
 
 if TYPE_CHECKING:
     from openai import OpenAI as Client
@@ -117,7 +111,6 @@ class OpenAI:
         self._model = model
         self._base_url = base_url
         self._is_here = _is_here(address.hostname)
-        self._is_asking = False
         self._key_variable = key_variable
         self._prices = (usd_per_million_input, usd_per_million_output)
         self._concurrency = concurrency
@@ -131,9 +124,9 @@ class OpenAI:
         self._lock = threading.Lock()
         self._given_up = threading.Event()
 
-    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
-        """Return requests; the text of a chat is its messages, since the server dresses them."""
-        _tell_unsent(sampling)
+    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[Request]:
+        """Return requests; the text of a chat is its messages, in the server's template later."""
+        _warn_of_unsent(sampling)
         decides = {
             "backend": "openai",
             "base_url": self._base_url,
@@ -142,14 +135,13 @@ class OpenAI:
             "stop_when_complete": self._stop_when_complete,
             "extra": self._extra,
         }
-        return [
-            request(prompt, _text(prompt), sample, sampling, decides)
-            for prompt in prompts
-            for sample in range(sampling.samples)
-        ]
+        return requests_for([(each, _text(each)) for each in prompts], sampling, seed, decides)
 
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, told: Told | None = None
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        on_progress: Progress | None = None,
     ) -> Iterator[Generation]:
         """Yield generations as they come; see `Backend`.
 
@@ -162,7 +154,6 @@ class OpenAI:
         client = self._client(key)
         began = time.perf_counter()
         self._given_up.clear()
-        self._is_asking = True
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="openai")
         try:
             waiting = iter(requests)
@@ -186,18 +177,13 @@ class OpenAI:
                         if future.exception() is None:
                             yield self._counted(future.result())
                     failed[0].result()
-                if told is not None:
-                    told(self._news(time.perf_counter() - began))
+                if on_progress is not None:
+                    on_progress(self._in_words(time.perf_counter() - began))
         finally:
             self._given_up.set()  # no further retries
             client.close()
             pool.shutdown(wait=True, cancel_futures=True)
-            self._is_asking = False
             self._add("generation_seconds", time.perf_counter() - began)
-
-    def free_cores(self) -> int:
-        """Return all, or none while a server on this machine works."""
-        return 0 if self._is_here and self._is_asking else os.cpu_count() or 1
 
     def describe(self) -> dict[str, Any]:
         """Return the server and the settings; never the key."""
@@ -290,7 +276,7 @@ class OpenAI:
             "max_tokens": sampling.max_tokens,
             "temperature": max(0.0, sampling.temperature),
         }
-        if not is_greedy(sampling):
+        if not sampling.is_greedy:
             # Services take seeds of 63 bits at most, some of 31.
             fields |= {"top_p": sampling.top_p, "seed": wanted.seed & 0x7FFFFFFF}
         if self._stop:
@@ -381,15 +367,15 @@ class OpenAI:
         with self._lock:
             self._totals[name] = self._totals.get(name, 0) + value
 
-    def _news(self, seconds: float) -> str:
+    def _in_words(self, seconds: float) -> str:
         speed = f"{self._totals.get('new_tokens', 0) / max(seconds, 1e-9):.0f} tokens/s"
         money = "" if None in self._prices else f" · {self._usd():.4f} USD"
         return speed + money
 
 
-def _tell_unsent(sampling: Sampling) -> None:
+def _warn_of_unsent(sampling: Sampling) -> None:
     """Warn of settings that somebody changed and that no server is told."""
-    names = ["repeat_penalty"] if is_greedy(sampling) else ["top_k", "min_p", "repeat_penalty"]
+    names = ["repeat_penalty"] if sampling.is_greedy else ["top_k", "min_p", "repeat_penalty"]
     usual = Sampling()
     unsent = [name for name in names if getattr(sampling, name) != getattr(usual, name)]
     if unsent:

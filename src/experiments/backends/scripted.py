@@ -5,23 +5,15 @@ It reads no weights and loads no model. Its answers depend on the request alone.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from experiments.backends import Told
-from experiments.backends.keys import request
+from experiments.backends import Progress
+from experiments.backends.keys import requests_for
 from experiments.errors import BackendError, ConfigError, did_you_mean
-from experiments.records import (
-    Dataset,
-    FinishReason,
-    Generation,
-    Prompt,
-    Request,
-    Sampling,
-    Weights,
-)
+from experiments.records import Dataset, FinishReason, Generation, Prompt, Request, Weights
+from experiments.schema import Sampling
 
 Answer = str | Callable[[Prompt], str]
 
@@ -74,19 +66,19 @@ class Scripted:
         self._answered = 0
         self._seconds = 0.0
 
-    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
-        """Return requests whose text is the prompt's content, undressed."""
-        return [
-            request(prompt, _plain(prompt), sample, sampling, self._settings(prompt))
-            for prompt in prompts
-            for sample in range(sampling.samples)
-        ]
+    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[Request]:
+        """Return requests whose text is the prompt's content, without any template."""
+        made: list[Request] = []
+        for prompt in prompts:
+            decides = {"backend": "scripted", "answer": self._answer(prompt)}
+            made += requests_for([(prompt, _plain(prompt))], sampling, seed, decides)
+        return made
 
     def generate(
         self,
         requests: Sequence[Request],
         sampling: Sampling,
-        told: Told | None = None,
+        on_progress: Progress | None = None,
     ) -> Iterator[Generation]:
         """Yield the answers in the order of the requests."""
         for number, wanted in enumerate(requests):
@@ -102,8 +94,8 @@ class Scripted:
             seconds = time.perf_counter() - began
             self._answered += 1
             self._seconds += seconds
-            if told is not None:
-                told(f"{self._answered / max(self._seconds, 1e-9):.0f} answers/s")
+            if on_progress is not None:
+                on_progress(f"{self._answered / max(self._seconds, 1e-9):.0f} answers/s")
             yield Generation(
                 key=wanted.key,
                 problem_id=wanted.problem_id,
@@ -115,10 +107,6 @@ class Scripted:
                 decode_seconds=seconds,
             )
 
-    def free_cores(self) -> int:
-        """Return all: reciting takes none."""
-        return os.cpu_count() or 1
-
     def describe(self) -> dict[str, Any]:
         """Return the mode."""
         return {"name": "scripted", "mode": self._mode}
@@ -126,9 +114,6 @@ class Scripted:
     def statistics(self) -> dict[str, float]:
         """Return nothing: there is no model whose speed would mean something."""
         return {}
-
-    def _settings(self, prompt: Prompt) -> dict[str, Any]:
-        return {"backend": "scripted", "answer": self._answer(prompt)}
 
     def _answer(self, prompt: Prompt) -> str:
         if callable(self._answers):

@@ -12,7 +12,6 @@ from typing import Self
 
 from experiments import judge, store
 from experiments.environment.terminal import bar
-from experiments.errors import UserError
 from experiments.experiment.planning import Plan
 from experiments.extract import extract
 from experiments.records import Generation, Request, Solution, Verdict
@@ -22,21 +21,12 @@ from experiments.tracking.traces import Answer
 
 log = logging.getLogger(__name__)
 
-AHEAD = 8
-"""So many solutions per core are extracted ahead of the judge while the model works,"""
-
-AT_ONCE = 8
-"""and no more than so many between two answers."""
-
 _Place = tuple[str, int]
 """A problem's id and the number of a sample."""
 
 
 class Assessing:
-    """Assesses generations: beside the model on the cores that it leaves free, then on all.
-
-    So a model's speed stays its own, and what need not wait for its end does not.
-    """
+    """Assesses generations when the last of them is there."""
 
     def __init__(self, plan: Plan, live: Live | None) -> None:
         self._plan = plan
@@ -45,7 +35,6 @@ class Assessing:
         self._requests: dict[str, list[Request]] = defaultdict(list)
         for request in plan.requests:
             self._requests[request.key].append(request)
-        self._failure: UserError | None = None
         self._waiting: deque[Generation] = deque()
         self._answers: dict[_Place, tuple[Request, Generation, Solution]] = {}
         self._verdicts: dict[_Place, Verdict] = {}
@@ -71,34 +60,12 @@ class Assessing:
         """
         self._waiting.append(generation)
 
-    def go_on(self, cores: int) -> None:
-        """Judge on so many cores from now on, and take the verdicts that were reached.
-
-        Where that fails, it is told and nothing more is judged: what is being generated is not
-        the worse for it, and is kept.
-        """
-        if self._failure is not None:
-            return
-        try:
-            for _ in range(min(len(self._waiting), AT_ONCE)):
-                if self._judging.outstanding < AHEAD * cores:
-                    self._give(self._waiting.popleft())
-            self._judging.use(cores)
-            for verdict in self._judging.ready():
-                self._take(verdict)
-        except UserError as error:
-            self._failure = error
-            log.warning("Nothing more is judged, and generating goes on. %s", error)
-            self._judging.close()
-
     def finish(self) -> None:
         """Judge the rest.
 
         Raises:
             UserError: the sandbox does not work here, or a reference fails.
         """
-        if self._failure is not None:
-            raise self._failure
         if gaps := missing(self._judging.isolation):
             log.warning(gaps)
         with bar("Judging", len(self._plan.requests), len(self._verdicts)) as progress:

@@ -83,21 +83,12 @@ def _generate(plan: Plan, live: Live | None, assessing: Assessing) -> float:
     missing = list({r.key: r for r in plan.requests if r.key not in found}.values())
     for generation in found.values():
         assessing.add(generation)
-    new_tokens, wanted = 0, len(found) + len(missing)
+    new_tokens = 0
     with (
         store.appending(plan.folder / "generations.jsonl") as append,
         bar("Generating", len(plan.requests), len(plan.requests) - len(missing)) as progress,
     ):
-
-        def assess() -> None:
-            if len(found) < wanted:  # what comes after the last is not generating any more
-                assessing.go_on(plan.backend.free_cores())
-
-        def told(words: str) -> None:
-            progress.remark(words)
-            assess()
-
-        for generation in plan.backend.generate(missing, plan.sampling, told):
+        for generation in plan.backend.generate(missing, plan.sampling, progress.remark):
             kept.append(generation)
             append(generation)
             found[generation.key] = generation
@@ -106,7 +97,6 @@ def _generate(plan: Plan, live: Live | None, assessing: Assessing) -> float:
             new_tokens += generation.new_tokens
             if live is not None:
                 live.step(len(found), _progress(len(found), new_tokens, started))
-            assess()
     _tell_unfit(list(found.values()))
     return time.monotonic() - started - plan.backend.statistics().get("load_seconds", 0.0)
 

@@ -106,4 +106,4 @@ class StatementWatcher:
 def _is_bare_fence(line: bytearray) -> bool:
     """Tell whether a line consists of a fence."""
     mark = line.strip()
-    return len(mark) >= 3 and mark[:1] in (b"`", b"~") and mark == mark[:1] * len(mark)
+    return len(mark) >= 3 and mark[0] in b"`~" and mark == mark[:1] * len(mark)

@@ -245,7 +245,7 @@ def _without_strings(line: str, quote: str) -> tuple[str, str]:
         line: without its line end.
         quote: the triple quote that is open before it; empty if none is.
     """
-    code = []
+    code: list[str] = []
     place = 0
     while True:
         if quote:

@@ -11,25 +11,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from experiments.backends import Told
-from experiments.backends.keys import request
+from experiments.backends import Progress
+from experiments.backends.keys import requests_for
 from experiments.backends.llama_cpp import host, memory
 from experiments.backends.llama_cpp.build import build
 from experiments.backends.llama_cpp.template import ChatTemplate
 from experiments.environment import machine
 from experiments.errors import ConfigError, did_you_mean
-from experiments.records import (
-    FinishReason,
-    Generation,
-    Prompt,
-    Request,
-    Sampling,
-    Weights,
-)
+from experiments.records import FinishReason, Generation, Prompt, Request, Weights
+from experiments.schema import Sampling
 
 KV_TYPES = ("f16", "q8_0", "q4_0", "f32", "bf16")
 
-AUTOMATIC = ("parallel", "lanes", "threads")
+AUTOMATIC = ("parallel", "threads")
 """Settings that may be `auto`."""
 
 
@@ -39,8 +33,6 @@ class LlamaCpp:
     Args:
         weights: the file, and what its header says.
         parallel: sequences decoded at once; `auto` by cores, memory and the model's KV size.
-        lanes: parts of `parallel` that are decoded apart, each on its part of the threads;
-            `auto` is one, or one per thread for weights that a core's cache holds.
         threads: `auto` is one per core.
         context_tokens: most tokens of one prompt and its answer; the model's own limit caps it.
         batch_tokens: most tokens in one call of llama.cpp.
@@ -62,7 +54,6 @@ class LlamaCpp:
         self,
         weights: Weights,
         parallel: int | str = "auto",
-        lanes: int | str = "auto",
         threads: int | str = "auto",
         context_tokens: int = 4096,
         batch_tokens: int = 512,
@@ -93,23 +84,13 @@ class LlamaCpp:
         self._weights = weights
         self._kv_type = kv_type
         threads = machine.cores() if threads == "auto" else _positive("threads", threads)
-        is_given = lanes != "auto"
-        lanes = _positive("lanes", lanes) if is_given else memory.lanes(weights, threads)
         self._parallel = (
-            memory.parallel(weights, context_tokens, kv_type, lanes, threads)
+            memory.parallel(weights, context_tokens, kv_type)
             if parallel == "auto"
             else _positive("parallel", parallel)
         )
-        most_lanes = min(self._parallel, threads)
-        if is_given and lanes > most_lanes:
-            raise ConfigError(
-                f"backend.lanes is {lanes}: each needs a thread and a sequence, and there are "
-                f"{threads} and {self._parallel}",
-                f"Set backend.lanes to {most_lanes} or less.",
-            )
         self._settings: dict[str, Any] = {
             "parallel": self._parallel,
-            "lanes": min(lanes, most_lanes),
             "threads": threads,
             "context_tokens": context_tokens,
             "batch_tokens": max(batch_tokens, self._parallel),
@@ -121,32 +102,27 @@ class LlamaCpp:
             "memory_map": bool(memory_map),
         }
         self._build = build()
-        self._busy_threads = 0
         self._totals: dict[str, float] = {}
 
-    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
+    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[Request]:
         """Return requests in the model's own chat template, keyed; see `Backend`.
 
         Raises:
             WeightsError: there is no chat template for chat prompts, or it fails.
-            ConfigError: the sampling makes no sense.
         """
-        _check(sampling)
         is_chat = any(prompt.messages for prompt in prompts)
         template = ChatTemplate(self._weights) if is_chat else None
-        decides = self._deciding()
-        requests = []
-        for prompt in prompts:
-            messages = prompt.messages
-            text = template.render(messages) if template and messages else prompt.completion
-            requests += [
-                request(prompt, text, sample, sampling, decides)
-                for sample in range(sampling.samples)
-            ]
-        return requests
+        texts = [
+            template.render(prompt.messages) if template and prompt.messages else prompt.completion
+            for prompt in prompts
+        ]
+        return requests_for(zip(prompts, texts, strict=True), sampling, seed, self._deciding())
 
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, told: Told | None = None
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        on_progress: Progress | None = None,
     ) -> Iterator[Generation]:
         """Yield generations as they are finished; see `Backend`.
 
@@ -159,7 +135,6 @@ class LlamaCpp:
         if not host.is_loaded(identity):
             host.close_worker()  # whose memory counts as free in what follows
             self._check_memory(requests, sampling)
-        self._busy_threads = self._settings["threads"]
         energy = machine.energy_joules()
         began = time.perf_counter()
         worker, is_fresh = host.worker_for(identity, str(self._weights.path), self._settings)
@@ -177,19 +152,16 @@ class LlamaCpp:
         ]
         made = new_tokens = 0
         try:
-            for kind, reply in worker.write(jobs, _sampler(sampling)):
-                if kind == "written":
+            for kind, reply in worker.complete(jobs, asdict(sampling)):
+                if kind == "completion":
                     made += 1
                     new_tokens += reply["new_tokens"]
                     yield _generation(wanted[reply.pop("key")], reply)
-                    continue
-                self._busy_threads = reply["busy_threads"]
-                if told is not None:
-                    told(_news(reply))
-            if told is not None:
-                told(f"{new_tokens / (time.perf_counter() - loaded):.0f} tokens/s")
+                elif on_progress is not None:
+                    on_progress(_in_words(reply))
+            if on_progress is not None:
+                on_progress(f"{new_tokens / (time.perf_counter() - loaded):.0f} tokens/s")
         finally:
-            self._busy_threads = 0
             self._add("load_seconds", worker.load_seconds if is_fresh else 0.0)
             self._add("generation_seconds", time.perf_counter() - began)
             self._add("generations_made", made)
@@ -200,10 +172,6 @@ class LlamaCpp:
             self._totals["peak_memory_bytes"] = peak
             for name, value in worker.counters.items():
                 self._add(name, value)
-
-    def free_cores(self) -> int:
-        """Return those that llama.cpp has no thread for, or none any more."""
-        return max(0, machine.cores() - self._busy_threads)
 
     def describe(self) -> dict[str, Any]:
         """Return the build, the settings and the weights' digest."""
@@ -217,9 +185,9 @@ class LlamaCpp:
     def statistics(self) -> dict[str, float]:
         """Return speeds, times and memory of what was generated since construction.
 
-        Generations from the store are not in it. Where prompts were read while others were
-        decoded, the time is split between reading and decoding by their tokens. Energy is the
-        whole processor's: what else ran meanwhile (judging on free cores) is in it.
+        Generations from the store are not in it. Where prompts were prefilled while others were
+        decoded, the time is split between the two by their tokens. Energy is the whole
+        processor's: what else ran meanwhile is in it.
         """
         totals = self._totals
         if not totals:
@@ -244,9 +212,7 @@ class LlamaCpp:
 
     def _deciding(self) -> dict[str, Any]:
         """Return the settings that decide a text, its weights and llama.cpp's build."""
-        without = {"threads", "memory_map"}  # no number depends on them, but lanes=auto does
-        if self._settings["lanes"] == 1:
-            without.add("lanes")
+        without = {"threads", "memory_map"}  # no number depends on them
         if self._settings["flash_attention"]:
             without.discard("threads")  # which split the sums
         settings = {k: v for k, v in self._settings.items() if k not in without}
@@ -273,36 +239,15 @@ def _positive(name: str, value: Any) -> int:
     return value
 
 
-def _check(sampling: Sampling) -> None:
-    problems = {
-        "samples": sampling.samples >= 1,
-        "max_tokens": sampling.max_tokens >= 1,
-        "temperature": sampling.temperature >= 0,
-        "top_k": sampling.top_k >= 0,
-        "top_p": 0 < sampling.top_p <= 1,
-        "min_p": 0 <= sampling.min_p <= 1,
-        "repeat_penalty": sampling.repeat_penalty > 0,
-    }
-    for name, holds in problems.items():
-        if not holds:
-            value = getattr(sampling, name)
-            raise ConfigError(f"sampling.{name} is {value}", "See conf/config.yaml.")
-
-
-def _sampler(sampling: Sampling) -> dict[str, Any]:
-    names = ("temperature", "max_tokens", "top_k", "top_p", "min_p", "repeat_penalty")
-    return {name: value for name, value in asdict(sampling).items() if name in names}
-
-
 def _generation(wanted: Request, reply: dict[str, Any]) -> Generation:
     reason = FinishReason(reply.pop("finish_reason"))
     return Generation(wanted.key, wanted.problem_id, wanted.sample, finish_reason=reason, **reply)
 
 
-def _news(reply: dict[str, Any]) -> str:
+def _in_words(progress: dict[str, Any]) -> str:
     parts = [
-        f"{reply[name]:.0f} tokens/s {what}"
-        for name, what in (("decode_per_second", "written"), ("prefill_per_second", "read"))
-        if reply[name]
+        f"{progress[name]:.0f} tokens/s {what}"
+        for name, what in (("decode_per_second", "decoded"), ("prefill_per_second", "prefilled"))
+        if progress[name]
     ]
-    return " · ".join([*parts, f"{reply['active']} at once"])
+    return " · ".join([*parts, f"{progress['active']} at once"])

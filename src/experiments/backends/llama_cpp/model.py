@@ -15,7 +15,7 @@ class EngineError(Exception):
 
 
 class Model:
-    """A loaded model and its vocabulary; several threads may share it.
+    """A loaded model and its vocabulary.
 
     Args:
         path: of the GGUF.

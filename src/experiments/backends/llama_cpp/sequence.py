@@ -1,4 +1,4 @@
-"""One text on its way: from a job, token by token, to what was written.
+"""One sequence on its way: from a job, token by token, to its completion.
 
 Runs in the worker process only.
 """
@@ -17,7 +17,7 @@ from experiments.extract.completeness import Watcher
 
 @dataclass(frozen=True)
 class Job:
-    """One text to be written.
+    """One completion to be made.
 
     Attributes:
         key: given back with the result.
@@ -35,7 +35,7 @@ class Job:
 
 
 @dataclass
-class Written:
+class Completion:
     """What became of a job; see `records.Generation`."""
 
     key: str
@@ -52,23 +52,23 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Ends:
-    """Where every text ends at the latest.
+class StopConditions:
+    """Where every completion ends at the latest.
 
     Attributes:
-        stops: texts that end a generation, and are not part of it.
-        max_tokens: new tokens of one text.
-        context_tokens: tokens of one text and its prompt.
+        strings: texts that end a completion, and are not part of it.
+        max_tokens: new tokens of one completion.
+        context_tokens: tokens of one completion and its prompt.
     """
 
-    stops: tuple[bytes, ...]
+    strings: tuple[bytes, ...]
     max_tokens: int
     context_tokens: int
 
 
 @dataclass
 class Sequence:
-    """A job that waits, is read or is decoded.
+    """A job that waits, is prefilled or is decoded.
 
     Attributes:
         job: what is asked for.
@@ -76,9 +76,9 @@ class Sequence:
         watcher: sees where the answer is complete; None if nobody looks.
         began: when it began to wait.
         text: bytes of the tokens so far.
-        token_ids: chosen so far; empty until the prompt is read.
+        token_ids: chosen so far; empty until the prompt is prefilled.
         shared: tokens of the prompt that were in memory already.
-        read_began, first_token: when its prompt began to be read, and when it was.
+        prefill_began, first_token: when prefilling its prompt began, and when it had ended.
         finish_reason, note: why it ended.
         chain: its sampler, unless it is greedy.
     """
@@ -90,13 +90,13 @@ class Sequence:
     text: bytearray = field(default_factory=bytearray)
     token_ids: list[int] = field(default_factory=list)
     shared: int = 0
-    read_began: float = 0.0
+    prefill_began: float = 0.0
     first_token: float = 0.0
     finish_reason: str = ""
     note: str = ""
     chain: Any = None
 
-    def accept(self, token: int, model: Model, ends: Ends) -> bool:
+    def accept(self, token: int, model: Model, ends: StopConditions) -> bool:
         """Add a token; tell whether the text is finished by it."""
         self.token_ids.append(token)
         if model.is_end(token):
@@ -105,7 +105,7 @@ class Sequence:
         text = self.text
         piece = model.piece(token)
         text += piece
-        for stop in ends.stops:
+        for stop in ends.strings:
             found = text.find(stop, max(0, len(text) - len(piece) - len(stop) + 1))
             if found >= 0:
                 del text[found:]
@@ -127,17 +127,17 @@ class Sequence:
             return True
         return False
 
-    def written(self, now: float) -> Written:
+    def completion(self, now: float) -> Completion:
         """Return what became of it."""
-        return Written(
+        return Completion(
             key=self.job.key,
             text=decoded(self.text),
             finish_reason=self.finish_reason,
             prompt_tokens=len(self.prompt),
             shared_tokens=self.shared,
             new_tokens=len(self.token_ids),
-            queue_seconds=self.read_began - self.began,
-            prefill_seconds=self.first_token - self.read_began,
+            queue_seconds=self.prefill_began - self.began,
+            prefill_seconds=self.first_token - self.prefill_began,
             decode_seconds=now - self.first_token,
             note=self.note,
             token_ids=self.token_ids,
@@ -150,13 +150,13 @@ class Sequence:
             self.chain = None
 
 
-def unfit(job: Job, tokens: int, context_tokens: int) -> Written | None:
-    """Return what is said of a job whose prompt cannot be read; None if it can."""
+def prompt_too_long(job: Job, tokens: int, context_tokens: int) -> Completion | None:
+    """Return the completion of a job whose prompt the context cannot hold; None if it can."""
     if not tokens:
-        return Written(job.key, "", "prompt_too_long", note="The prompt is empty.")
+        return Completion(job.key, "", "prompt_too_long", note="The prompt is empty.")
     if tokens < context_tokens:
         return None
-    return Written(
+    return Completion(
         job.key,
         "",
         "prompt_too_long",
