@@ -18,7 +18,7 @@ from tiny_model import write_tiny_model
 from experiments.backends.llama_cpp import LlamaCpp, host
 from experiments.backends.llama_cpp.engine import Engine, Settings
 from experiments.backends.llama_cpp.model import Model
-from experiments.backends.llama_cpp.sequence import Completion, Job, decoded
+from experiments.backends.llama_cpp.sequence import Completion, Job
 from experiments.backends.llama_cpp.slots import common
 from experiments.environment import machine
 from experiments.errors import BackendError, ConfigError, WeightsError
@@ -291,21 +291,6 @@ def test_there_is_exactly_one_begin_token(tiny: Path) -> None:
         assert len(model.tokens("<s>", is_chat=False)) == 4
     finally:
         model.close()
-
-
-@pytest.mark.parametrize(
-    ("content", "text"),
-    [
-        ("é€😀".encode(), "é€😀"),
-        ("a😀".encode()[:-1], "a"),
-        ("a😀".encode()[:-3], "a"),
-        (b"a\xffb", "a\ufffdb"),
-        (b"\xe2\x82", ""),
-        (b"", ""),
-    ],
-)
-def test_characters_come_out_whole(content: bytes, text: str) -> None:
-    assert decoded(bytearray(content)) == text
 
 
 @pytest.mark.parametrize(

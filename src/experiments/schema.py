@@ -103,6 +103,16 @@ class PromptKind(Enum):
     completion = "completion"
 
 
+class Mode(Enum):
+    """How much a model is asked to think before it answers."""
+
+    on = "on"
+    off = "off"
+    low = "low"
+    medium = "medium"
+    high = "high"
+
+
 @dataclass
 class ApiConfig:
     """A model behind an OpenAI-compatible server, for `backend=openai`.
@@ -329,6 +339,8 @@ class Config:
     """Everything that decides a run.
 
     Attributes:
+        thinking: how much the model is to think; null: as its template has it by itself.
+        thinking_budget: most tokens of a thought, which is closed then; null: no such limit.
         limit: take the first N problems; null takes all.
         seed: of the run; each generation has its own, made from it.
         cache: `on` takes finished generations from the store and adds new ones, `read`
@@ -346,6 +358,8 @@ class Config:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     sandbox: SandboxConfig = field(default_factory=SandboxConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    thinking: Mode | None = None
+    thinking_budget: int | None = limited(None, least=1)
     limit: int | None = limited(None, least=1)
     seed: int = 0
     cache: CacheMode = CacheMode.on

@@ -12,7 +12,16 @@ from typing import Any, ClassVar
 from experiments.backends import Progress
 from experiments.backends.keys import requests_for
 from experiments.errors import BackendError, ConfigError, did_you_mean
-from experiments.records import Dataset, FinishReason, Generation, Prompt, Request, Weights
+from experiments.extract import thoughts
+from experiments.records import (
+    Dataset,
+    FinishReason,
+    Generation,
+    Prompt,
+    Request,
+    Thinking,
+    Weights,
+)
 from experiments.schema import Sampling
 
 Answer = str | Callable[[Prompt], str]
@@ -25,6 +34,7 @@ class Scripted:
 
     Args:
         weights: ignored.
+        thinking: whose markers tell a thought in an answer from the answer.
         dataset: whose references are recited (modes `reference` and `mixed`).
         mode: what is said where `answers` has nothing: `reference` gives the reference
             solution, `wrong` a program that returns None, `mixed` one or the other by
@@ -43,6 +53,7 @@ class Scripted:
     def __init__(
         self,
         weights: Weights | None = None,
+        thinking: Thinking | None = None,
         dataset: Dataset | None = None,
         mode: str = "wrong",
         answers: Mapping[str, Answer] | Callable[[Prompt], str] | None = None,
@@ -59,6 +70,8 @@ class Scripted:
         problems = dataset.problems if dataset else ()
         self._references = {problem.id: problem.reference for problem in problems}
         self._turns = {problem.id: turn for turn, problem in enumerate(problems)}
+        thinking = thinking or Thinking()
+        self._styles = thoughts.known(thinking.open, thinking.close)
         self._mode = mode
         self._answers = answers or {}
         self._delay_seconds = delay_seconds
@@ -91,6 +104,9 @@ class Scripted:
             if self._delay_seconds:
                 time.sleep(self._delay_seconds)
             text = self._answer(wanted.prompt)
+            parts = thoughts.Parts("", text)
+            if wanted.prompt.messages:
+                parts = thoughts.split(text, self._styles)
             seconds = time.perf_counter() - began
             self._answered += 1
             self._seconds += seconds
@@ -100,11 +116,15 @@ class Scripted:
                 key=wanted.key,
                 problem_id=wanted.problem_id,
                 sample=wanted.sample,
-                text=text,
+                text=parts.answer,
                 finish_reason=FinishReason.END_TOKEN,
                 prompt_tokens=len(wanted.text.split()),
                 new_tokens=len(text.split()),
                 decode_seconds=seconds,
+                thought=parts.thought,
+                thought_tokens=len(parts.thought.split()),
+                thought_finished=parts.is_finished,
+                is_split=True,
             )
 
     def describe(self) -> dict[str, Any]:

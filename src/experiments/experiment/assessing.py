@@ -13,8 +13,8 @@ from typing import Self
 from experiments import judge, store
 from experiments.environment.terminal import bar
 from experiments.experiment.planning import Plan
-from experiments.extract import extract
-from experiments.records import Generation, Request, Solution, Verdict
+from experiments.extract import extract, thoughts
+from experiments.records import Failure, Generation, Outcome, Request, Solution, Verdict
 from experiments.sandbox import missing
 from experiments.tracking.live import Live
 from experiments.tracking.traces import Answer
@@ -102,6 +102,8 @@ class Assessing:
         return ((request.problem_id, request.sample) for request in self._plan.requests)
 
     def _give(self, shared: Generation) -> None:
+        if self._plan.kind == "chat":
+            shared = _split(shared)
         for request in self._requests[shared.key]:
             place = request.problem_id, request.sample
             generation = replace(shared, problem_id=place[0], sample=place[1])
@@ -112,15 +114,40 @@ class Assessing:
     def _solution(self, generation: Generation) -> Solution:
         """Return the program in a generation."""
         problem = self._plan.problems[generation.problem_id]
-        found = extract(generation.text, problem.prompt, problem.entry_point, self._plan.kind)
+        found = extract(
+            generation.text, problem.prompt, problem.entry_point, self._plan.kind, is_answer=True
+        )
         return Solution(
             problem.id, generation.sample, found.program, found.format_kept, found.syntax_valid
         )
 
     def _take(self, verdict: Verdict) -> None:
         place = verdict.problem_id, verdict.sample
+        if not self._answers[place][1].thought_finished:
+            verdict = _without_answer(verdict)
         self._append(verdict)
         self._verdicts[place] = verdict
         if self._live is not None:
             request, generation, solution = self._answers[place]
             self._live.answer(Answer(request.prompt, generation, solution, verdict))
+
+
+def _split(generation: Generation) -> Generation:
+    """Return a generation whose thought is told from its answer, as earlier versions did not."""
+    if generation.is_split:
+        return generation
+    parts = thoughts.split(generation.text)
+    return replace(
+        generation,
+        text=parts.answer,
+        thought=parts.thought,
+        thought_finished=parts.is_finished,
+        is_split=True,
+    )
+
+
+def _without_answer(verdict: Verdict) -> Verdict:
+    """Return the verdict on a generation that ended while the model was thinking."""
+    unfinished = Outcome.THOUGHT_UNFINISHED
+    failure = Failure("(the answer)", "", "none: the model was still thinking when it ended")
+    return replace(verdict, base=unfinished, plus=unfinished, failure=failure)

@@ -65,7 +65,7 @@ def plan(
     Args:
         settings: the resolved configuration.
         make_dataset: loads the data set.
-        make_backend: makes the backend, given `weights`.
+        make_backend: makes the backend, given `weights` and `thinking`.
         folder: of this run; exists.
         needs_weights: the backend runs a GGUF of this disk.
         overrides: what was said on the command line.
@@ -75,13 +75,14 @@ def plan(
         UserError: a mistake in the configuration, the problems or the weights.
     """
     check(settings)
-    sampling = resolving.sampling(settings.sampling, settings.model)
+    thinking = resolving.thinking(settings)
+    sampling = resolving.sampling(settings)
     settings = replace(settings, sampling=sampling)
     dataset = _limited(make_dataset(), settings.limit)
     weights = None
     if needs_weights:
         weights = locate(settings.model, settings.quantization, Path(settings.models))
-    backend = make_backend(weights=weights)
+    backend = make_backend(weights=weights, thinking=thinking)
     kind = _kind(settings, weights)
     prompts = [render(settings.prompt, problem, kind) for problem in dataset.problems]
     return Plan(

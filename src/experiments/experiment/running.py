@@ -97,27 +97,43 @@ def _generate(plan: Plan, live: Live | None, assessing: Assessing) -> float:
             new_tokens += generation.new_tokens
             if live is not None:
                 live.step(len(found), _progress(len(found), new_tokens, started))
-    _tell_unfit(list(found.values()))
+    _warn_of_prompts_too_long(list(found.values()))
+    _warn_of_unfinished_thoughts(plan, list(found.values()))
     return time.monotonic() - started - plan.backend.statistics().get("load_seconds", 0.0)
 
 
-def _tell_unfit(generations: Sequence[Generation]) -> None:
+def _warn_of_unfinished_thoughts(plan: Plan, generations: Sequence[Generation]) -> None:
+    """Say how many generations ended before the model came to an answer, and what to do."""
+    unfinished = sum(not each.thought_finished for each in generations)
+    if unfinished:
+        off = ", or thinking=off" if "off" in plan.settings.model.thinking.modes else ""
+        log.warning(
+            "%d of %d thoughts were not finished within %d tokens, so that there is no answer: "
+            "set sampling.max_tokens higher, or a thinking_budget below it%s.",
+            unfinished,
+            len(generations),
+            plan.sampling.max_tokens,
+            off,
+        )
+
+
+def _warn_of_prompts_too_long(generations: Sequence[Generation]) -> None:
     """Say which prompts the context had no room for: their problems count as failed.
 
     Raises:
         BackendError: no prompt fitted, so there is nothing to judge.
     """
-    unfit = [each for each in generations if each.finish_reason is FinishReason.PROMPT_TOO_LONG]
-    if not unfit:
+    too_long = [each for each in generations if each.finish_reason is FinishReason.PROMPT_TOO_LONG]
+    if not too_long:
         return
-    first = unfit[0]
-    if len(unfit) == len(generations):
+    first = too_long[0]
+    if len(too_long) == len(generations):
         raise BackendError(
-            f"None of the {len(unfit)} prompts fits. {first.problem_id}: {first.note}"
+            f"None of the {len(too_long)} prompts fits. {first.problem_id}: {first.note}"
         )
     log.warning(
         "%d of %d prompts do not fit, and their problems count as failed. %s: %s",
-        len(unfit),
+        len(too_long),
         len(generations),
         first.problem_id,
         first.note,

@@ -16,7 +16,6 @@ _TURN_START = re.compile(
     r"|<\|start_header_id\|>[ \t]*assistant[ \t]*<\|end_header_id\|>)+[ \t]*",
     re.MULTILINE,
 )
-_THOUGHT = "</think>"
 
 
 def normalised(text: str) -> str:
@@ -38,12 +37,3 @@ def own_turn(text: str, is_begin: bool = True) -> tuple[str, bool]:
         if before.strip() or not is_begin:
             return before, True
     return text, False
-
-
-def answer_part(text: str) -> str:
-    """Return the model's own turn, without thoughts that it closed."""
-    text, _ = own_turn(text)
-    thoughts, closed, rest = text.rpartition(_THOUGHT)
-    if closed and rest.strip():
-        return rest
-    return thoughts + "\n" + rest if closed else text

@@ -37,12 +37,13 @@ class BlockWatcher:
 
     Args:
         entry_point: the name of the function that was asked for.
+        start: where the answer begins in the text, behind a thought.
     """
 
-    def __init__(self, entry_point: str) -> None:
+    def __init__(self, entry_point: str, start: int = 0) -> None:
         self._entry_point = entry_point
-        self._line_start = 0
-        self._open_since = 0  # where the open block begins, or the text behind the last one
+        self._start = self._line_start = start
+        self._open_since = start  # where the open block begins, or the text behind the last one
         self._turn_ended = False
 
     def complete_at(self, text: bytearray) -> int | None:
@@ -64,7 +65,7 @@ class BlockWatcher:
         end = len(text) if newline < 0 else newline
         source = normalised(text[self._open_since : end].decode(errors="replace"))
         # What follows the end of the turn is another turn, made up.
-        turn, self._turn_ended = own_turn(source, is_begin=self._open_since == 0)
+        turn, self._turn_ended = own_turn(source, is_begin=self._open_since == self._start)
         found = blocks(turn, grows=True)
         if found and found[-1].closed:
             if found[-1].python and program_in(found[-1].source, self._entry_point):
@@ -101,6 +102,11 @@ class StatementWatcher:
             self._has_body |= bool(line.strip()) and (self._first_line or line[0] in " \t")
             self._first_line = False
             self._line_start = newline + 1
+
+
+def watcher_for(entry_point: str, is_chat: bool, start: int = 0) -> Watcher:
+    """Return what waits for the end of an answer that begins at a place in a text."""
+    return BlockWatcher(entry_point, start) if is_chat else StatementWatcher()
 
 
 def _is_bare_fence(line: bytearray) -> bool:

@@ -45,6 +45,7 @@ def trace(experiment_id: str, run: str, answer: Answer, usage_in_span: bool) -> 
     messages = [{"role": m.role, "content": m.content} for m in answer.prompt.messages]
     inputs = {"messages": messages} if messages else {"prompt": answer.prompt.completion}
     outputs = {
+        **({"thought": generation.thought} if generation.thought else {}),
         "text": generation.text,
         "program": _fenced(solution.program, "python"),
         "verdict": _fenced(_rationale(verdict)),
@@ -63,6 +64,7 @@ def trace(experiment_id: str, run: str, answer: Answer, usage_in_span: bool) -> 
         "finish_reason": str(generation.finish_reason),
         "prompt_tokens": generation.prompt_tokens,
         "new_tokens": generation.new_tokens,
+        "thought_tokens": generation.thought_tokens,
         "prefill_seconds": generation.prefill_seconds,
         "decode_seconds": generation.decode_seconds,
         "cached": generation.cached,

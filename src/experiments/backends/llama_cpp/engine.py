@@ -17,6 +17,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Sequence as Texts
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ from experiments.backends.llama_cpp.sequence import (
     prompt_too_long,
 )
 from experiments.backends.llama_cpp.slots import Slot, SlotTable
-from experiments.extract.completeness import BlockWatcher, StatementWatcher, Watcher
+from experiments.extract import thoughts
 from experiments.schema import Sampling
 
 PREFILL_BESIDE_DECODE = 128
@@ -58,6 +59,8 @@ class Settings:
         stop: texts that end a generation, and are not part of it.
         stop_when_complete: end where the asked answer is complete.
         memory_map: map the file instead of reading it.
+        thought_open, thought_close: markers of a thought beside the known ones.
+        thought_tokens: most tokens of a thought; None: there is no such limit.
     """
 
     parallel: int
@@ -67,9 +70,17 @@ class Settings:
     micro_batch_tokens: int = 512
     flash_attention: bool = False
     kv_type: str = "f16"
-    stop: tuple[str, ...] = ()
+    stop: Texts[str] = ()
     stop_when_complete: bool = True
     memory_map: bool = True
+    thought_open: str = ""
+    thought_close: str = ""
+    thought_tokens: int | None = None
+
+    @property
+    def styles(self) -> tuple[thoughts.Style, ...]:
+        """The ways to think that are looked for."""
+        return thoughts.known(self.thought_open, self.thought_close)
 
 
 @dataclass
@@ -133,7 +144,7 @@ class Engine:
             if refused := prompt_too_long(job, len(tokens), self._settings.context_tokens):
                 yield refused
             else:
-                waiting.append(Sequence(job, tokens, self._watcher(job), began))
+                waiting.append(Sequence(job, tokens, began, self._thought(job)))
         if not waiting:
             return
         self._make_context(max(len(s.prompt) for s in waiting) + sampling.max_tokens)
@@ -142,6 +153,8 @@ class Engine:
             tuple(stop.encode() for stop in self._settings.stop),
             sampling.max_tokens,
             self._settings.context_tokens,
+            self._settings.stop_when_complete,
+            self._settings.thought_tokens,
         )
         try:
             while waiting or self._slots.busy:
@@ -162,10 +175,12 @@ class Engine:
             llama.llama_free(self._context)
             self._context = None
 
-    def _watcher(self, job: Job) -> Watcher | None:
-        if not self._settings.stop_when_complete:
+    def _thought(self, job: Job) -> thoughts.ThoughtReader | None:
+        """Return what tells the thought in a completion; None where it goes on from a program."""
+        styles = self._settings.styles
+        if not job.is_chat:
             return None
-        return BlockWatcher(job.entry_point) if job.is_chat else StatementWatcher()
+        return thoughts.ThoughtReader(styles, thoughts.opened_by(job.text, styles))
 
     def _make_context(self, needed_tokens: int) -> None:
         """Make a context whose sequences hold so many tokens, unless there is one."""
@@ -249,9 +264,14 @@ class Engine:
     def _next_token(self, sequence: Sequence, row: int) -> int:
         """Return the token that follows a row of the last batch."""
         if is_argmax(self._sampling):
+            if sequence.forced:
+                return sequence.forced.popleft()
             return likeliest(self._context, row, self._model.size)
         if sequence.chain is None:
             sequence.chain = chain(self._sampling, sequence.job.seed, self._model.size)
+        if sequence.forced:
+            llama.llama_sampler_accept(sequence.chain, sequence.forced[0])
+            return sequence.forced.popleft()
         token: int = llama.llama_sampler_sample(sequence.chain, self._context, row)
         return token
 

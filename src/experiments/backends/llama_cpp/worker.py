@@ -69,10 +69,10 @@ def _serve(requests: queue.SimpleQueue[dict[str, Any]], replies: BinaryIO) -> No
         try:
             if "load" in request:
                 began = time.perf_counter()
-                settings = dict(request["load"]["settings"])
-                settings["stop"] = tuple(settings["stop"])
-                model = Model(request["load"]["path"], settings["memory_map"])
-                engine = Engine(model, Settings(**settings))
+                settings = Settings(**request["load"]["settings"])
+                markers = [text for s in settings.styles for text in (*s.opens, s.closing)]
+                model = Model(request["load"]["path"], settings.memory_map, markers)
+                engine = Engine(model, settings)
                 write_frame(replies, {"loaded": time.perf_counter() - began})
             elif "complete" in request:
                 assert engine is not None
