@@ -18,7 +18,8 @@ from conftest import ROOT, Workplace
 
 from experiments.backends.openai import OpenAI
 from experiments.errors import BackendError, ConfigError
-from experiments.records import FinishReason, Generation, Message, Prompt
+from experiments.extract.thoughts import STYLES, Style
+from experiments.records import FinishReason, Generation, Message, Prompt, Thinking
 from experiments.schema import Sampling
 
 KEY = "sk-very-secret-0123456789abcdef"
@@ -490,3 +491,98 @@ def quiet() -> Iterator[None]:
     yield
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
+
+
+DRAFT = "A draft:\n```python\ndef one():\n    return -1\n```\nNo."
+ANSWER = "```python\ndef one():\n    return 1\n```"
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.close)
+def test_an_answer_after_a_wrong_draft_is_the_answer(server: Server, style: Style) -> None:
+    text = f"{style.opens[0]}{DRAFT}{style.closing}{ANSWER}\nThat is all."
+    server.answer = lambda _n, _b: good(text)
+    (found,) = answers(backend(server))
+    assert (found.thought, found.text.strip()) == (DRAFT, ANSWER)
+    server.answer = lambda _n, _b: good(f"{style.opens[0]}{DRAFT}", finish_reason="length")
+    (cut_off,) = answers(backend(server))
+    assert (cut_off.thought, cut_off.text, cut_off.thought_finished) == (DRAFT, "", False)
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_a_thought_that_the_server_sends_apart_is_kept(server: Server, field: str) -> None:
+    def reply(text: str | None, reason: str) -> Reply:
+        status, body, headers = good(
+            message={"role": "assistant", "content": text, field: DRAFT}, finish_reason=reason
+        )
+        assert isinstance(body, dict)
+        body["usage"]["completion_tokens_details"] = {"reasoning_tokens": 12}
+        return status, body, headers
+
+    server.answer = lambda _n, _b: reply(ANSWER, "stop")
+    (found,) = answers(backend(server))
+    assert (found.thought, found.text, found.thought_finished) == (DRAFT, ANSWER, True)
+    assert (found.thought_tokens, found.new_tokens) == (12, 20)
+    server.answer = lambda _n, _b: reply(None, "length")
+    (cut_off,) = answers(backend(server))
+    assert (cut_off.thought, cut_off.text, cut_off.thought_finished) == (DRAFT, "", False)
+
+
+def test_a_server_is_asked_to_think_in_its_own_fields(server: Server) -> None:
+    arguments = {"reasoning_effort": "low", "enable_thinking": True}
+    answers(backend(server, thinking=Thinking(arguments=arguments, switch="/think")))
+    (asked,) = server.asked
+    assert asked["reasoning_effort"] == "low"
+    assert asked["chat_template_kwargs"] == {"enable_thinking": True}
+    assert asked["messages"] == [{"role": "user", "content": "Write one. /think"}]
+    keys = {
+        backend(server, **changes).prepare([PROMPT], Sampling(), 0)[0].key
+        for changes in (
+            {},
+            {"thinking": Thinking(arguments=arguments)},
+            {"thinking": Thinking(switch="/think")},
+            {"omit": ["temperature"]},
+        )
+    }
+    assert len(keys) == 4
+    with pytest.raises(ConfigError, match="thinking_budget works with backend=llama_cpp"):
+        backend(server, thinking=Thinking(budget=100))
+
+
+def test_fields_that_a_service_refuses_are_left_out_from_then_on(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(_number: int, body: dict[str, Any]) -> Reply:
+        for field, words in (
+            ("max_tokens", "Unsupported parameter: 'max_tokens' is not supported with this model."),
+            ("temperature", "Unsupported value: 'temperature' does not support 0 with this model."),
+        ):
+            if field in body:
+                return 400, {"error": {"message": words, "param": field, "code": "c"}}, {}
+        return good()
+
+    server.answer = answer
+    made = backend(server, concurrency=1)
+    assert len(answers(made, many(3))) == 3
+    assert len(server.asked) == 3 + 2  # each is refused once
+    assert server.asked[-1]["max_completion_tokens"] == Sampling().max_tokens
+    assert "model.api.omit=[temperature]" in caplog.text
+    server.asked.clear()
+    assert len(answers(backend(server, omit=["max_tokens", "temperature"]))) == 1
+    assert len(server.asked) == 1
+
+
+def test_a_refusal_that_cannot_be_helped_is_told_once(server: Server) -> None:
+    server.answer = lambda _n, _b: bad(400, "'temperature' is not supported")
+    assert "'temperature' is not supported" in failure(backend(server, omit=["temperature"]))
+    assert len(server.asked) == 1
+
+
+def test_a_server_that_is_not_there_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiments.backends.openai.UNREACHED_SECONDS", 0.2)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    began = time.monotonic()
+    line = failure(OpenAI(model="m", base_url=address, first_delay_seconds=0.1))
+    assert f"{address} cannot be reached" in line
+    assert time.monotonic() - began < 10

@@ -88,7 +88,13 @@ def write_tiny_model(
     return path
 
 
-def write_reciting_model(path: Path, pieces: Sequence[str], control: Sequence[str] = ()) -> Path:
+def write_reciting_model(
+    path: Path,
+    pieces: Sequence[str],
+    control: Sequence[str] = (),
+    template: str = "{% for m in messages %}{{ m.content }}{% endfor %}",
+    again: str = "",
+) -> Path:
     """Write a model that answers any prompt with the same pieces, one token each, and ends.
 
     No layer changes anything; the next token depends on the last one alone. What is no piece is
@@ -98,12 +104,14 @@ def write_reciting_model(path: Path, pieces: Sequence[str], control: Sequence[st
         path: where it is written.
         pieces: of the text, all different.
         control: those that are control tokens.
+        template: of chats.
+        again: the piece that follows itself for ever.
     """
     special = ["<s>", "</s>", *pieces]
-    size = 256 + len(special)
+    size = 256 + len(special) + 1  # llama.cpp wants a merge of two letters
     width = -(-size // 64) * 64
     writer = _begin(path, layers=1, width=width, heads=1, kv_heads=1, feed_forward=32)
-    writer.add_chat_template("{% for m in messages %}{{ m.content }}{% endfor %}")
+    writer.add_chat_template(template)
     kinds = {name: gguf.TokenType.USER_DEFINED for name in pieces if name not in control}
     _add_vocabulary(writer, size, special, kinds)
     embedding = np.eye(size, width, dtype=np.float16)
@@ -122,8 +130,10 @@ def write_reciting_model(path: Path, pieces: Sequence[str], control: Sequence[st
     writer.add_tensor("output_norm.weight", np.ones(width, dtype=np.float32))
     first = 256 + 2
     following = np.full(size, first)
-    following[first:] = range(first + 1, size + 1)
-    following[-1] = END
+    following[first : size - 1] = range(first + 1, size)
+    following[size - 2] = END
+    if again:
+        following[special.index(again) + 256] = special.index(again) + 256
     output = np.zeros((size, width), np.float16)
     output[following, np.arange(size)] = 1
     writer.add_tensor("output.weight", output)
