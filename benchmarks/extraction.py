@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from experiments.extract import _source, extract
+from experiments.extract import extract, grammar
 
 STATEMENT = '''from typing import List
 
@@ -74,7 +74,7 @@ CHECK = "\nassert [total((1, 2)), total(()), total((-5, 5, 7))] == [3, 0, 7]\n"
 
 
 def ours(text: str) -> str:
-    _source._checked.cache_clear()  # each answer is new
+    grammar.checked.cache_clear()  # each answer is new
     return extract(text, STATEMENT, "total", "chat").program
 
 

@@ -6,13 +6,14 @@
     python benchmarks/generation.py large --prompts 8 --new-tokens 64
     python benchmarks/generation.py settings            what each setting is worth
 
-Measures, each with the ratio that it is held to:
+Measures, with the ratio that they are held to:
 
 - end to end: `LlamaCpp` against `Llama.create_completion` in a loop, which reuses the common
   prefix itself. Loading is left out on both sides.
 - decoding: the engine against bare `llama_decode` calls on the same batches, without
   sampling: the limit that the machine sets.
-- demo: the same as end to end on a model of 4 million parameters, where Python is the limit.
+- demo: the same as end to end on a model of 4 million parameters, where Python is the limit;
+  it is held to nothing.
 
 The models have random weights and llama's shape, are made here (package `gguf`, the group
 `dev`), and are kept in outputs/benchmarks. Their end token is never the most likely one, so
@@ -95,10 +96,7 @@ def main() -> int:
         path = model(SMALL, "q8_0")
         prompts = prompt_texts(options.prompts)
         if options.only != "decoding":
-            rows.append(end_to_end(path, prompts, options.new_tokens, 2.5, options))
-        if options.only != "end_to_end":
-            lane = argparse.Namespace(**{**vars(options), "threads": 1})
-            rows.append(replace(decoding(path, 2, lane), bar=None))  # told, not held to
+            rows.append(end_to_end(path, prompts, options.new_tokens, None, options))
     if options.what == "settings":
         settings(options)
         return 0
@@ -108,7 +106,11 @@ def main() -> int:
 
 
 def end_to_end(
-    path: Path, prompts: list[str], new_tokens: int, bar: float, options: argparse.Namespace
+    path: Path,
+    prompts: list[str],
+    new_tokens: int,
+    bar: float | None,
+    options: argparse.Namespace,
 ) -> Row:
     """Return new tokens per second of the backend and of the loop, best of the repeats."""
     ours, peers = [], []
@@ -121,20 +123,20 @@ def end_to_end(
 
 def batched(path: Path, prompts: list[str], new_tokens: int, options: argparse.Namespace) -> float:
     """Return the seconds that the backend takes, the process and its pipes included."""
-    from experiments.records import Sampling
+    from experiments.schema import Sampling
 
     backend = _backend(path, options)
     sampling = Sampling(max_tokens=new_tokens)
     _warm_up(backend, sampling)
     before = backend.statistics()
-    requests = backend.prepare(_prompts(prompts), sampling)
+    requests = backend.prepare(_prompts(prompts), sampling, 0)
     began = time.perf_counter()
     generations = list(backend.generate(requests, sampling))
     seconds = time.perf_counter() - began
     _expect({g.new_tokens for g in generations} == {new_tokens}, "texts ended early")
     after = backend.statistics()
     read = after["prefill_tokens"] - before["prefill_tokens"]
-    print(f"  ours: {seconds:.1f} s, {read:.0f} tokens read", file=sys.stderr)
+    print(f"  ours: {seconds:.1f} s, {read:.0f} tokens prefilled", file=sys.stderr)
     from experiments.backends.llama_cpp import host
 
     host.close_worker()
@@ -184,8 +186,8 @@ def _engine_decoding(path: Path, parallel: int, steps: int, options: argparse.Na
     """Return tokens per second of the steps in which all sequences are decoded."""
     from experiments.backends.llama_cpp.engine import Engine, Settings
     from experiments.backends.llama_cpp.model import Model
-    from experiments.backends.llama_cpp.samplers import Sampler
     from experiments.backends.llama_cpp.sequence import Job
+    from experiments.schema import Sampling
 
     model = Model(str(path))
     engine = Engine(
@@ -208,7 +210,7 @@ def _engine_decoding(path: Path, parallel: int, steps: int, options: argparse.Na
             spans.append(now - last[0])
         last[:] = [now, decoded, read]
 
-    list(engine.write(jobs, Sampler(max_tokens=steps), on_step))
+    list(engine.complete(jobs, Sampling(max_tokens=steps), on_step))
     engine.close()
     model.close()
     return parallel * len(spans) / sum(spans)
@@ -382,7 +384,7 @@ def _warm_up(backend: Any, sampling: Any) -> None:
     """Load the model, and make a context of the size that is needed."""
     short = replace(sampling, max_tokens=2)
     text = "Z" * (PROMPT_TOKENS + sampling.max_tokens - 3)
-    requests = backend.prepare(_prompts([text]), short)
+    requests = backend.prepare(_prompts([text]), short, 0)
     list(backend.generate(requests, short))
 
 

@@ -16,18 +16,16 @@ from omegaconf import OmegaConf
 from tiny_model import write_tiny_model
 
 from experiments.backends.llama_cpp import LlamaCpp, host
-from experiments.backends.llama_cpp.engine import Counters, Engine, Settings
-from experiments.backends.llama_cpp.lanes import Lanes, shared_out, together
-from experiments.backends.llama_cpp.model import EngineError, Model
-from experiments.backends.llama_cpp.places import common
-from experiments.backends.llama_cpp.samplers import Sampler
-from experiments.backends.llama_cpp.sequence import Job, Written, decoded
+from experiments.backends.llama_cpp.engine import Engine, Settings
+from experiments.backends.llama_cpp.model import Model
+from experiments.backends.llama_cpp.sequence import Completion, Job
+from experiments.backends.llama_cpp.slots import common
 from experiments.environment import machine
 from experiments.errors import BackendError, ConfigError, WeightsError
 from experiments.problems import load_own
 from experiments.prompts import render
-from experiments.records import FinishReason, Message, Prompt, Sampling, Weights
-from experiments.schema import PromptConfig
+from experiments.records import FinishReason, Message, Prompt, Request, Weights
+from experiments.schema import PromptConfig, Sampling
 from experiments.weights import read_header
 
 DEMO = Path("models/demo/demo-f16.gguf")
@@ -93,18 +91,22 @@ def prompts(count: int) -> list[Prompt]:
     ]
 
 
+def requests(made: LlamaCpp, count: int, sampling: Sampling) -> list[Request]:
+    return made.prepare(prompts(count), sampling, 0)
+
+
 def jobs(count: int) -> list[Job]:
     common = "Write a program, and write it well. " * 3
     return [Job(str(n), common + f"{n} " + "abc" * (n % 5), n, False, "f") for n in range(count)]
 
 
-def written(
-    path: Path, work: list[Job], sampler: Sampler, parallel: int = 4, **settings: Any
-) -> dict[str, Written]:
+def completed(
+    path: Path, work: list[Job], sampling: Sampling, parallel: int = 4, **settings: Any
+) -> dict[str, Completion]:
     model = Model(str(path))
     made = Engine(model, Settings(parallel, 1, **{"context_tokens": 1024} | settings))
     try:
-        return {one.key: one for one in made.write(work, sampler)}
+        return {one.key: one for one in made.complete(work, sampling)}
     finally:
         made.close()
         model.close()
@@ -122,13 +124,13 @@ def test_all_answers_of_the_demo_model_are_those_of_one_by_one(demo: Path) -> No
     asked = [
         render(OmegaConf.to_object(strategy), p, "chat") for p in load_own("problems").problems
     ]
-    requests = LlamaCpp(known).prepare(asked, Sampling())
-    work = [Job(r.problem_id, r.text, r.seed, True, r.prompt.entry_point) for r in requests]
+    asked_for = LlamaCpp(known).prepare(asked, Sampling(), 0)
+    work = [Job(r.problem_id, r.text, r.seed, True, r.prompt.entry_point) for r in asked_for]
     limit = 48
     options = {"context_tokens": 4096, "stop_when_complete": False}
     ids: dict[int, dict[str, list[int]]] = {}
     for parallel in (1, 2, 4, 8, 16):
-        results = written(demo, work, Sampler(max_tokens=limit), parallel, **options)
+        results = completed(demo, work, Sampling(max_tokens=limit), parallel, **options)
         ids[parallel] = {key: one.token_ids for key, one in results.items()}
     for parallel in (2, 4, 8, 16):
         assert ids[parallel] == ids[1]
@@ -153,124 +155,50 @@ def test_all_answers_of_the_demo_model_are_those_of_one_by_one(demo: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "sampler",
+    "sampling",
     [
-        Sampler(max_tokens=40),
-        Sampler(max_tokens=40, repeat_penalty=1.2),
-        Sampler(max_tokens=40, temperature=1.0),
-        Sampler(max_tokens=40, temperature=0.7, top_k=0, top_p=1.0, min_p=0.1, repeat_penalty=1.1),
+        Sampling(max_tokens=40),
+        Sampling(max_tokens=40, repeat_penalty=1.2),
+        Sampling(max_tokens=40, temperature=1.0),
+        Sampling(max_tokens=40, temperature=0.7, top_k=0, top_p=1.0, min_p=0.1, repeat_penalty=1.1),
     ],
     ids=["greedy", "penalty", "warm", "all"],
 )
-def test_no_text_depends_on_its_company(tiny: Path, sampler: Sampler) -> None:
+def test_no_text_depends_on_its_company(tiny: Path, sampling: Sampling) -> None:
     work = jobs(11)
-    alone = written(tiny, work, sampler, parallel=1)
+    alone = completed(tiny, work, sampling, parallel=1)
     assert len({tuple(one.token_ids) for one in alone.values()}) > 5
     for parallel, order in ((3, work), (4, work[::-1]), (16, work[5:] + work[:5])):
-        together = written(tiny, order, sampler, parallel)
+        together = completed(tiny, order, sampling, parallel)
         assert {k: v.token_ids for k, v in together.items()} == {
             k: v.token_ids for k, v in alone.items()
         }
 
 
-def test_places_that_become_free_change_nothing(uneven: Path) -> None:
-    work, sampler = jobs(23), Sampler(max_tokens=60)
-    alone = written(uneven, work, sampler, parallel=1)
+def test_slots_that_become_free_change_nothing(uneven: Path) -> None:
+    work, sampling = jobs(23), Sampling(max_tokens=60)
+    alone = completed(uneven, work, sampling, parallel=1)
     assert "end_token" in {one.finish_reason for one in alone.values()}
     assert len({one.new_tokens for one in alone.values()}) > 4
     for parallel in (3, 5, 16):
-        together = written(uneven, work, sampler, parallel)
+        together = completed(uneven, work, sampling, parallel)
         assert {k: v.token_ids for k, v in together.items()} == {
             k: v.token_ids for k, v in alone.items()
         }
 
 
 def test_small_batches_change_nothing(tiny: Path) -> None:
-    work, sampler = jobs(7), Sampler(max_tokens=30)
-    usual = written(tiny, work, sampler)
-    small = written(tiny, work, sampler, batch_tokens=16, micro_batch_tokens=8)
+    work, sampling = jobs(7), Sampling(max_tokens=30)
+    usual = completed(tiny, work, sampling)
+    small = completed(tiny, work, sampling, batch_tokens=16, micro_batch_tokens=8)
     assert {k: v.token_ids for k, v in small.items()} == {k: v.token_ids for k, v in usual.items()}
 
 
 def test_another_seed_is_another_text(tiny: Path) -> None:
     job = jobs(1)[0]
     work = [replace(job, key=str(seed), seed=seed) for seed in range(6)]
-    results = written(tiny, work, Sampler(max_tokens=40, temperature=1.0))
+    results = completed(tiny, work, Sampling(max_tokens=40, temperature=1.0))
     assert len({one.text for one in results.values()}) == 6
-
-
-# Lanes.
-
-
-def write_in_lanes(path: Path, work: list[Job], sampler: Sampler, count: int) -> list[Written]:
-    model = Model(str(path))
-    lanes = Lanes(model, Settings(2 * count, count, 1024), count)
-    results = list(lanes.write(work, sampler, lambda: None))
-    assert lanes.counters.decode_tokens == sum(one.new_tokens - 1 for one in results)
-    lanes.close()
-    model.close()
-    return results
-
-
-def test_lanes_change_no_text(uneven: Path) -> None:
-    work, sampler = jobs(13), Sampler(max_tokens=60, temperature=0.8)
-    alone = written(uneven, work, sampler, parallel=1)
-    for count in (1, 2, 3):
-        apart = write_in_lanes(uneven, work, sampler, count)
-        assert sorted(one.key for one in apart) == sorted(alone)
-        assert {one.key: one.token_ids for one in apart} == {
-            key: one.token_ids for key, one in alone.items()
-        }
-
-
-def test_samples_of_a_prompt_stay_in_one_lane_but_for_the_last() -> None:
-    work = [Job(f"{text}{n}", text, n, True, "f") for text in "abcde" for n in range(3)]
-    shares = shared_out(work, 2)
-    assert [{job.text for job in share} for share in shares] == [set("ace"), set("bde")]
-    assert sorted(job.key for share in shares for job in share) == [job.key for job in work]
-    assert [job.key for job in shares[1]] == ["b0", "b1", "b2", "d0", "d1", "d2", "e1"]
-    assert [len(share) for share in shared_out(work[:3], 2)] == [2, 1]  # rather than an idle lane
-    assert [len(share) for share in shared_out(work, 2)] == [8, 7]
-    assert shared_out([], 2) == [[], []]
-
-
-def test_a_lane_that_fails_is_told(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = Engine.write
-
-    def write(engine: Engine, work: list[Job], *rest: Any) -> Iterator[Written]:
-        if any(job.key == "1" for job in work):
-            raise EngineError("llama_decode failed with code 7")
-        return usual(engine, work, *rest)
-
-    monkeypatch.setattr(Engine, "write", write)
-    with pytest.raises(EngineError, match="code 7"):
-        write_in_lanes(tiny, jobs(4), Sampler(max_tokens=5), 2)
-
-
-def test_a_process_writes_in_lanes_and_tells_how_it_goes(tiny: Path) -> None:
-    made = backend(tiny, parallel=4, lanes=2, threads=2)
-    sampling = Sampling(max_tokens=700)
-    told: list[str] = []
-    requests = made.prepare(prompts(12), sampling)
-    generations = list(made.generate(requests, sampling, told.append))
-    host.close_worker()
-    again = backend(tiny, parallel=4, lanes=2, threads=2).generate(requests, sampling)
-    assert {g.key: g.text for g in again} == {g.key: g.text for g in generations}
-    new_tokens = sum(g.new_tokens for g in generations)
-    assert made.statistics()["decode_tokens"] == new_tokens - len(generations)
-    *during, last = told
-    assert all("at once" in one for one in during)
-    assert re.fullmatch(r"\d+ tokens/s", last)
-
-
-def test_lanes_take_as_long_as_the_slowest() -> None:
-    one = Counters(prefill_tokens=40, decode_tokens=90, prefill_seconds=1, decode_seconds=3)
-    other = Counters(prefill_tokens=20, decode_tokens=10, prefill_seconds=0.5, decode_seconds=0.5)
-    both = together([one, other, Counters()])
-    assert (both.prefill_tokens, both.decode_tokens) == (60, 100)
-    assert both.prefill_seconds + both.decode_seconds == pytest.approx(4)
-    assert both.decode_seconds / both.prefill_seconds == pytest.approx(3.5 / 1.5)
-    assert together([Counters(), Counters()]) == Counters()
 
 
 # Sharing.
@@ -278,14 +206,14 @@ def test_lanes_take_as_long_as_the_slowest() -> None:
 
 def test_what_prompts_share_is_read_once(tiny: Path) -> None:
     work = jobs(12)
-    results = written(tiny, work, Sampler(max_tokens=5), parallel=3)
+    results = completed(tiny, work, Sampling(max_tokens=5), parallel=3)
     assert results["0"].shared_tokens == 0
     assert all(results[str(n)].shared_tokens >= 80 for n in range(1, 12))
 
 
 def test_samples_of_a_prompt_share_all_of_it(tiny: Path) -> None:
     work = [Job(str(n), "A prompt that is read once, " * 3, n, False, "f") for n in range(9)]
-    results = written(tiny, work, Sampler(max_tokens=12, temperature=1.0), parallel=4)
+    results = completed(tiny, work, Sampling(max_tokens=12, temperature=1.0), parallel=4)
     first, *others = [results[str(n)] for n in range(9)]
     assert first.shared_tokens == 0
     assert {one.shared_tokens for one in others} == {first.prompt_tokens - 1}  # the last decides
@@ -293,13 +221,13 @@ def test_samples_of_a_prompt_share_all_of_it(tiny: Path) -> None:
 
 def test_nothing_is_left_of_the_jobs_before(tiny: Path) -> None:
     """So that the order of jobs in a sweep changes no text, not even by its rounding."""
-    work, sampler = jobs(6), Sampler(max_tokens=20)
+    work, sampling = jobs(6), Sampling(max_tokens=20)
     model = Model(str(tiny))
     made = Engine(model, Settings(3, 1, 1024))
     try:
-        first = list(made.write(work, sampler))
-        list(made.write(work[::-1], Sampler(max_tokens=60, temperature=1.0)))
-        again = list(made.write(work, sampler))
+        first = list(made.complete(work, sampling))
+        list(made.complete(work[::-1], Sampling(max_tokens=60, temperature=1.0)))
+        again = list(made.complete(work, sampling))
     finally:
         made.close()
         model.close()
@@ -312,18 +240,18 @@ def test_nothing_is_left_of_the_jobs_before(tiny: Path) -> None:
 
 
 def test_each_end_has_its_reason(tiny: Path, demo: Path) -> None:
-    limited = written(tiny, jobs(3), Sampler(max_tokens=7))
+    limited = completed(tiny, jobs(3), Sampling(max_tokens=7))
     assert {one.finish_reason for one in limited.values()} == {"token_limit"}
     assert {one.new_tokens for one in limited.values()} == {7}
 
     ending = write_tiny_model(tiny.with_name("ending.gguf"), end_bias=50.0)
-    ended = written(ending, jobs(2), Sampler(max_tokens=7))
+    ended = completed(ending, jobs(2), Sampling(max_tokens=7))
     assert {one.finish_reason for one in ended.values()} == {"end_token"}
     assert {one.text for one in ended.values()} == {""}
 
-    whole = written(tiny, jobs(1), Sampler(max_tokens=30))["0"].text
+    whole = completed(tiny, jobs(1), Sampling(max_tokens=30))["0"].text
     stop = whole[10:13]
-    stopped = written(tiny, jobs(1), Sampler(max_tokens=30), stop=(stop,))["0"]
+    stopped = completed(tiny, jobs(1), Sampling(max_tokens=30), stop=(stop,))["0"]
     assert stopped.finish_reason == "stop_string"
     assert stopped.text == whole[: whole.index(stop)]
 
@@ -334,15 +262,15 @@ def test_a_complete_answer_ends_a_generation(demo: Path) -> None:
         "    return x\n```\n\n```python\ndef f(x):\n    "
     )
     work = [Job("0", prompt, 0, False, "f")]
-    text = written(demo, work, Sampler(max_tokens=100), stop_when_complete=False)["0"].text
-    results = written(demo, work, Sampler(max_tokens=100))["0"]
+    text = completed(demo, work, Sampling(max_tokens=100), stop_when_complete=False)["0"].text
+    results = completed(demo, work, Sampling(max_tokens=100))["0"]
     assert len(results.text) <= len(text)
     assert text.startswith(results.text)
 
 
 def test_a_prompt_that_does_not_fit_is_its_own_failure(tiny: Path) -> None:
     work = [*jobs(2), Job("long", "x" * 600, 0, False, "f")]
-    results = written(tiny, work, Sampler(max_tokens=500), context_tokens=512)
+    results = completed(tiny, work, Sampling(max_tokens=500), context_tokens=512)
     assert results["long"].finish_reason == "prompt_too_long"
     assert "601 tokens" in results["long"].note
     assert "backend.context_tokens" in results["long"].note
@@ -366,21 +294,6 @@ def test_there_is_exactly_one_begin_token(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "text"),
-    [
-        ("é€😀".encode(), "é€😀"),
-        ("a😀".encode()[:-1], "a"),
-        ("a😀".encode()[:-3], "a"),
-        (b"a\xffb", "a\ufffdb"),
-        (b"\xe2\x82", ""),
-        (b"", ""),
-    ],
-)
-def test_characters_come_out_whole(content: bytes, text: str) -> None:
-    assert decoded(bytearray(content)) == text
-
-
-@pytest.mark.parametrize(
     ("one", "other", "shared"),
     [
         ([1, 2, 3], [1, 2, 3, 4], 3),
@@ -399,10 +312,10 @@ def test_the_common_beginning(one: list[int], other: list[int], shared: int) -> 
 
 def test_generations_tell_what_they_cost(tiny: Path) -> None:
     made = backend(tiny)
-    requests = made.prepare(prompts(5), Sampling(max_tokens=20))
+    asked = requests(made, 5, Sampling(max_tokens=20))
     heard: list[str] = []
-    generations = list(made.generate(requests, Sampling(max_tokens=20), heard.append))
-    assert {g.key for g in generations} == {r.key for r in requests}
+    generations = list(made.generate(asked, Sampling(max_tokens=20), heard.append))
+    assert {g.key for g in generations} == {r.key for r in asked}
     for generation in generations:
         assert generation.finish_reason in (FinishReason.TOKEN_LIMIT, FinishReason.END_TOKEN)
         assert generation.prompt_tokens > generation.shared_tokens
@@ -423,7 +336,7 @@ def test_the_peak_of_memory_is_the_model_s_own(tiny: Path) -> None:
     parent = bytearray(os.urandom(1) * 600_000_000)  # what started the worker does not count
     made = backend(tiny)
     sampling = Sampling(max_tokens=4)
-    list(made.generate(made.prepare(prompts(1), sampling), sampling))
+    list(made.generate(requests(made, 1, sampling), sampling))
     assert len(parent) / 1e6 > made.statistics()["peak_memory_megabytes"] > 10
 
 
@@ -432,8 +345,8 @@ def test_two_runs_give_the_same_bytes(tiny: Path) -> None:
     texts = []
     for _ in range(2):
         made = backend(tiny)
-        requests = made.prepare(prompts(4), sampling)
-        texts.append({g.key: g.text for g in made.generate(requests, sampling)})
+        asked = requests(made, 4, sampling)
+        texts.append({g.key: g.text for g in made.generate(asked, sampling)})
         host.close_worker()
     assert texts[0] == texts[1]
     assert len(texts[0]) == 8
@@ -446,23 +359,16 @@ def test_without_requests_nothing_is_loaded(tmp_path: Path) -> None:
     assert host._current is None
 
 
-def test_cores_are_free_that_have_no_thread_or_whose_lane_has_ended(
-    tiny: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(machine, "cores", lambda: 4)
-    made = backend(tiny, parallel=2, lanes=2, threads=3)
-    assert made.free_cores() == 4
-    sampling = Sampling(max_tokens=60)
-    (request,) = made.prepare(prompts(1), sampling)  # so that the other lane ends at once
-    told: list[int] = []
-    list(made.generate([request], sampling, lambda _: told.append(made.free_cores())))
-    assert told[0] in (2, 3)  # the lanes have two threads and one
-    assert made.free_cores() == told[-1] == 4
-    busy = iter(made.generate(made.prepare(prompts(9), sampling), sampling))
-    next(busy)
-    assert made.free_cores() == 1
-    busy.close()
-    assert made.free_cores() == 4
+def test_progress_is_reported(tiny: Path) -> None:
+    made = backend(tiny)
+    sampling = Sampling(max_tokens=700)
+    words: list[str] = []
+    generations = list(made.generate(requests(made, 12, sampling), sampling, words.append))
+    new_tokens = sum(g.new_tokens for g in generations)
+    assert made.statistics()["decode_tokens"] == new_tokens - len(generations)
+    *during, last = words
+    assert all("at once" in one for one in during)
+    assert re.fullmatch(r"\d+ tokens/s", last)
 
 
 def pid() -> int:
@@ -472,7 +378,7 @@ def pid() -> int:
 
 def generate(made: LlamaCpp, count: int = 2, max_tokens: int = 4) -> None:
     sampling = Sampling(max_tokens=max_tokens)
-    assert len(list(made.generate(made.prepare(prompts(count), sampling), sampling))) == count
+    assert len(list(made.generate(requests(made, count, sampling), sampling))) == count
 
 
 def is_running(process: int) -> bool:
@@ -506,7 +412,7 @@ def test_equal_jobs_share_a_loaded_model_and_others_end_it_first(tiny: Path) -> 
 def test_a_killed_model_is_a_readable_failure_and_what_was_made_is_kept(tiny: Path) -> None:
     made = backend(tiny, parallel=1)
     sampling = Sampling(max_tokens=300)
-    stream = made.generate(made.prepare(prompts(20), sampling), sampling)
+    stream = made.generate(requests(made, 20, sampling), sampling)
     assert next(stream).new_tokens == 300
     os.kill(pid(), signal.SIGKILL)
     with pytest.raises(BackendError, match=r"died while generating, by signal 9 .*tiny\.gguf"):
@@ -545,7 +451,7 @@ def test_a_truncated_file_is_a_readable_failure(tiny: Path, tmp_path: Path, shar
 def test_a_caller_who_stops_early_ends_the_process(tiny: Path) -> None:
     made = backend(tiny, parallel=1)
     sampling = Sampling(max_tokens=500)
-    stream = made.generate(made.prepare(prompts(20), sampling), sampling)
+    stream = made.generate(requests(made, 20, sampling), sampling)
     next(stream)
     worker = pid()
     stream.close()  # type: ignore[attr-defined]
@@ -561,7 +467,7 @@ if __name__ == "__main__":
     made = backend(Path(sys.argv[1]), parallel=1, context_tokens=2048)
     sampling = Sampling(max_tokens=1900)
     try:
-        for generation in made.generate(made.prepare(prompts(200), sampling), sampling):
+        for generation in made.generate(requests(made, 200, sampling), sampling):
             print(pid(), flush=True)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
@@ -631,25 +537,22 @@ def test_automatic_parallel_follows_the_memory(
 def test_a_model_without_a_template_takes_completions_only(tiny: Path) -> None:
     made = LlamaCpp(weights_of(tiny, template=None))
     with pytest.raises(WeightsError, match="has no chat template"):
-        made.prepare(prompts(1), Sampling())
-    (request,) = made.prepare([Prompt("p", "f", completion="def f():\n")], Sampling())
+        requests(made, 1, Sampling())
+    (request,) = made.prepare([Prompt("p", "f", completion="def f():\n")], Sampling(), 0)
     assert request.text == "def f():\n"
 
 
 def test_the_key_is_of_all_that_decides_a_text(tiny: Path) -> None:
     def key(weights: Weights | None = None, **settings: Any) -> str:
-        usual = {"parallel": 4, "lanes": 1}
-        made = LlamaCpp(weights or weights_of(tiny), **usual | settings)
-        return made.prepare(prompts(1), Sampling())[0].key
+        made = LlamaCpp(weights or weights_of(tiny), **{"parallel": 4} | settings)
+        return requests(made, 1, Sampling())[0].key
 
     usual = key()
     assert key() == usual
     assert key(threads=3) == usual
     assert key(memory_map=False) == usual
-    assert key(lanes=1) == usual
     others = [
         key(parallel=5),
-        key(lanes=2, threads=2),
         key(context_tokens=1000),
         key(batch_tokens=256),
         key(flash_attention=True),
@@ -659,26 +562,7 @@ def test_the_key_is_of_all_that_decides_a_text(tiny: Path) -> None:
         key(replace(weights_of(tiny), sha256="another")),
         key(weights_of(tiny, template=TEMPLATE + "!")),
     ]
-    assert len({usual, *others}) == 11
-
-
-def test_weights_in_the_cache_are_decoded_on_each_core_apart(
-    tiny: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def settings(weights: Weights, **given: Any) -> tuple[int, int]:
-        told = LlamaCpp(weights, **given).describe()
-        return told["lanes"], told["parallel"]
-
-    small, large = weights_of(tiny), replace(weights_of(tiny), bytes=2**30)
-    monkeypatch.setattr(machine, "cores", lambda: 4)
-    assert settings(small) == (4, 8)
-    assert settings(small, threads=1) == (1, 2)
-    assert settings(small, parallel=3) == (3, 3)
-    assert settings(small, lanes=1) == (1, 8)
-    assert settings(large) == (1, 16)
-    assert settings(large, lanes=2) == (2, 16)
-    monkeypatch.setattr(machine, "cores", lambda: 64)
-    assert settings(small) == (8, 64)
+    assert len({usual, *others}) == 10
 
 
 @pytest.mark.parametrize(
@@ -687,7 +571,6 @@ def test_weights_in_the_cache_are_decoded_on_each_core_apart(
         ({"kv_type": "q9"}, r"no backend\.kv_type 'q9'"),
         ({"kv_type": "q8_0"}, r"Add backend\.flash_attention=true"),
         ({"parallel": 0}, r"backend\.parallel is 0\. Set it to auto or a number"),
-        ({"lanes": 3, "threads": 2}, r"backend\.lanes is 3: .* Set backend\.lanes to 2"),
         ({"threads": "many"}, r"backend\.threads is 'many'"),
         ({"context_tokens": 0}, r"backend\.context_tokens is 0\. Set it to 1 or more"),
     ],
@@ -697,12 +580,6 @@ def test_a_setting_that_makes_no_sense_is_told(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         LlamaCpp(weights_of(tiny), **settings)
-
-
-@pytest.mark.parametrize("changed", [{"samples": 0}, {"temperature": -1}, {"top_p": 0}])
-def test_sampling_that_makes_no_sense_is_told(tiny: Path, changed: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=f"sampling.{next(iter(changed))} is"):
-        backend(tiny).prepare(prompts(1), Sampling(**changed))
 
 
 def test_hydra_makes_it_from_its_file(tiny: Path) -> None:
@@ -741,7 +618,7 @@ def test_counters_of_a_job_before_are_not_counted_again(tiny: Path) -> None:
     generate(backend(tiny, parallel=1))
     made = backend(tiny, parallel=1)
     sampling = Sampling(max_tokens=300)
-    stream = made.generate(made.prepare(prompts(9), sampling), sampling)
+    stream = made.generate(requests(made, 9, sampling), sampling)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert "decode_tokens" not in made.statistics()

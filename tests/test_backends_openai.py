@@ -18,7 +18,9 @@ from conftest import ROOT, Workplace
 
 from experiments.backends.openai import OpenAI
 from experiments.errors import BackendError, ConfigError
-from experiments.records import FinishReason, Generation, Message, Prompt, Sampling
+from experiments.extract.thoughts import STYLES, Style
+from experiments.records import FinishReason, Generation, Message, Prompt, Thinking
+from experiments.schema import Sampling
 
 KEY = "sk-very-secret-0123456789abcdef"
 GOOD = "Here:\n```python\ndef one():\n    return 1\n```\nThat is all."
@@ -109,7 +111,7 @@ def answers(
     made: OpenAI, prompts: list[Prompt] | None = None, sampling: Sampling | None = None
 ) -> list[Generation]:
     sampling = sampling or Sampling()
-    return list(made.generate(made.prepare(prompts or [PROMPT], sampling), sampling))
+    return list(made.generate(made.prepare(prompts or [PROMPT], sampling, 0), sampling))
 
 
 def failure(made: OpenAI) -> str:
@@ -166,9 +168,9 @@ def test_without_usage_there_is_no_money(server: Server) -> None:
 def test_a_setting_that_is_not_sent_is_told(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    backend(server).prepare([PROMPT], Sampling(temperature=0.8))
+    backend(server).prepare([PROMPT], Sampling(temperature=0.8), 0)
     assert not caplog.records
-    backend(server).prepare([PROMPT], Sampling(temperature=0.8, top_k=1))
+    backend(server).prepare([PROMPT], Sampling(temperature=0.8, top_k=1), 0)
     assert "sampling.top_k: not sent" in caplog.text
 
 
@@ -286,7 +288,7 @@ def test_what_was_answered_before_a_failure_is_kept_and_nothing_more_is_asked(
 ) -> None:
     server.answer = lambda n, _b: good() if n != 4 else bad(401)
     made = backend(server, concurrency=1)
-    stream = made.generate(made.prepare(many(9), Sampling()), Sampling())
+    stream = made.generate(made.prepare(many(9), Sampling(), 0), Sampling())
     found = [next(stream) for _ in range(3)]
     with pytest.raises(BackendError):
         next(stream)
@@ -303,7 +305,7 @@ def test_seeds_are_sent_where_tokens_are_drawn(server: Server) -> None:
 
 def test_the_key_of_a_generation_is_of_what_decides_it(server: Server) -> None:
     def key(**changes: Any) -> str:
-        return backend(server, **changes).prepare([PROMPT], Sampling())[0].key
+        return backend(server, **changes).prepare([PROMPT], Sampling(), 0)[0].key
 
     assert key() == key(concurrency=9) == key(retries=1) == key(usd_per_million_input=1.0)
     others = [{"model": "n"}, {"base_url": "http://other/v1"}, {"extra": {"a": 1}}, {"stop": ["x"]}]
@@ -451,7 +453,7 @@ def test_a_real_server_writes_what_the_backend_in_process_writes(tmp_path: Path)
         ours = []
         for parallel in (1, 4):
             mine = LlamaCpp(found, parallel=parallel)
-            made = mine.generate(mine.prepare(prompts, sampling), sampling)
+            made = mine.generate(mine.prepare(prompts, sampling, 0), sampling)
             ours.append({generation.problem_id: generation for generation in made})
     finally:
         process.terminate()
@@ -491,13 +493,96 @@ def quiet() -> Iterator[None]:
         logging.getLogger(name).setLevel(level)
 
 
-def test_a_server_elsewhere_leaves_all_cores_free_and_one_on_this_machine_none() -> None:
-    elsewhere = OpenAI(model="m", base_url="https://service.invalid/v1")
-    assert elsewhere.free_cores() == os.cpu_count()
-    for host in ("localhost", "127.0.1.1", "[::1]", "0.0.0.0", socket.gethostname()):
-        made = OpenAI(model="m", base_url=f"http://{host}:9/v1", retries=0)
-        assert made.free_cores() == os.cpu_count()
-        made._is_asking = True
-        assert made.free_cores() == 0
-    elsewhere._is_asking = True
-    assert elsewhere.free_cores() == os.cpu_count()
+DRAFT = "A draft:\n```python\ndef one():\n    return -1\n```\nNo."
+ANSWER = "```python\ndef one():\n    return 1\n```"
+
+
+@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.close)
+def test_an_answer_after_a_wrong_draft_is_the_answer(server: Server, style: Style) -> None:
+    text = f"{style.opens[0]}{DRAFT}{style.closing}{ANSWER}\nThat is all."
+    server.answer = lambda _n, _b: good(text)
+    (found,) = answers(backend(server))
+    assert (found.thought, found.text.strip()) == (DRAFT, ANSWER)
+    server.answer = lambda _n, _b: good(f"{style.opens[0]}{DRAFT}", finish_reason="length")
+    (cut_off,) = answers(backend(server))
+    assert (cut_off.thought, cut_off.text, cut_off.thought_finished) == (DRAFT, "", False)
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_a_thought_that_the_server_sends_apart_is_kept(server: Server, field: str) -> None:
+    def reply(text: str | None, reason: str) -> Reply:
+        status, body, headers = good(
+            message={"role": "assistant", "content": text, field: DRAFT}, finish_reason=reason
+        )
+        assert isinstance(body, dict)
+        body["usage"]["completion_tokens_details"] = {"reasoning_tokens": 12}
+        return status, body, headers
+
+    server.answer = lambda _n, _b: reply(ANSWER, "stop")
+    (found,) = answers(backend(server))
+    assert (found.thought, found.text, found.thought_finished) == (DRAFT, ANSWER, True)
+    assert (found.thought_tokens, found.new_tokens) == (12, 20)
+    server.answer = lambda _n, _b: reply(None, "length")
+    (cut_off,) = answers(backend(server))
+    assert (cut_off.thought, cut_off.text, cut_off.thought_finished) == (DRAFT, "", False)
+
+
+def test_a_server_is_asked_to_think_in_its_own_fields(server: Server) -> None:
+    arguments = {"reasoning_effort": "low", "enable_thinking": True}
+    answers(backend(server, thinking=Thinking(arguments=arguments, switch="/think")))
+    (asked,) = server.asked
+    assert asked["reasoning_effort"] == "low"
+    assert asked["chat_template_kwargs"] == {"enable_thinking": True}
+    assert asked["messages"] == [{"role": "user", "content": "Write one. /think"}]
+    keys = {
+        backend(server, **changes).prepare([PROMPT], Sampling(), 0)[0].key
+        for changes in (
+            {},
+            {"thinking": Thinking(arguments=arguments)},
+            {"thinking": Thinking(switch="/think")},
+            {"omit": ["temperature"]},
+        )
+    }
+    assert len(keys) == 4
+    with pytest.raises(ConfigError, match="thinking_budget works with backend=llama_cpp"):
+        backend(server, thinking=Thinking(budget=100))
+
+
+def test_fields_that_a_service_refuses_are_left_out_from_then_on(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(_number: int, body: dict[str, Any]) -> Reply:
+        for field, words in (
+            ("max_tokens", "Unsupported parameter: 'max_tokens' is not supported with this model."),
+            ("temperature", "Unsupported value: 'temperature' does not support 0 with this model."),
+        ):
+            if field in body:
+                return 400, {"error": {"message": words, "param": field, "code": "c"}}, {}
+        return good()
+
+    server.answer = answer
+    made = backend(server, concurrency=1)
+    assert len(answers(made, many(3))) == 3
+    assert len(server.asked) == 3 + 2  # each is refused once
+    assert server.asked[-1]["max_completion_tokens"] == Sampling().max_tokens
+    assert "model.api.omit=[temperature]" in caplog.text
+    server.asked.clear()
+    assert len(answers(backend(server, omit=["max_tokens", "temperature"]))) == 1
+    assert len(server.asked) == 1
+
+
+def test_a_refusal_that_cannot_be_helped_is_told_once(server: Server) -> None:
+    server.answer = lambda _n, _b: bad(400, "'temperature' is not supported")
+    assert "'temperature' is not supported" in failure(backend(server, omit=["temperature"]))
+    assert len(server.asked) == 1
+
+
+def test_a_server_that_is_not_there_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiments.backends.openai.UNREACHED_SECONDS", 0.2)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    began = time.monotonic()
+    line = failure(OpenAI(model="m", base_url=address, first_delay_seconds=0.1))
+    assert f"{address} cannot be reached" in line
+    assert time.monotonic() - began < 10

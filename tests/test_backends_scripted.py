@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.utils import instantiate
@@ -8,7 +9,8 @@ from experiments.backends import Backend
 from experiments.backends.keys import seed_of
 from experiments.backends.scripted import Scripted
 from experiments.errors import BackendError, ConfigError
-from experiments.records import Dataset, Message, Problem, Prompt, Sampling, Weights
+from experiments.records import Dataset, Message, Problem, Prompt, Weights
+from experiments.schema import Sampling
 
 PROBLEMS = tuple(
     Problem(f"easy/{name}", name, f"def {name}():\n", f"def {name}():\n    return 1\n", ((),))
@@ -26,7 +28,7 @@ def load_dataset() -> Dataset:
 
 def answers(backend: Backend, sampling: Sampling | None = None) -> list[str]:
     sampling = sampling or Sampling()
-    requests = backend.prepare(PROMPTS, sampling)
+    requests = backend.prepare(PROMPTS, sampling, 0)
     return [generation.text for generation in backend.generate(requests, sampling)]
 
 
@@ -40,7 +42,7 @@ def test_references_are_recited_in_a_block() -> None:
 def test_a_completion_goes_on_from_the_prompt() -> None:
     backend = Scripted(dataset=DATASET, mode="reference")
     prompt = Prompt("easy/one", "one", completion="def one():\n")
-    requests = backend.prepare([prompt], Sampling())
+    requests = backend.prepare([prompt], Sampling(), 0)
     (generation,) = backend.generate(requests, Sampling())
     names: dict[str, object] = {}
     exec(prompt.completion + generation.text, names)
@@ -68,28 +70,34 @@ def test_another_answer_has_another_key() -> None:
     keys = {
         request.key
         for text in ("a", "b")
-        for request in Scripted(answers=lambda _, t=text: t).prepare(PROMPTS, Sampling())
+        for request in Scripted(answers=lambda _, t=text: t).prepare(PROMPTS, Sampling(), 0)
     }
     assert len(keys) == 4
 
 
 def test_greedy_samples_share_a_key_and_others_do_not() -> None:
     backend = Scripted()
-    greedy = backend.prepare(PROMPTS, Sampling(samples=3))
+    greedy = backend.prepare(PROMPTS, Sampling(samples=3), 0)
     assert [r.sample for r in greedy] == [0, 1, 2, 0, 1, 2]
     assert len({r.key for r in greedy}) == 2
-    assert len({r.key for r in backend.prepare(PROMPTS, Sampling(3, temperature=0.5))}) == 6
+    assert len({r.key for r in backend.prepare(PROMPTS, Sampling(3, temperature=0.5), 0)}) == 6
 
 
 def test_the_key_is_of_what_decides_the_text() -> None:
     backend = Scripted()
 
-    def key(**changed: object) -> str:
-        return backend.prepare(PROMPTS, Sampling(**changed))[0].key  # type: ignore[arg-type]
+    def key(seed: int = 0, **changed: Any) -> str:
+        return backend.prepare(PROMPTS, Sampling(**changed), seed)[0].key
 
     assert key() == key(seed=1) == key(top_k=3) == key(samples=2)  # greedy
     warm = key(temperature=0.5)
-    others = [{"seed": 1}, {"top_k": 3}, {"top_p": 0.5}, {"min_p": 0.2}, {"max_tokens": 7}]
+    others: list[dict[str, Any]] = [
+        {"seed": 1},
+        {"top_k": 3},
+        {"top_p": 0.5},
+        {"min_p": 0.2},
+        {"max_tokens": 7},
+    ]
     keys = [key(temperature=0.5, **other) for other in others]
     assert len({key(), warm, *keys, key(repeat_penalty=1.1)}) == 8
 
@@ -98,8 +106,8 @@ def test_equal_prompts_of_two_data_sets_share_a_key_when_greedy() -> None:
     backend = Scripted()
     other = [Prompt("other/id", p.entry_point, messages=p.messages) for p in PROMPTS]
     for mine, theirs in zip(PROMPTS, other, strict=True):
-        (a,) = backend.prepare([mine], Sampling())
-        (b,) = backend.prepare([theirs], Sampling())
+        (a,) = backend.prepare([mine], Sampling(), 0)
+        (b,) = backend.prepare([theirs], Sampling(), 0)
         assert a.key == b.key
 
 
@@ -112,7 +120,7 @@ def test_seeds_differ_by_run_problem_and_sample() -> None:
 
 def test_it_fails_where_it_was_told_to_and_keeps_what_it_said() -> None:
     backend = Scripted(fails_after=1)
-    requests = backend.prepare(PROMPTS, Sampling())
+    requests = backend.prepare(PROMPTS, Sampling(), 0)
     stream = backend.generate(requests, Sampling(), lambda remark: None)
     assert next(stream).problem_id == "easy/one"
     with pytest.raises(BackendError, match="after 1 answers"):

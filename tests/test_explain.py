@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from omegaconf import OmegaConf
 
-from experiments.app.explain import full_disk
+from experiments.app.explain import full_disk, refuse_unknown
 
 
 def options(group: str) -> str:
@@ -128,3 +129,16 @@ def test_a_full_disk_is_told_without_a_traceback() -> None:
 def test_an_error_that_nobody_foresaw_is_no_full_disk() -> None:
     assert full_disk(FileNotFoundError(errno.ENOENT, "No such file", "x")) is None
     assert full_disk(ValueError("x")) is None
+
+
+def test_a_saved_configuration_may_name_a_setting_of_an_earlier_version(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = OmegaConf.create({"backend": {"_target_": "mine.Backend", "lanes": 2, "threads": 1}})
+    OmegaConf.set_struct(config, True)
+    refuse_unknown(config.backend, lambda _: ["threads"], ("backend",))
+    assert config.backend == {"_target_": "mine.Backend", "threads": 1}
+    assert "lanes is not a setting any more" in caplog.text
+    kept = OmegaConf.create({"_target_": "other.Backend", "lanes": 2})
+    refuse_unknown(kept, lambda _: ["lanes"], ("backend",))
+    assert kept.lanes == 2  # another backend's own

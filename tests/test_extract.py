@@ -145,8 +145,6 @@ ANSWERS: dict[str, tuple[str, bool]] = {
         f"<think>\n{fenced(WRONG)}\n</think>\n{fenced(FUNCTION)}",
         True,
     ),
-    "nothing but closed thoughts": (f"<think>\n{fenced(FUNCTION)}\n</think>\n", True),
-    "thoughts without an end": (f"<think>\nHm.\n{fenced(FUNCTION)}", True),
     "start token": (f"<s>[/INST] {fenced(FUNCTION)}</s>", True),
     "chatml tokens": (f"<|im_start|>assistant\n{fenced(FUNCTION)}<|im_end|>", True),
     "a made-up next turn": (

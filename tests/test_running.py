@@ -11,7 +11,7 @@ import pytest
 from experiments import experiment, sandbox
 from experiments.backends.scripted import Scripted
 from experiments.errors import DatasetError, SandboxError
-from experiments.records import Dataset, Generation, Problem, Request, RunReport, Sampling
+from experiments.records import Dataset, Generation, Problem, Request, RunReport
 from experiments.schema import (
     CacheMode,
     Config,
@@ -19,6 +19,7 @@ from experiments.schema import (
     ModelConfig,
     PromptConfig,
     QuantizationConfig,
+    Sampling,
     SamplingConfig,
     SandboxConfig,
     TrackingConfig,
@@ -156,3 +157,32 @@ def test_a_result_is_shown_when_it_is_there(tmp_path: Path) -> None:
     shown: list[RunReport] = []
     report = experiment.run(plan(tmp_path, Watched()), shown=shown.append)
     assert shown == [report]
+
+
+DRAFT = "```python\ndef f(x):\n    return -1\n```\n"
+
+
+def test_a_thought_that_does_not_end_is_an_outcome_of_its_own(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    right = f"<think>\n{DRAFT}</think>\n```python\ndef f(x):\n    return x\n```"
+    says = {"p0": right, "p1": f"<think>\n{DRAFT}", "p2": f"<think>\n{DRAFT}</think>\n"}
+    report = experiment.run(plan(tmp_path, Scripted(dataset=DATASET, answers=says)))
+    assert report.metrics["outcomes/passed"] == 1
+    assert report.metrics["outcomes/thought_unfinished"] == 1
+    assert report.metrics["outcomes/no_code"] == 1  # it thought, and said nothing
+    assert report.metrics["thoughts/unfinished"] == 0.25
+    assert report.metrics["format/kept"] == 0.5
+    assert report.metrics["tokens/thought"] > 0
+    assert "1 of 4 thoughts were not finished within 10 tokens" in caplog.text
+
+
+def test_what_an_earlier_version_kept_is_split_when_it_is_read(tmp_path: Path) -> None:
+    class Former(Scripted):
+        def generate(self, *arguments: Any) -> Iterator[Generation]:
+            for each in super().generate(*arguments):
+                text = f"<think>\n{DRAFT}</think>\n{each.text}"
+                yield replace(each, text=text, thought="", is_split=False)
+
+    report = experiment.run(plan(tmp_path, Former(dataset=DATASET, mode="reference")))
+    assert report.metrics["pass_at_1/plus"] == report.metrics["format/kept"] == 1

@@ -205,8 +205,9 @@ def test_special_tokens_are_one_token_each_and_the_begin_token_comes_once(
 
 
 def test_the_audit_of_a_run_tells_what_the_model_reads(tmp_path: Path) -> None:
-    from experiments.backends.keys import request
-    from experiments.records import Prompt, Sampling
+    from experiments.backends.keys import requests_for
+    from experiments.records import Prompt, Request
+    from experiments.schema import Sampling
     from experiments.weights import audit, read_header
     from experiments.weights.audit import facts
 
@@ -215,7 +216,12 @@ def test_the_audit_of_a_run_tells_what_the_model_reads(tmp_path: Path) -> None:
     found = replace(weights(source), path=path, facts=facts(read_header(path)))
     prompt = Prompt("easy/one", "one", messages=(SYSTEM, FIRST))
     text = ChatTemplate(found).render(prompt.messages)
-    said = audit(request(prompt, text, 0, Sampling(), {}), found, {"stop": ["END"]})
+
+    def request(prompt: Prompt, text: str) -> Request:
+        (made,) = requests_for([(prompt, text)], Sampling(), 0, {})
+        return made
+
+    said = audit(request(prompt, text), found, {"stop": ["END"]})
     assert said["prompt"] == "<s>[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\nWrite add. [/INST]"
     assert (said["kind"], said["template"]["source"]) == ("chat", "config")
     assert said["template"]["same_as_in_gguf"] is False
@@ -226,18 +232,16 @@ def test_the_audit_of_a_run_tells_what_the_model_reads(tmp_path: Path) -> None:
         "read_by_model": 1,
     }
     assert (said["stop_tokens"], said["stop_strings"]) == ({"eos": "</s>"}, ["END"])
-    doubled = audit(request(prompt, "<s>" + text, 0, Sampling(), {}), found, {})
+    doubled = audit(request(prompt, "<s>" + text), found, {})
     assert doubled["begin_token"]["read_by_model"] == 2
     plain = Prompt("easy/one", "one", completion="def one():\n")
-    base = audit(request(plain, plain.completion, 0, Sampling(), {}), found, {})
+    base = audit(request(plain, plain.completion), found, {})
     assert (base["kind"], base["template"], base["begin_token"]["read_by_model"]) == (
         "completion",
         {"source": "none"},
         1,
     )
-    assert audit(request(prompt, text, 0, Sampling(), {}), None, {})["template"] == {
-        "source": "server"
-    }
+    assert audit(request(prompt, text), None, {})["template"] == {"source": "server"}
 
 
 def _vocabulary(path: Path) -> list[str]:

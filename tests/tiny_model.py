@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import gguf
@@ -41,17 +41,15 @@ def write_tiny_model(
         special: texts of the special tokens; the first begins a text, the second ends it.
     """
     random = np.random.default_rng(seed)
-    writer = gguf.GGUFWriter(str(path), "llama")
-    writer.add_name("tiny")
-    writer.add_context_length(context_tokens)
-    writer.add_embedding_length(width)
-    writer.add_block_count(layers)
-    writer.add_feed_forward_length(feed_forward)
-    writer.add_head_count(heads)
-    writer.add_head_count_kv(kv_heads)
-    writer.add_rope_dimension_count(width // heads)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer = _begin(
+        path,
+        layers=layers,
+        width=width,
+        heads=heads,
+        kv_heads=kv_heads,
+        feed_forward=feed_forward,
+        context_tokens=context_tokens,
+    )
     _add_vocabulary(writer, vocabulary, list(special))
     if template is not None:
         writer.add_chat_template(template)
@@ -86,24 +84,121 @@ def write_tiny_model(
     else:
         output[END, 0] = end_bias
     writer.add_tensor("output.weight", output.astype(np.float16))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    _end(writer)
+    return path
+
+
+def write_reciting_model(
+    path: Path,
+    pieces: Sequence[str],
+    control: Sequence[str] = (),
+    template: str = "{% for m in messages %}{{ m.content }}{% endfor %}",
+    again: str = "",
+) -> Path:
+    """Write a model that answers any prompt with the same pieces, one token each, and ends.
+
+    No layer changes anything; the next token depends on the last one alone. What is no piece is
+    followed by the first one.
+
+    Args:
+        path: where it is written.
+        pieces: of the text, all different.
+        control: those that are control tokens.
+        template: of chats.
+        again: the piece that follows itself for ever.
+    """
+    special = ["<s>", "</s>", *pieces]
+    size = 256 + len(special) + 1  # llama.cpp wants a merge of two letters
+    width = -(-size // 64) * 64
+    writer = _begin(path, layers=1, width=width, heads=1, kv_heads=1, feed_forward=32)
+    writer.add_chat_template(template)
+    kinds = {name: gguf.TokenType.USER_DEFINED for name in pieces if name not in control}
+    _add_vocabulary(writer, size, special, kinds)
+    embedding = np.eye(size, width, dtype=np.float16)
+    writer.add_tensor("token_embd.weight", embedding)
+    shapes = {"attn_q": width, "attn_k": width, "attn_v": width, "attn_output": width}
+    writer.add_tensor("blk.0.attn_norm.weight", np.ones(width, dtype=np.float32))
+    writer.add_tensor("blk.0.ffn_norm.weight", np.ones(width, dtype=np.float32))
+    for name, rows in shapes.items():
+        writer.add_tensor(f"blk.0.{name}.weight", np.zeros((rows, width), np.float16))
+    for name, shape in {
+        "ffn_gate": (32, width),
+        "ffn_up": (32, width),
+        "ffn_down": (width, 32),
+    }.items():
+        writer.add_tensor(f"blk.0.{name}.weight", np.zeros(shape, np.float16))
+    writer.add_tensor("output_norm.weight", np.ones(width, dtype=np.float32))
+    first = 256 + 2
+    following = np.full(size, first)
+    following[first : size - 1] = range(first + 1, size)
+    following[size - 2] = END
+    if again:
+        following[special.index(again) + 256] = special.index(again) + 256
+    output = np.zeros((size, width), np.float16)
+    output[following, np.arange(size)] = 1
+    writer.add_tensor("output.weight", output)
+    _end(writer)
     return path
 
 
 BEGIN, END = 256, 257
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter, size: int, special: list[str]) -> None:
-    """Add one token per byte, the special ones, and merges of two letters for the rest."""
+def _begin(
+    path: Path,
+    *,
+    layers: int,
+    width: int,
+    heads: int,
+    kv_heads: int,
+    feed_forward: int,
+    context_tokens: int = 2048,
+) -> gguf.GGUFWriter:
+    """Return a writer of a llama of this shape."""
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_name("tiny")
+    writer.add_context_length(context_tokens)
+    writer.add_embedding_length(width)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(feed_forward)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv_heads)
+    writer.add_rope_dimension_count(width // heads)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    return writer
+
+
+def _end(writer: gguf.GGUFWriter) -> None:
+    """Write what was added."""
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _add_vocabulary(
+    writer: gguf.GGUFWriter,
+    size: int,
+    special: list[str],
+    others: Mapping[str, gguf.TokenType] | None = None,
+) -> None:
+    """Add one token per byte, the special ones, and merges of two letters for the rest.
+
+    Args:
+        writer: of the file.
+        size: of the vocabulary.
+        special: texts of the tokens that are not read as text; control tokens,
+        others: unless they are said here to be of another kind.
+    """
     of_bytes = byte_texts()
     letters = [of_bytes[code] for code in b"etaoinshrdlucmfwygpbvk"]
     pairs = [(a, b) for a in letters for b in letters][: max(size - 256 - len(special), 0)]
     tokens = [*of_bytes, *special, *(a + b for a, b in pairs)]
     kinds = [gguf.TokenType.NORMAL] * len(tokens)
     kinds[BEGIN : BEGIN + len(special)] = [gguf.TokenType.CONTROL] * len(special)
+    for name, kind in (others or {}).items():
+        kinds[tokens.index(name)] = kind
     while len(tokens) < size:
         tokens.append(f"<unused{len(tokens)}>")
         kinds.append(gguf.TokenType.UNUSED)

@@ -106,6 +106,26 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Thinking:
+    """How a model is asked to think before it answers.
+
+    Attributes:
+        mode: `on`, `off`, `low`, `medium` or `high`; empty: as its template has it by itself.
+        arguments: variables of the chat template, those of the mode included.
+        switch: text that is added to the last user message; empty: none.
+        open, close: the model's own markers of a thought, beside those that are known.
+        budget: most tokens of a thought; None: there is no such limit.
+    """
+
+    mode: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict, hash=False)
+    switch: str = ""
+    open: str = ""
+    close: str = ""
+    budget: int | None = None
+
+
+@dataclass(frozen=True)
 class Message:
     """One turn of a chat; role is `system`, `user` or `assistant`."""
 
@@ -125,30 +145,6 @@ class Prompt:
     entry_point: str
     messages: tuple[Message, ...] = ()
     completion: str = ""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How tokens are chosen.
-
-    Attributes:
-        samples: generations per problem.
-        temperature: 0 is greedy, and the other choices then have no effect.
-        max_tokens: the longest generation, in tokens.
-        top_k: 0 keeps all tokens. top_p, min_p: 1 and 0 keep all tokens.
-        repeat_penalty: 1 is none.
-        seed: the run's seed; each generation has its own, made from it, the problem and
-            the number of the sample.
-    """
-
-    samples: int = 1
-    temperature: float = 0.0
-    max_tokens: int = 1024
-    top_k: int = 40
-    top_p: float = 0.95
-    min_p: float = 0.05
-    repeat_penalty: float = 1.0
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -185,13 +181,18 @@ class Generation:
     """What a model wrote for one request, and what it cost.
 
     Attributes:
-        text: without the prompt and without the stop string.
+        text: the answer, without the prompt and without the stop string.
         prompt_tokens: tokens of the prompt, the shared ones included.
         shared_tokens: how many of them were already decoded for another prompt.
-        new_tokens: tokens generated.
+        new_tokens: tokens generated, those of the thought included.
         queue_seconds: until reading of the prompt began.
         prefill_seconds: from there to the first new token.
         decode_seconds: from there to the last.
+        thought: what the model thought before it answered; empty if it did not.
+        thought_tokens, thought_seconds: what the thought took, its markers included.
+        thought_finished: false if it was still thinking when it ended, so that there is no answer.
+        is_split: the thought was told from the answer; in records of earlier versions it was not,
+            and `text` may hold both.
         cached: taken from the store; its timings are those of when it was made.
         note: what a person should know (why the prompt did not fit, for example).
     """
@@ -209,6 +210,11 @@ class Generation:
     decode_seconds: float = 0.0
     cached: bool = False
     note: str = ""
+    thought: str = ""
+    thought_tokens: int = 0
+    thought_seconds: float = 0.0
+    thought_finished: bool = True
+    is_split: bool = False
 
 
 @dataclass(frozen=True)
@@ -239,6 +245,7 @@ class Outcome(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     DIED = "died"
     NO_CODE = "no_code"
+    THOUGHT_UNFINISHED = "thought_unfinished"
 
 
 @dataclass(frozen=True)

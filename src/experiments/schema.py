@@ -103,6 +103,16 @@ class PromptKind(Enum):
     completion = "completion"
 
 
+class Mode(Enum):
+    """How much a model is asked to think before it answers."""
+
+    on = "on"
+    off = "off"
+    low = "low"
+    medium = "medium"
+    high = "high"
+
+
 @dataclass
 class ApiConfig:
     """A model behind an OpenAI-compatible server, for `backend=openai`.
@@ -275,7 +285,10 @@ class PromptConfig:
 
 @dataclass
 class SamplingConfig:
-    """How tokens are chosen.
+    """How tokens are chosen, as far as a question says it.
+
+    Null leaves a setting to what the makers of the model ask for (`ModelConfig.sampling`), and
+    else to the default in `Sampling`.
 
     Attributes:
         samples: generations per problem.
@@ -285,13 +298,31 @@ class SamplingConfig:
         repeat_penalty: 1 is none.
     """
 
-    samples: int = limited(1, least=1)
-    temperature: float = limited(0.0, least=0)
-    max_tokens: int = limited(1024, least=1)
-    top_k: int = limited(40, least=0)
-    top_p: float = limited(0.95, above=0, most=1)
-    min_p: float = limited(0.05, least=0, most=1)
-    repeat_penalty: float = limited(1.0, above=0)
+    samples: int | None = limited(None, least=1)
+    temperature: float | None = limited(None, least=0)
+    max_tokens: int | None = limited(None, least=1)
+    top_k: int | None = limited(None, least=0)
+    top_p: float | None = limited(None, above=0, most=1)
+    min_p: float | None = limited(None, least=0, most=1)
+    repeat_penalty: float | None = limited(None, above=0)
+
+
+@dataclass
+class Sampling(SamplingConfig):
+    """How tokens are chosen in a run; the attributes are those of `SamplingConfig`."""
+
+    samples: int = 1
+    temperature: float = 0.0
+    max_tokens: int = 1024
+    top_k: int = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
+    repeat_penalty: float = 1.0
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the most likely token is always taken, so that no seed matters."""
+        return self.temperature == 0
 
 
 @dataclass
@@ -353,13 +384,14 @@ class Config:
     """Everything that decides a run.
 
     Attributes:
+        thinking: how much the model is to think; null: as its template has it by itself.
+        thinking_budget: most tokens of a thought, which is closed then; null: no such limit.
         limit: take the first N problems; null takes all.
         seed: of the run; each generation has its own, made from it.
         cache: `on` takes finished generations from the store and adds new ones, `read`
             only takes, `off` does neither.
         store: folder of finished generations, shared by all runs.
         models: folder of weights.
-        thinking: a mode of `ThinkingConfig.modes`; null: the model's default.
     """
 
     model: ModelConfig = MISSING
@@ -370,12 +402,13 @@ class Config:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     sandbox: SandboxConfig = field(default_factory=SandboxConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    thinking: Mode | None = None
+    thinking_budget: int | None = limited(None, least=1)
     limit: int | None = limited(None, least=1)
     seed: int = 0
     cache: CacheMode = CacheMode.on
     store: str = "outputs/store"
     models: str = "models"
-    thinking: str | None = None
 
 
 def dotted(settings: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import errno
+import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from experiments.errors import ConfigError, StoreError, UserError, did_you_mean
 from experiments.schema import Config
+
+log = logging.getLogger(__name__)
+
+FORMER_SETTINGS = {
+    "backend.lanes": "one engine decodes on all threads.",
+}
+"""Settings of earlier versions that saved configurations may still name, and why they went."""
 
 
 def explain(error: BaseException) -> str:
@@ -51,6 +59,8 @@ def refuse_unknown(
 ) -> None:
     """Refuse a key that nothing reads: Hydra lets `+key=value` pass.
 
+    Settings of earlier versions, in a saved configuration, are dropped with a warning.
+
     Args:
         config: a block of the configuration.
         arguments: gives the names of the arguments of a `_target_`.
@@ -66,9 +76,15 @@ def refuse_unknown(
         known = list(arguments(config["_target_"]))
     else:
         return
-    for key in map(str, config):
+    for key in list(map(str, config)):
         if key not in known and not key.startswith("_"):  # _target_ and the like are Hydra's
-            raise _no_setting([*path, key], known)
+            name = ".".join([*path, key])
+            if (reason := FORMER_SETTINGS.get(name)) is None:
+                raise _no_setting([*path, key], known)
+            log.warning("%s is not a setting any more, and is left out: %s", name, reason)
+            with open_dict(config):
+                del config[key]
+            continue
         if not OmegaConf.is_missing(config, key) and isinstance(config[key], DictConfig):
             refuse_unknown(config[key], arguments, (*path, key))
 

@@ -1,7 +1,8 @@
 """Prompts → generations.
 
-A backend is anything that `Backend` describes. `llama_cpp` runs a GGUF of this disk,
-`scripted` recites answers without a model. Both are made by Hydra from `conf/backend/`.
+A backend is anything that `Backend` describes. `llama_cpp` runs a GGUF of this disk, `openai`
+asks a server, `scripted` recites answers without a model. All are made by Hydra from
+`conf/backend/`.
 """
 
 from __future__ import annotations
@@ -9,30 +10,40 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
-from experiments.records import Generation, Prompt, Request, Sampling
+from experiments.records import Generation, Prompt, Request
+from experiments.schema import Sampling
 
-Told = Callable[[str], None]
+Progress = Callable[[str], None]
 """Is called now and then, while a model works, with a few words for a person."""
 
 
 class Backend(Protocol):
-    """Writes an answer to each prompt."""
+    """Generates an answer to each prompt."""
 
     needs_weights: ClassVar[bool]
     """Whether it runs a GGUF of this disk."""
 
-    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
+    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[Request]:
         """Return one request per generation, in the order of prompts and samples.
 
         A request has the prompt as the model reads it and a key of everything that decides
         the text. No model is loaded. Samples that cannot differ (greedy) share one key.
+
+        Args:
+            prompts: what is asked.
+            sampling: how tokens are chosen.
+            seed: of the run; each generation has its own, made from it, the problem and the
+                number of the sample.
 
         Raises:
             UserError: the prompts do not go with the model.
         """
 
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, told: Told | None = None
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        on_progress: Progress | None = None,
     ) -> Iterator[Generation]:
         """Yield generations as they are finished, in any order.
 
@@ -42,9 +53,6 @@ class Backend(Protocol):
         Raises:
             BackendError: the model could not go on.
         """
-
-    def free_cores(self) -> int:
-        """Return how many of this machine's cores generating leaves free just now."""
 
     def describe(self) -> dict[str, Any]:
         """Return what the manifest says about this backend, as plain data."""

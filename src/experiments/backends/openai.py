@@ -18,29 +18,37 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from experiments.backends import Told
-from experiments.backends.keys import is_greedy, request
+from experiments.backends import Progress
+from experiments.backends.keys import requests_for
 from experiments.errors import BackendError, ConfigError
-from experiments.extract.completeness import BlockWatcher, StatementWatcher
-from experiments.records import (
-    FinishReason,
-    Generation,
-    Prompt,
-    Request,
-    Sampling,
-    Weights,
-)
+from experiments.extract import thoughts
+from experiments.extract.completeness import watcher_for
+from experiments.records import FinishReason, Generation, Prompt, Request, Thinking, Weights
+from experiments.schema import Sampling
 
 if TYPE_CHECKING:
     from openai import OpenAI as Client
 
 LONGEST_DELAY_SECONDS = 60.0
+
+CONNECT_SECONDS = 5.0
+"""A server that takes longer to connect to is asked again,"""
+
+UNREACHED_SECONDS = 10.0
+"""and one that was never reached is given up after so long."""
+
+EFFORT = "reasoning_effort"
+"""The variable of thinking that services take as a field of the request."""
+
+OPTIONAL = ("temperature", "top_p", "seed")
+"""Fields of a request that some servers refuse, and that can be left out then."""
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +58,13 @@ class OpenAI:
 
     Args:
         weights: ignored; the server has its own.
+        thinking: how the model is asked to think: `reasoning_effort` is a field of the request,
+            other variables go to the server's chat template (`chat_template_kwargs`).
         model: as the server names it.
         base_url: of the server, up to `/v1`.
         key_variable: environment variable with the key. A server of this machine needs none.
         usd_per_million_input, usd_per_million_output: prices; None if they are not known.
+        omit: fields of the request that the server refuses, and that are not sent.
         name: of the model in the configuration, for errors.
         concurrency: requests at once.
         timeout_seconds: of one request.
@@ -74,11 +85,13 @@ class OpenAI:
     def __init__(
         self,
         weights: Weights | None = None,
+        thinking: Thinking | None = None,
         model: str | None = None,
         base_url: str | None = None,
         key_variable: str = "OPENAI_API_KEY",
         usd_per_million_input: float | None = None,
         usd_per_million_output: float | None = None,
+        omit: Sequence[str] = (),
         name: str = "",
         concurrency: int = 4,
         timeout_seconds: float = 300.0,
@@ -114,10 +127,16 @@ class OpenAI:
         ):
             if value < least:
                 raise ConfigError(f"backend.{key}={value} is too small", f"The least is {least}.")
+        self._thinking = thinking or Thinking()
+        if self._thinking.budget is not None:
+            raise ConfigError(
+                "thinking_budget works with backend=llama_cpp, which closes the thought itself",
+                "Leave it out. A server that has such a limit takes it as a field of its own: "
+                "backend.extra={FIELD: TOKENS}.",
+            )
         self._model = model
         self._base_url = base_url
         self._is_here = _is_here(address.hostname)
-        self._is_asking = False
         self._key_variable = key_variable
         self._prices = (usd_per_million_input, usd_per_million_output)
         self._concurrency = concurrency
@@ -127,14 +146,16 @@ class OpenAI:
         self._stop = [str(text) for text in stop if text]
         self._stop_when_complete = bool(stop_when_complete)
         self._extra = dict(extra or {})
+        self._omit = set(map(str, omit))
+        self._reached = False
         self._totals: dict[str, float] = {}
         self._lock = threading.Lock()
         self._given_up = threading.Event()
 
-    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
-        """Return requests; the text of a chat is its messages, since the server dresses them."""
-        _tell_unsent(sampling)
-        decides = {
+    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[Request]:
+        """Return requests; the text of a chat is its messages, in the server's template later."""
+        _warn_of_unsent(sampling)
+        decides: dict[str, Any] = {
             "backend": "openai",
             "base_url": self._base_url,
             "model": self._model,
@@ -142,14 +163,18 @@ class OpenAI:
             "stop_when_complete": self._stop_when_complete,
             "extra": self._extra,
         }
-        return [
-            request(prompt, _text(prompt), sample, sampling, decides)
-            for prompt in prompts
-            for sample in range(sampling.samples)
-        ]
+        if self._thinking.arguments:
+            decides["thinking"] = dict(self._thinking.arguments)
+        if self._omit:
+            decides["omit"] = sorted(self._omit)
+        texts = [(prompt, self._text(prompt)) for prompt in prompts]
+        return requests_for(texts, sampling, seed, decides)
 
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, told: Told | None = None
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        on_progress: Progress | None = None,
     ) -> Iterator[Generation]:
         """Yield generations as they come; see `Backend`.
 
@@ -162,7 +187,6 @@ class OpenAI:
         client = self._client(key)
         began = time.perf_counter()
         self._given_up.clear()
-        self._is_asking = True
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="openai")
         try:
             waiting = iter(requests)
@@ -186,18 +210,13 @@ class OpenAI:
                         if future.exception() is None:
                             yield self._counted(future.result())
                     failed[0].result()
-                if told is not None:
-                    told(self._news(time.perf_counter() - began))
+                if on_progress is not None:
+                    on_progress(self._in_words(time.perf_counter() - began))
         finally:
             self._given_up.set()  # no further retries
             client.close()
             pool.shutdown(wait=True, cancel_futures=True)
-            self._is_asking = False
             self._add("generation_seconds", time.perf_counter() - began)
-
-    def free_cores(self) -> int:
-        """Return all, or none while a server on this machine works."""
-        return 0 if self._is_here and self._is_asking else os.cpu_count() or 1
 
     def describe(self) -> dict[str, Any]:
         """Return the server and the settings; never the key."""
@@ -213,6 +232,8 @@ class OpenAI:
             "stop": self._stop,
             "stop_when_complete": self._stop_when_complete,
             "extra": self._extra,
+            "thinking": asdict(self._thinking),
+            "omit": sorted(self._omit),
         }
 
     def statistics(self) -> dict[str, float]:
@@ -247,13 +268,14 @@ class OpenAI:
 
     def _client(self, key: str) -> Client:
         from openai import OpenAI as Client
+        from openai import Timeout
 
         for chatty in ("httpx", "httpx2", "openai"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         return Client(
             api_key=key or "none",  # the client insists on one
             base_url=self._base_url,
-            timeout=self._timeout_seconds,
+            timeout=Timeout(self._timeout_seconds, connect=CONNECT_SECONDS),
             max_retries=0,  # ours wait longer, and stop when one request failed for good
         )
 
@@ -265,47 +287,105 @@ class OpenAI:
 
         attempt = 0
         while True:
-            asked = time.perf_counter()
+            asked, omitted = time.perf_counter(), frozenset(self._omit)
             try:
                 return self._asked(client, wanted, sampling, asked - began)
             except openai.BadRequestError as error:
                 if _is_too_long(error):
                     return _too_long(wanted, _said(error, key))
-                raise self._refusal(error, key) from None
+                if not self._learned_from(error, omitted):
+                    raise self._refusal(error, key) from None
+                continue
             except openai.OpenAIError as error:
                 attempt += 1
                 if attempt > self._retries or not _may_pass(error):
                     raise self._refusal(error, key) from None
+                delay = _delay(error, attempt, self._first_delay_seconds)
+                waited = time.perf_counter() - began + delay
+                if not self._reached and waited > UNREACHED_SECONDS and _is_unreached(error):
+                    raise self._refusal(error, key) from None
                 with self._lock:
                     self._totals["retries"] = self._totals.get("retries", 0) + 1
-                delay = _delay(error, attempt, self._first_delay_seconds)
                 log.info("%s: asked again in %.0f s.", _said(error, key), delay)
             if self._given_up.wait(delay):
                 raise BackendError("Another request failed")
 
     def _asked(self, client: Any, wanted: Request, sampling: Sampling, waited: float) -> Generation:
         """Ask once."""
+        fields = self._fields(wanted, sampling)
+        began = time.perf_counter()
+        answer: Any
+        if wanted.prompt.messages:
+            messages = self._messages(wanted.prompt)
+            answer = client.chat.completions.create(messages=messages, **fields)
+        else:
+            answer = client.completions.create(prompt=wanted.prompt.completion, **fields)
+        self._reached = True
+        seconds = time.perf_counter() - began
+        return self._generation(wanted, answer, waited, seconds)
+
+    def _fields(self, wanted: Request, sampling: Sampling) -> dict[str, Any]:
+        """Return the fields of a request, beside what is asked."""
+        limit = "max_completion_tokens" if "max_tokens" in self._omit else "max_tokens"
         fields: dict[str, Any] = {
             "model": self._model,
-            "max_tokens": sampling.max_tokens,
-            "temperature": max(0.0, sampling.temperature),
+            limit: sampling.max_tokens,
+            "temperature": sampling.temperature,
         }
-        if not is_greedy(sampling):
+        if not sampling.is_greedy:
             # Services take seeds of 63 bits at most, some of 31.
             fields |= {"top_p": sampling.top_p, "seed": wanted.seed & 0x7FFFFFFF}
         if self._stop:
             fields["stop"] = self._stop
-        if self._extra:
-            fields["extra_body"] = self._extra
-        began = time.perf_counter()
-        answer: Any
-        if wanted.prompt.messages:
-            messages = [{"role": m.role, "content": m.content} for m in wanted.prompt.messages]
-            answer = client.chat.completions.create(messages=messages, **fields)
-        else:
-            answer = client.completions.create(prompt=wanted.prompt.completion, **fields)
-        seconds = time.perf_counter() - began
-        return self._generation(wanted, answer, waited, seconds)
+        variables = dict(self._thinking.arguments)
+        if EFFORT in variables:
+            fields[EFFORT] = variables.pop(EFFORT)
+        extra = self._extra
+        if variables:
+            extra = {"chat_template_kwargs": variables, **extra}
+        if extra:
+            fields["extra_body"] = extra
+        return {name: value for name, value in fields.items() if name not in self._omit}
+
+    def _learned_from(self, error: Exception, omitted: Set[str]) -> bool:
+        """Leave out what a refusal names from now on; tell whether that is something new.
+
+        Args:
+            error: what the server said.
+            omitted: fields that the request lacked already.
+        """
+        body = getattr(error, "body", None)
+        named = body.get("param") if isinstance(body, dict) else None
+        words = str(error)
+        for field in ("max_tokens", *OPTIONAL):
+            refuses = "support" in words.lower() or "max_completion_tokens" in words
+            if field not in omitted and refuses and (named == field or f"'{field}'" in words):
+                with self._lock:
+                    is_new = field not in self._omit
+                    self._omit.add(field)
+                if is_new and field in OPTIONAL:
+                    log.warning(
+                        "%s takes no %s: it is left out, and the model's own holds. "
+                        "model.api.omit=[%s] says so from the start.",
+                        self._base_url,
+                        field,
+                        field,
+                    )
+                return True
+        return False
+
+    def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
+        """Return the turns of a chat, the last with the words that switch thinking on or off."""
+        turns = [{"role": m.role, "content": m.content} for m in prompt.messages]
+        if self._thinking.switch:
+            turns[-1]["content"] += f" {self._thinking.switch}"
+        return turns
+
+    def _text(self, prompt: Prompt) -> str:
+        """Return what decides a prompt, in a form that a person can read."""
+        if not prompt.messages:
+            return prompt.completion
+        return json.dumps(self._messages(prompt), ensure_ascii=False, indent=1)
 
     def _generation(
         self, wanted: Request, answer: Any, waited: float, seconds: float
@@ -317,17 +397,19 @@ class OpenAI:
                 f"{self._base_url} answered without a choice", "Is it an OpenAI-compatible server?"
             )
         choice = choices[0]
-        text = (choice.message.content if wanted.prompt.messages else choice.text) or ""
         reason = FinishReason.TOKEN_LIMIT if choice.finish_reason == "length" else None
         note = ""
         if reason is None and choice.finish_reason not in ("stop", None):
             note = f"The server ended the answer: {choice.finish_reason}."
+        parts = self._parts(choice, bool(wanted.prompt.messages))
+        text = parts.answer
         if self._stop_when_complete:
             text, complete = _complete(text, wanted.prompt)
             reason = FinishReason.ANSWER_COMPLETE if complete else reason
         usage = getattr(answer, "usage", None)
         if usage is None:  # what it cost is then not known
             self._add("answers_without_usage", 1)
+        details = getattr(usage, "completion_tokens_details", None)
         return Generation(
             key=wanted.key,
             problem_id=wanted.problem_id,
@@ -339,7 +421,23 @@ class OpenAI:
             queue_seconds=waited,
             decode_seconds=seconds,
             note=note,
+            thought=parts.thought,
+            thought_tokens=getattr(details, "reasoning_tokens", 0) or 0,
+            thought_finished=parts.is_finished,
+            is_split=True,
         )
+
+    def _parts(self, choice: Any, is_chat: bool) -> thoughts.Parts:
+        """Return the thought and the answer, which a server may send apart or in one text."""
+        if not is_chat:
+            return thoughts.Parts("", choice.text or "")
+        text = choice.message.content or ""
+        for field in ("reasoning_content", "reasoning"):  # llama-server and vLLM; newer vLLM
+            thought = getattr(choice.message, field, None)
+            if isinstance(thought, str) and thought.strip():
+                is_finished = bool(text.strip()) or choice.finish_reason != "length"
+                return thoughts.Parts(thought.strip(), text, is_finished)
+        return thoughts.split(text, thoughts.known(self._thinking.open, self._thinking.close))
 
     def _refusal(self, error: Exception, key: str) -> BackendError:
         """Return what a server said, in one line, with something to do."""
@@ -381,15 +479,15 @@ class OpenAI:
         with self._lock:
             self._totals[name] = self._totals.get(name, 0) + value
 
-    def _news(self, seconds: float) -> str:
+    def _in_words(self, seconds: float) -> str:
         speed = f"{self._totals.get('new_tokens', 0) / max(seconds, 1e-9):.0f} tokens/s"
         money = "" if None in self._prices else f" · {self._usd():.4f} USD"
         return speed + money
 
 
-def _tell_unsent(sampling: Sampling) -> None:
+def _warn_of_unsent(sampling: Sampling) -> None:
     """Warn of settings that somebody changed and that no server is told."""
-    names = ["repeat_penalty"] if is_greedy(sampling) else ["top_k", "min_p", "repeat_penalty"]
+    names = ["repeat_penalty"] if sampling.is_greedy else ["top_k", "min_p", "repeat_penalty"]
     usual = Sampling()
     unsent = [name for name in names if getattr(sampling, name) != getattr(usual, name)]
     if unsent:
@@ -410,18 +508,10 @@ def _is_here(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-def _text(prompt: Prompt) -> str:
-    """Return what decides a prompt, in a form that a person can read."""
-    if not prompt.messages:
-        return prompt.completion
-    turns = [{"role": m.role, "content": m.content} for m in prompt.messages]
-    return json.dumps(turns, ensure_ascii=False, indent=1)
-
-
 def _complete(text: str, prompt: Prompt) -> tuple[str, bool]:
     """Return the text up to where the asked answer is complete, and whether it is."""
     content = bytearray(text.encode(errors="replace"))
-    watcher = BlockWatcher(prompt.entry_point) if prompt.messages else StatementWatcher()
+    watcher = watcher_for(prompt.entry_point, bool(prompt.messages))
     end = watcher.complete_at(content)
     if end is None:
         return text, False
@@ -457,6 +547,11 @@ def _may_pass(error: Exception) -> bool:
         return True
     status = getattr(error, "status_code", 0)
     return not _is_out_of_money(error) and (status in (408, 409, 425, 429) or status >= 500)
+
+
+def _is_unreached(error: Exception) -> bool:
+    """Tell whether no connection was made, as opposed to one that broke or took too long."""
+    return type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout")
 
 
 def _delay(error: Exception, attempt: int, first: float) -> float:

@@ -5,23 +5,24 @@ It reads no weights and loads no model. Its answers depend on the request alone.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from experiments.backends import Told
-from experiments.backends.keys import request
+from experiments.backends import Progress
+from experiments.backends.keys import requests_for
 from experiments.errors import BackendError, ConfigError, did_you_mean
+from experiments.extract import thoughts
 from experiments.records import (
     Dataset,
     FinishReason,
     Generation,
     Prompt,
     Request,
-    Sampling,
+    Thinking,
     Weights,
 )
+from experiments.schema import Sampling
 
 Answer = str | Callable[[Prompt], str]
 
@@ -33,6 +34,7 @@ class Scripted:
 
     Args:
         weights: ignored.
+        thinking: whose markers tell a thought in an answer from the answer.
         dataset: whose references are recited (modes `reference` and `mixed`).
         mode: what is said where `answers` has nothing: `reference` gives the reference
             solution, `wrong` a program that returns None, `mixed` one or the other by
@@ -51,6 +53,7 @@ class Scripted:
     def __init__(
         self,
         weights: Weights | None = None,
+        thinking: Thinking | None = None,
         dataset: Dataset | None = None,
         mode: str = "wrong",
         answers: Mapping[str, Answer] | Callable[[Prompt], str] | None = None,
@@ -67,6 +70,8 @@ class Scripted:
         problems = dataset.problems if dataset else ()
         self._references = {problem.id: problem.reference for problem in problems}
         self._turns = {problem.id: turn for turn, problem in enumerate(problems)}
+        thinking = thinking or Thinking()
+        self._styles = thoughts.known(thinking.open, thinking.close)
         self._mode = mode
         self._answers = answers or {}
         self._delay_seconds = delay_seconds
@@ -74,19 +79,19 @@ class Scripted:
         self._answered = 0
         self._seconds = 0.0
 
-    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
-        """Return requests whose text is the prompt's content, undressed."""
-        return [
-            request(prompt, _plain(prompt), sample, sampling, self._settings(prompt))
-            for prompt in prompts
-            for sample in range(sampling.samples)
-        ]
+    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[Request]:
+        """Return requests whose text is the prompt's content, without any template."""
+        made: list[Request] = []
+        for prompt in prompts:
+            decides = {"backend": "scripted", "answer": self._answer(prompt)}
+            made += requests_for([(prompt, _plain(prompt))], sampling, seed, decides)
+        return made
 
     def generate(
         self,
         requests: Sequence[Request],
         sampling: Sampling,
-        told: Told | None = None,
+        on_progress: Progress | None = None,
     ) -> Iterator[Generation]:
         """Yield the answers in the order of the requests."""
         for number, wanted in enumerate(requests):
@@ -99,25 +104,28 @@ class Scripted:
             if self._delay_seconds:
                 time.sleep(self._delay_seconds)
             text = self._answer(wanted.prompt)
+            parts = thoughts.Parts("", text)
+            if wanted.prompt.messages:
+                parts = thoughts.split(text, self._styles)
             seconds = time.perf_counter() - began
             self._answered += 1
             self._seconds += seconds
-            if told is not None:
-                told(f"{self._answered / max(self._seconds, 1e-9):.0f} answers/s")
+            if on_progress is not None:
+                on_progress(f"{self._answered / max(self._seconds, 1e-9):.0f} answers/s")
             yield Generation(
                 key=wanted.key,
                 problem_id=wanted.problem_id,
                 sample=wanted.sample,
-                text=text,
+                text=parts.answer,
                 finish_reason=FinishReason.END_TOKEN,
                 prompt_tokens=len(wanted.text.split()),
                 new_tokens=len(text.split()),
                 decode_seconds=seconds,
+                thought=parts.thought,
+                thought_tokens=len(parts.thought.split()),
+                thought_finished=parts.is_finished,
+                is_split=True,
             )
-
-    def free_cores(self) -> int:
-        """Return all: reciting takes none."""
-        return os.cpu_count() or 1
 
     def describe(self) -> dict[str, Any]:
         """Return the mode."""
@@ -126,9 +134,6 @@ class Scripted:
     def statistics(self) -> dict[str, float]:
         """Return nothing: there is no model whose speed would mean something."""
         return {}
-
-    def _settings(self, prompt: Prompt) -> dict[str, Any]:
-        return {"backend": "scripted", "answer": self._answer(prompt)}
 
     def _answer(self, prompt: Prompt) -> str:
         if callable(self._answers):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from experiments.backends import Backend
+from experiments.experiment import resolving
 from experiments.experiment.sweep import read_sweep
 from experiments.prompts import Kind, render
-from experiments.records import Dataset, Problem, Request, Sampling, Weights
-from experiments.schema import Config, check
+from experiments.records import Dataset, Problem, Request, Weights
+from experiments.schema import Config, Sampling, check
 from experiments.weights import locate
 
 CHOICES = ("model", "quantization", "prompt", "dataset")
@@ -23,7 +24,8 @@ class Plan:
     """A run that is ready to start: every part is there and was checked.
 
     Attributes:
-        settings: the resolved configuration.
+        settings: the resolved configuration, with the sampling that is used.
+        sampling: how tokens are chosen.
         requests: one per generation, in the order of problems and samples.
         labels: what tells this run from its siblings.
         parent: id of the sweep's MLflow run.
@@ -63,7 +65,7 @@ def plan(
     Args:
         settings: the resolved configuration.
         make_dataset: loads the data set.
-        make_backend: makes the backend, given `weights`.
+        make_backend: makes the backend, given `weights` and `thinking`.
         folder: of this run; exists.
         needs_weights: the backend runs a GGUF of this disk.
         overrides: what was said on the command line.
@@ -73,13 +75,15 @@ def plan(
         UserError: a mistake in the configuration, the problems or the weights.
     """
     check(settings)
+    thinking = resolving.thinking(settings)
+    sampling = resolving.sampling(settings)
+    settings = replace(settings, sampling=sampling)
     dataset = _limited(make_dataset(), settings.limit)
     weights = None
     if needs_weights:
         weights = locate(settings.model, settings.quantization, Path(settings.models))
-    backend = make_backend(weights=weights)
+    backend = make_backend(weights=weights, thinking=thinking)
     kind = _kind(settings, weights)
-    sampling = Sampling(**asdict(settings.sampling), seed=settings.seed)
     prompts = [render(settings.prompt, problem, kind) for problem in dataset.problems]
     return Plan(
         settings=settings,
@@ -88,7 +92,7 @@ def plan(
         weights=weights,
         backend=backend,
         sampling=sampling,
-        requests=backend.prepare(prompts, sampling),
+        requests=backend.prepare(prompts, sampling, settings.seed),
         folder=folder,
         labels=_labels(settings, weights, dataset, overrides),
         parent=read_sweep(sweep_folder),

@@ -14,11 +14,13 @@ from experiments.errors import BackendError
 from experiments.experiment.folder import write
 from experiments.experiment.planning import Plan
 from experiments.experiment.tracked import TrackedRun
-from experiments.extract import extract
+from experiments.extract import extract, thoughts
 from experiments.judge import judge
 from experiments.records import (
+    Failure,
     FinishReason,
     Generation,
+    Outcome,
     RunReport,
     Solution,
     Verdict,
@@ -46,7 +48,7 @@ def run(plan: Plan, shown: Callable[[RunReport], None] | None = None) -> RunRepo
         _check_isolation(plan)
         generations, seconds = _generate(plan, tracked)
         solutions = [_solution(plan, generation) for generation in generations]
-        verdicts, counts = _judge(plan, solutions)
+        verdicts, counts = _judge(plan, generations, solutions)
         numbers = summarise(
             verdicts, solutions, generations, plan.dataset.problems, generating_seconds=seconds
         )
@@ -98,29 +100,49 @@ def _generate(plan: Plan, tracked: TrackedRun) -> tuple[list[Generation], float]
             new_tokens += generation.new_tokens
             tracked.progress(len(found), new_tokens, time.monotonic() - started)
     _warn_of_prompts_too_long(list(found.values()))
+    _warn_of_unfinished_thoughts(plan, list(found.values()))
     seconds = time.monotonic() - started - plan.backend.statistics().get("load_seconds", 0.0)
+    if plan.kind == "chat":
+        found = {key: _split(generation) for key, generation in found.items()}
     return [
         replace(found[request.key], problem_id=request.problem_id, sample=request.sample)
         for request in plan.requests
     ], seconds
 
 
+def _split(generation: Generation) -> Generation:
+    """Return a generation whose thought is told from its answer, as earlier versions did not."""
+    if generation.is_split:
+        return generation
+    parts = thoughts.split(generation.text)
+    return replace(
+        generation,
+        text=parts.answer,
+        thought=parts.thought,
+        thought_finished=parts.is_finished,
+        is_split=True,
+    )
+
+
 def _solution(plan: Plan, generation: Generation) -> Solution:
     """Return the program in a generation."""
     problem = plan.problems[generation.problem_id]
-    found = extract(generation.text, problem.prompt, problem.entry_point, plan.kind)
+    found = extract(generation.text, problem.prompt, problem.entry_point, plan.kind, is_answer=True)
     return Solution(
         problem.id, generation.sample, found.program, found.format_kept, found.syntax_valid
     )
 
 
-def _judge(plan: Plan, solutions: Sequence[Solution]) -> tuple[list[Verdict], dict[str, float]]:
+def _judge(
+    plan: Plan, generations: Sequence[Generation], solutions: Sequence[Solution]
+) -> tuple[list[Verdict], dict[str, float]]:
     """Return the verdicts in the order of the solutions, and how they were reached.
 
     Raises:
         UserError: the sandbox does not work here, or a reference fails.
     """
     cache = Path(plan.settings.store).parent / "cache"
+    unanswered = {(g.problem_id, g.sample) for g in generations if not g.thought_finished}
     found: dict[tuple[str, int], Verdict] = {}
     with (
         judge(solutions, plan.dataset, plan.settings.sandbox, cache) as judging,
@@ -128,8 +150,9 @@ def _judge(plan: Plan, solutions: Sequence[Solution]) -> tuple[list[Verdict], di
         bar("Judging", len(solutions)) as progress,
     ):
         for verdict in judging:
-            append(verdict)
-            found[verdict.problem_id, verdict.sample] = verdict
+            sample = verdict.problem_id, verdict.sample
+            found[sample] = _without_answer(verdict) if sample in unanswered else verdict
+            append(found[sample])
             progress.advance()
         counts = {
             "count/verdicts_kept": float(judging.kept),
@@ -140,6 +163,13 @@ def _judge(plan: Plan, solutions: Sequence[Solution]) -> tuple[list[Verdict], di
     return [found[each.problem_id, each.sample] for each in solutions], counts
 
 
+def _without_answer(verdict: Verdict) -> Verdict:
+    """Return the verdict on a generation that ended while the model was thinking."""
+    unfinished = Outcome.THOUGHT_UNFINISHED
+    failure = Failure("(the answer)", "", "none: the model was still thinking when it ended")
+    return replace(verdict, base=unfinished, plus=unfinished, failure=failure)
+
+
 def _of_weights(weights: Weights | None) -> dict[str, float]:
     """Return what a quantization costs before a token is made: the file and its bits per weight."""
     if weights is None:
@@ -148,6 +178,21 @@ def _of_weights(weights: Weights | None) -> dict[str, float]:
         "weights/megabytes": weights.bytes / 1e6,
         "weights/bits_per_weight": weights.bits_per_weight,
     }
+
+
+def _warn_of_unfinished_thoughts(plan: Plan, generations: Sequence[Generation]) -> None:
+    """Say how many generations ended before the model came to an answer, and what to do."""
+    unfinished = sum(not each.thought_finished for each in generations)
+    if unfinished:
+        off = ", or thinking=off" if "off" in plan.settings.model.thinking.modes else ""
+        log.warning(
+            "%d of %d thoughts were not finished within %d tokens, so that there is no answer: "
+            "set sampling.max_tokens higher, or a thinking_budget below it%s.",
+            unfinished,
+            len(generations),
+            plan.sampling.max_tokens,
+            off,
+        )
 
 
 def _warn_of_prompts_too_long(generations: Sequence[Generation]) -> None:

@@ -4,9 +4,9 @@ The asked format is one closed fenced Python block with the complete function. S
 often write a right program in another form; `extract` finds it, so that "right program,
 wrong format" and "wrong program" can be told apart. What it does, in order:
 
-1. `_text` drops what belongs to the chat and not to the answer: special tokens, a next
-   turn that the model made up, a closed `<think>` part.
-2. `_blocks` finds fenced blocks. The last closed one that defines the entry point wins,
+1. `thoughts` splits the answer from what the model thought before it, and `_text` drops what
+   belongs to the chat: special tokens, a next turn that the model made up.
+2. `grammar` finds fenced blocks. The last closed one that defines the entry point wins,
    then the last unclosed one, then one that can be mended, then code between prose, then
    the bare body of a function.
 3. `_source` mends: a broken end is cut back to the longest part that Python accepts.
@@ -22,21 +22,25 @@ The time is linear in the length of the text. Nothing of the answer is executed.
 
 from typing import Literal
 
-from experiments.extract._blocks import Block, blocks
+from experiments.extract import thoughts
 from experiments.extract._program import Extraction, finished
 from experiments.extract._source import (
     around_definition,
     continued,
-    dedented,
-    defines,
-    is_program,
-    is_stub,
     longest_valid_start,
-    parse,
     tolerated,
     with_body,
 )
-from experiments.extract._text import answer_part, normalised
+from experiments.extract._text import normalised, own_turn
+from experiments.extract.grammar import (
+    Block,
+    blocks,
+    dedented,
+    defines,
+    implements,
+    is_program,
+    parse,
+)
 
 __all__ = ["Extraction", "extract"]
 
@@ -50,6 +54,7 @@ def extract(
     problem_prompt: str,
     entry_point: str,
     kind: Literal["chat", "completion"] = "chat",
+    is_answer: bool = False,
 ) -> Extraction:
     """Return the program in a model's text.
 
@@ -58,9 +63,12 @@ def extract(
         problem_prompt: the problem's statement as Python source (`records.Problem.prompt`).
         entry_point: the name of the function that the program has to define.
         kind: `chat` for an answer; `completion` if the text goes on from the statement.
+        is_answer: the text is the answer alone, already split from the model's thought.
     """
     statement = normalised(problem_prompt)
-    answer = answer_part(normalised(text))
+    if kind == "chat" and not is_answer:
+        text = thoughts.split(text).answer
+    answer, _ = own_turn(normalised(text))
     if kind == "completion":
         found = continued(statement, answer, entry_point)
         if found is not None:
@@ -88,9 +96,9 @@ def _chosen(answer: str, fenced: list[Block], statement: str, entry_point: str) 
     # Closed before unclosed, each from the last: an unclosed block was cut off.
     for block in sorted(named, key=lambda block: not block.closed):
         tree = parse(block.source)
+        if implements(tree, entry_point):
+            return block.source
         if tree is not None and defines(tree, entry_point):
-            if not is_stub(tree, entry_point):
-                return block.source
             stubs.append(block.source)
     mended = [tolerated(block.source) for block in named]
     for source in [*mended, *([] if fenced else [answer, tolerated(answer)])]:

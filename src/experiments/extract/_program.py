@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from experiments.extract._source import defines, parse
+from experiments.extract.grammar import defines, parse
 
 # Beyond this a program is taken as it is: nobody writes so many statements by hand, and
 # each is looked at by itself.

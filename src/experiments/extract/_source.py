@@ -5,10 +5,18 @@ Each function parses a bounded number of times, whatever the length of the text.
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+
+from experiments.extract.grammar import (
+    BodyScanner,
+    Mistake,
+    checked,
+    dedented,
+    defines,
+    implements,
+    parse,
+)
 
 # Times that a broken end is cut back. Each cut goes to the line that Python complains
 # about, so that two or three are usual; open blocks around that line add one each.
@@ -39,42 +47,6 @@ class Continuation:
     whole: bool
 
 
-def parse(source: str) -> ast.Module | None:
-    """Return the tree of a program that Python accepts, None for any other text."""
-    return _checked(source)[0]
-
-
-def defines(tree: ast.Module, name: str) -> bool:
-    """Tell whether a program binds a name to a function, a class or a value."""
-    return any(True for _ in _definitions(tree, name))
-
-
-def is_stub(tree: ast.Module, name: str) -> bool:
-    """Tell whether a program's last definition of a function has no body to speak of."""
-    found = list(_definitions(tree, name))
-    return bool(found) and _is_empty(found[-1])
-
-
-def is_program(tree: ast.Module | None) -> bool:
-    """Tell source from prose that happens to parse, such as `Yes`."""
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
-    return tree is not None and any(isinstance(node, kinds) for node in tree.body)
-
-
-def dedented(source: str) -> str:
-    """Return source without the indentation of its first line of code.
-
-    Lines that are indented less (text in a triple-quoted string) lose what they have.
-    """
-    width = _width(next((line for line in source.split("\n") if line.strip()), ""))
-    if not width:
-        return source
-    return "\n".join(
-        line[width:] if line[:width].isspace() else line.lstrip(" \t")
-        for line in source.split("\n")
-    )
-
-
 def tolerated(source: str) -> str:
     r"""Return source with habits of models undone that Python does not forgive.
 
@@ -102,14 +74,24 @@ def longest_valid_start(source: str, name: str = "") -> str:
         while lines and (not lines[-1].strip() or lines[-1].lstrip().startswith("@")):
             lines.pop()  # decorators of nothing
         part = "\n".join(lines)
-        tree, mistake = _checked(part)
+        tree, mistake = checked(part)
         if tree is not None:
-            kept = defines(tree, name) and not is_stub(tree, name) if name else bool(tree.body)
+            kept = implements(tree, name) if name else bool(tree.body)
             return part + "\n" if kept else ""
         lines = lines[: _cut(lines, mistake)]
         if not lines or (name and not any(name in line for line in lines)):
             return ""
     return ""
+
+
+def program_in(source: str, name: str) -> str:
+    """Return the program with a definition of a name that a block holds; empty if it has none.
+
+    It is the whole block, or else the longest part that Python accepts.
+    """
+    if implements(parse(source), name):
+        return source
+    return longest_valid_start(tolerated(source), name) if name in source else ""
 
 
 def around_definition(text: str, name: str, most: int) -> Iterator[str]:
@@ -164,31 +146,7 @@ def continued(statement: str, text: str, name: str) -> Continuation | None:
     return None
 
 
-@dataclass(frozen=True)
-class _Mistake:
-    """Where Python stopped reading; the line is None where it gave up without saying."""
-
-    line: int | None = None
-    message: str = ""
-
-
-@lru_cache(maxsize=8)  # the same source is looked at several times in a row
-def _checked(source: str) -> tuple[ast.Module | None, _Mistake]:
-    """Return the tree of a program, or else Python's complaint."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the model's program: not for our user
-            tree = ast.parse(source)
-            # Parsing alone accepts `return` outside a function.
-            compile(tree, "<program>", "exec", dont_inherit=True)
-    except SyntaxError as error:
-        return None, _Mistake(error.lineno, error.msg or "")
-    except (ValueError, RecursionError, MemoryError, OverflowError, SystemError):
-        return None, _Mistake()  # nested too deeply for this interpreter
-    return tree, _Mistake()
-
-
-def _cut(lines: list[str], mistake: _Mistake) -> int:
+def _cut(lines: list[str], mistake: Mistake) -> int:
     """Return how many lines to keep before a mistake: fewer than there are."""
     if mistake.line is None:
         return len(lines) // 2
@@ -200,53 +158,6 @@ def _cut(lines: list[str], mistake: _Mistake) -> int:
         starts = [n for n, text in enumerate(lines[:line], 1) if text.lstrip().startswith("try:")]
         line = starts[-1] if starts else line
     return max(0, min(line, len(lines)) - 1)
-
-
-def _definitions(tree: ast.Module, name: str) -> Iterator[ast.stmt]:
-    """Yield the statements that bind a name at the top level, also under `if` and `try`."""
-    for node in _top_level(tree.body):
-        match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                if node.name == name:
-                    yield node
-            case ast.Assign(targets=targets):
-                if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-                    yield node
-            case ast.AnnAssign(target=ast.Name(id=bound), value=ast.expr()):
-                if bound == name:
-                    yield node
-            case _:
-                pass
-
-
-def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements that run when the module runs, without those inside functions."""
-    waiting = list(reversed(body))
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if isinstance(node, ast.If | ast.Try | ast.With):
-            inner = [*node.body, *getattr(node, "orelse", ()), *getattr(node, "finalbody", ())]
-            for handler in getattr(node, "handlers", ()):
-                inner.extend(handler.body)
-            waiting.extend(reversed(inner))
-
-
-def _is_empty(node: ast.stmt) -> bool:
-    """Tell whether a function does nothing: a docstring, `pass`, `...`, not implemented."""
-    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return False
-    for statement in node.body:
-        match statement:
-            case ast.Pass() | ast.Expr(value=ast.Constant()):
-                pass
-            case ast.Raise(exc=ast.Name(id="NotImplementedError")):
-                pass
-            case ast.Raise(exc=ast.Call(func=ast.Name(id="NotImplementedError"))):
-                pass
-            case _:
-                return False
-    return True
 
 
 def _own_nodes(function: ast.FunctionDef) -> Iterator[ast.AST]:
@@ -326,19 +237,12 @@ def _end_of_function(lines: list[str], name: str) -> int:
         name: of a function that is still to begin; empty if the body begins at once.
     """
     heading = re.compile(rf"(?:async\s+)?def\s+{re.escape(name)}\b") if name else None
-    quote = ""  # the triple quotes that are open
+    body = BodyScanner()
     for number, line in enumerate(lines):
-        inside = bool(quote)
-        for match in re.finditer(r"\"{3}|'{3}", line):
-            if not quote:
-                quote = match[0]
-            elif quote == match[0]:
-                quote = ""
-        if inside or not line.strip() or line[0] in " \t)]}#":
-            continue
-        if heading is not None:
+        if body.begins_anew(line):
+            if heading is None:
+                return number
             if heading.match(line):
                 heading = None  # from here on, the next line at the margin ends it
-            continue
-        return number
+        body.take(line)
     return len(lines)

@@ -16,7 +16,6 @@ _TURN_START = re.compile(
     r"|<\|start_header_id\|>[ \t]*assistant[ \t]*<\|end_header_id\|>)+[ \t]*",
     re.MULTILINE,
 )
-_THOUGHT = "</think>"
 
 
 def normalised(text: str) -> str:
@@ -25,18 +24,16 @@ def normalised(text: str) -> str:
     return _SURROGATES.sub("\ufffd", text)
 
 
-def answer_part(text: str) -> str:
-    """Return the model's own turn, without thoughts that it closed.
+def own_turn(text: str, is_begin: bool = True) -> tuple[str, bool]:
+    """Return the model's own turn, up to the first token that ends turns, and if there is one.
 
-    The turn ends at the first token that ends turns: what follows is another turn, made up.
+    Args:
+        text: what the model wrote, or a part of it.
+        is_begin: nothing stands before it, so that a token at its head ends nothing yet.
     """
     text = _TURN_START.sub("", text)
     for end in _TURN_END.finditer(text):
         before = text[: end.start()]
-        if before.strip():
-            text = before
-            break
-    thoughts, closed, rest = text.rpartition(_THOUGHT)
-    if closed and rest.strip():
-        return rest
-    return thoughts + "\n" + rest if closed else text
+        if before.strip() or not is_begin:
+            return before, True
+    return text, False

@@ -76,7 +76,7 @@ class Attempt:
 
 
 SYNTAX = "syntax_error"
-_NOT_OF_SYNTAX = (Outcome.PASSED, Outcome.NO_CODE)
+_NOT_OF_SYNTAX = (Outcome.PASSED, Outcome.NO_CODE, Outcome.THOUGHT_UNFINISHED)
 
 KINDS = (
     str(Outcome.PASSED),
@@ -87,6 +87,7 @@ KINDS = (
     str(Outcome.DIED),
     SYNTAX,
     str(Outcome.NO_CODE),
+    str(Outcome.THOUGHT_UNFINISHED),
 )
 """What may become of an attempt, the nearest to right first."""
 

@@ -42,6 +42,7 @@ KIND_COLOURS = {
     "died": "#5b6b8c",
     "syntax_error": "#b34a6b",
     "no_code": "#8d8d8d",
+    "thought_unfinished": "#b5b5b5",
 }
 
 

@@ -23,6 +23,8 @@ generation was made in this run, nothing was solved) is left out, not zero.
 | `cost/judging_cpu_seconds` | s | CPU time of all programs under test, equal ones each |
 | `tokens/prompt`, `tokens/new` | tokens | in total, over all generations |
 | `tokens/prompt_mean`, `tokens/new_mean` | tokens | per generation |
+| `tokens/thought`, `tokens/thought_mean` | tokens | of thoughts, where the model thinks |
+| `thoughts/unfinished` | share | generations that ended before the answer, where it thinks |
 | `tokens/shared` | share | prompt tokens that were already decoded for another prompt |
 | `count/problems`, `count/judged` | problems | asked; with a verdict |
 | `count/solved` | problems | solved by at least one sample |
@@ -226,6 +228,13 @@ def _token_metrics(generations: Sequence[Generation]) -> dict[str, float]:
     if prompt:
         shared = sum(generation.shared_tokens for generation in generations)
         result["tokens/shared"] = shared / prompt
+    thoughtful = [each for each in generations if each.thought or not each.thought_finished]
+    if thoughtful:
+        thought = sum(each.thought_tokens for each in generations)
+        result["tokens/thought"] = float(thought)
+        result["tokens/thought_mean"] = thought / len(generations)
+        unfinished = sum(not each.thought_finished for each in generations)
+        result["thoughts/unfinished"] = unfinished / len(generations)
     return result
 
 

@@ -59,6 +59,7 @@ def _log(sample: Sample) -> None:
             "program": _fenced(solution.program, "python"),
             "verdict": _fenced(explanation),
             "text": generation.text,
+            **({"thought": generation.thought} if generation.thought else {}),
         }
     )
     span.end(end_time_ns=end)
@@ -87,6 +88,7 @@ def _attributes(generation: Generation) -> dict[str, Any]:
     return {
         "sample": generation.sample,
         "finish_reason": str(generation.finish_reason),
+        "thought_tokens": generation.thought_tokens,
         "prefill_seconds": generation.prefill_seconds,
         "decode_seconds": generation.decode_seconds,
         "cached": generation.cached,

@@ -6,31 +6,32 @@ program, and `engine` does the work there.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from experiments.backends import Told
-from experiments.backends.keys import request
+from experiments.backends import Progress
+from experiments.backends.keys import requests_for
 from experiments.backends.llama_cpp import host, memory
 from experiments.backends.llama_cpp.build import build
 from experiments.backends.llama_cpp.template import ChatTemplate
 from experiments.environment import machine
 from experiments.errors import ConfigError, did_you_mean
-from experiments.records import (
-    FinishReason,
-    Generation,
-    Prompt,
-    Request,
-    Sampling,
-    Weights,
-)
+from experiments.extract import thoughts
+from experiments.records import FinishReason, Generation, Prompt, Request, Thinking, Weights
+from experiments.schema import Sampling
 
 KV_TYPES = ("f16", "q8_0", "q4_0", "f32", "bf16")
 
-AUTOMATIC = ("parallel", "lanes", "threads")
+AUTOMATIC = ("parallel", "threads", "context_tokens")
 """Settings that may be `auto`."""
+
+USUAL_CONTEXT, USUAL_PROMPT = 4096, 2048
+"""Tokens of a context by default, and those that an automatic one leaves for the prompt."""
+
+log = logging.getLogger(__name__)
 
 
 class LlamaCpp:
@@ -38,11 +39,11 @@ class LlamaCpp:
 
     Args:
         weights: the file, and what its header says.
+        thinking: how the model is asked to think before it answers.
         parallel: sequences decoded at once; `auto` by cores, memory and the model's KV size.
-        lanes: parts of `parallel` that are decoded apart, each on its part of the threads;
-            `auto` is one, or one per thread for weights that a core's cache holds.
         threads: `auto` is one per core.
-        context_tokens: most tokens of one prompt and its answer; the model's own limit caps it.
+        context_tokens: most tokens of one prompt and its answer; `auto` has room for the longest
+            answer and a prompt of usual length. The model's own limit caps it.
         batch_tokens: most tokens in one call of llama.cpp.
         micro_batch_tokens: most tokens in one pass through the model.
         flash_attention: llama.cpp's fused attention.
@@ -61,10 +62,10 @@ class LlamaCpp:
     def __init__(
         self,
         weights: Weights,
+        thinking: Thinking | None = None,
         parallel: int | str = "auto",
-        lanes: int | str = "auto",
         threads: int | str = "auto",
-        context_tokens: int = 4096,
+        context_tokens: int | str = "auto",
         batch_tokens: int = 512,
         micro_batch_tokens: int = 512,
         flash_attention: bool = False,
@@ -82,71 +83,79 @@ class LlamaCpp:
                 f"backend.kv_type={kv_type} works with flash attention only",
                 "Add backend.flash_attention=true.",
             )
-        for name, value in (
-            ("context_tokens", context_tokens),
-            ("batch_tokens", batch_tokens),
-            ("micro_batch_tokens", micro_batch_tokens),
-        ):
-            _positive(name, value)
-        if weights.context_tokens:
-            context_tokens = min(context_tokens, weights.context_tokens)
+        batch_tokens = _positive("batch_tokens", batch_tokens)
+        micro_batch_tokens = _positive("micro_batch_tokens", micro_batch_tokens)
         self._weights = weights
-        self._kv_type = kv_type
-        threads = machine.cores() if threads == "auto" else _positive("threads", threads)
-        is_given = lanes != "auto"
-        lanes = _positive("lanes", lanes) if is_given else memory.lanes(weights, threads)
-        self._parallel = (
-            memory.parallel(weights, context_tokens, kv_type, lanes, threads)
-            if parallel == "auto"
-            else _positive("parallel", parallel)
+        self._thinking = thinking or Thinking()
+        self._asked_parallel = parallel if parallel == "auto" else _positive("parallel", parallel)
+        self._asked_context = (
+            context_tokens
+            if context_tokens == "auto"
+            else _positive("context_tokens", context_tokens)
         )
-        most_lanes = min(self._parallel, threads)
-        if is_given and lanes > most_lanes:
-            raise ConfigError(
-                f"backend.lanes is {lanes}: each needs a thread and a sequence, and there are "
-                f"{threads} and {self._parallel}",
-                f"Set backend.lanes to {most_lanes} or less.",
-            )
         self._settings: dict[str, Any] = {
-            "parallel": self._parallel,
-            "lanes": min(lanes, most_lanes),
-            "threads": threads,
-            "context_tokens": context_tokens,
-            "batch_tokens": max(batch_tokens, self._parallel),
-            "micro_batch_tokens": min(micro_batch_tokens, max(batch_tokens, self._parallel)),
+            "threads": machine.cores() if threads == "auto" else _positive("threads", threads),
+            "batch_tokens": batch_tokens,
+            "micro_batch_tokens": micro_batch_tokens,
             "flash_attention": bool(flash_attention),
             "kv_type": kv_type,
             "stop": [str(text) for text in stop if text],
             "stop_when_complete": bool(stop_when_complete),
             "memory_map": bool(memory_map),
         }
+        self._size_up(Sampling())
         self._build = build()
-        self._busy_threads = 0
         self._totals: dict[str, float] = {}
 
-    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Request]:
+    def _size_up(self, sampling: Sampling) -> None:
+        """Settle what depends on how long answers may be: context, sequences at once, batches."""
+        settings, weights = self._settings, self._weights
+        context_tokens = self._asked_context
+        if context_tokens == "auto":
+            context_tokens = max(USUAL_CONTEXT, sampling.max_tokens + USUAL_PROMPT)
+        assert isinstance(context_tokens, int)
+        if weights.context_tokens:
+            context_tokens = min(context_tokens, weights.context_tokens)
+        parallel = self._asked_parallel
+        if parallel == "auto":
+            parallel = memory.parallel(weights, context_tokens, settings["kv_type"])
+        assert isinstance(parallel, int)
+        batch_tokens = max(settings["batch_tokens"], parallel)
+        self._settings = settings | {
+            "parallel": parallel,
+            "context_tokens": context_tokens,
+            "batch_tokens": batch_tokens,
+            "micro_batch_tokens": min(settings["micro_batch_tokens"], batch_tokens),
+        }
+
+    def prepare(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[Request]:
         """Return requests in the model's own chat template, keyed; see `Backend`.
 
         Raises:
             WeightsError: there is no chat template for chat prompts, or it fails.
-            ConfigError: the sampling makes no sense.
         """
-        _check(sampling)
+        self._size_up(sampling)
+        if sampling.max_tokens >= self._settings["context_tokens"]:
+            log.warning(
+                "Answers may have %d tokens, and the context has room for %d with the prompt: "
+                "longer ones are cut off there (sampling.max_tokens, backend.context_tokens).",
+                sampling.max_tokens,
+                self._settings["context_tokens"],
+            )
         is_chat = any(prompt.messages for prompt in prompts)
-        template = ChatTemplate(self._weights) if is_chat else None
-        decides = self._deciding()
-        requests = []
-        for prompt in prompts:
-            messages = prompt.messages
-            text = template.render(messages) if template and messages else prompt.completion
-            requests += [
-                request(prompt, text, sample, sampling, decides)
-                for sample in range(sampling.samples)
-            ]
-        return requests
+        template = ChatTemplate(self._weights, self._thinking) if is_chat else None
+        texts = [
+            template.render(prompt.messages) if template and prompt.messages else prompt.completion
+            for prompt in prompts
+        ]
+        decides = self._deciding(is_chat)
+        return requests_for(zip(prompts, texts, strict=True), sampling, seed, decides)
 
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, told: Told | None = None
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        on_progress: Progress | None = None,
     ) -> Iterator[Generation]:
         """Yield generations as they are finished; see `Backend`.
 
@@ -155,14 +164,18 @@ class LlamaCpp:
         """
         if not requests:
             return
-        identity = (self._weights.sha256, str(self._weights.path), repr(self._settings))
+        settings = self._settings | {
+            "thought_open": self._thinking.open,
+            "thought_close": self._thinking.close,
+            "thought_tokens": self._thinking.budget,
+        }
+        identity = (self._weights.sha256, str(self._weights.path), repr(settings))
         if not host.is_loaded(identity):
             host.close_worker()  # whose memory counts as free in what follows
             self._check_memory(requests, sampling)
-        self._busy_threads = self._settings["threads"]
         energy = machine.energy_joules()
         began = time.perf_counter()
-        worker, is_fresh = host.worker_for(identity, str(self._weights.path), self._settings)
+        worker, is_fresh = host.worker_for(identity, str(self._weights.path), settings)
         loaded = time.perf_counter()
         wanted = {one.key: one for one in requests}
         jobs = [
@@ -177,19 +190,16 @@ class LlamaCpp:
         ]
         made = new_tokens = 0
         try:
-            for kind, reply in worker.write(jobs, _sampler(sampling)):
-                if kind == "written":
+            for kind, reply in worker.complete(jobs, asdict(sampling)):
+                if kind == "completion":
                     made += 1
                     new_tokens += reply["new_tokens"]
                     yield _generation(wanted[reply.pop("key")], reply)
-                    continue
-                self._busy_threads = reply["busy_threads"]
-                if told is not None:
-                    told(_news(reply))
-            if told is not None:
-                told(f"{new_tokens / (time.perf_counter() - loaded):.0f} tokens/s")
+                elif on_progress is not None:
+                    on_progress(_in_words(reply))
+            if on_progress is not None:
+                on_progress(f"{new_tokens / (time.perf_counter() - loaded):.0f} tokens/s")
         finally:
-            self._busy_threads = 0
             self._add("load_seconds", worker.load_seconds if is_fresh else 0.0)
             self._add("generation_seconds", time.perf_counter() - began)
             self._add("generations_made", made)
@@ -201,25 +211,22 @@ class LlamaCpp:
             for name, value in worker.counters.items():
                 self._add(name, value)
 
-    def free_cores(self) -> int:
-        """Return those that llama.cpp has no thread for, or none any more."""
-        return max(0, machine.cores() - self._busy_threads)
-
     def describe(self) -> dict[str, Any]:
         """Return the build, the settings and the weights' digest."""
         return {
             "name": "llama_cpp",
             "build": self._build,
             **self._settings,
+            "thinking": asdict(self._thinking),
             "weights_sha256": self._weights.sha256,
         }
 
     def statistics(self) -> dict[str, float]:
         """Return speeds, times and memory of what was generated since construction.
 
-        Generations from the store are not in it. Where prompts were read while others were
-        decoded, the time is split between reading and decoding by their tokens. Energy is the
-        whole processor's: what else ran meanwhile (judging on free cores) is in it.
+        Generations from the store are not in it. Where prompts were prefilled while others were
+        decoded, the time is split between the two by their tokens. Energy is the whole
+        processor's: what else ran meanwhile is in it.
         """
         totals = self._totals
         if not totals:
@@ -242,25 +249,27 @@ class LlamaCpp:
             numbers["energy_joules"] = totals["energy_joules"]
         return numbers
 
-    def _deciding(self) -> dict[str, Any]:
+    def _deciding(self, is_chat: bool) -> dict[str, Any]:
         """Return the settings that decide a text, its weights and llama.cpp's build."""
-        without = {"threads", "memory_map"}  # no number depends on them, but lanes=auto does
-        if self._settings["lanes"] == 1:
-            without.add("lanes")
+        without = {"threads", "memory_map"}  # no number depends on them
         if self._settings["flash_attention"]:
             without.discard("threads")  # which split the sums
-        settings = {k: v for k, v in self._settings.items() if k not in without}
-        return {
+        decides = {
             "backend": "llama_cpp",
             "weights": self._weights.sha256,
             "build": self._build,
-            **settings,
+            **{name: value for name, value in self._settings.items() if name not in without},
         }
+        thinking = self._thinking
+        may_think = thoughts.in_template(self._weights.chat_template or "")
+        if is_chat and (may_think or thinking.close or thinking.budget):
+            decides["thoughts"] = [thinking.open, thinking.close, thinking.budget]
+        return decides
 
     def _check_memory(self, requests: Sequence[Request], sampling: Sampling) -> None:
         longest = max(len(one.text.encode()) for one in requests)  # no token is under a byte
         tokens = min(self._settings["context_tokens"], longest + sampling.max_tokens)
-        memory.check(self._weights, tokens, self._parallel, self._kv_type)
+        memory.check(self._weights, tokens, self._settings["parallel"], self._settings["kv_type"])
 
     def _add(self, name: str, value: float) -> None:
         self._totals[name] = self._totals.get(name, 0.0) + value
@@ -273,36 +282,16 @@ def _positive(name: str, value: Any) -> int:
     return value
 
 
-def _check(sampling: Sampling) -> None:
-    problems = {
-        "samples": sampling.samples >= 1,
-        "max_tokens": sampling.max_tokens >= 1,
-        "temperature": sampling.temperature >= 0,
-        "top_k": sampling.top_k >= 0,
-        "top_p": 0 < sampling.top_p <= 1,
-        "min_p": 0 <= sampling.min_p <= 1,
-        "repeat_penalty": sampling.repeat_penalty > 0,
-    }
-    for name, holds in problems.items():
-        if not holds:
-            value = getattr(sampling, name)
-            raise ConfigError(f"sampling.{name} is {value}", "See conf/config.yaml.")
-
-
-def _sampler(sampling: Sampling) -> dict[str, Any]:
-    names = ("temperature", "max_tokens", "top_k", "top_p", "min_p", "repeat_penalty")
-    return {name: value for name, value in asdict(sampling).items() if name in names}
-
-
 def _generation(wanted: Request, reply: dict[str, Any]) -> Generation:
     reason = FinishReason(reply.pop("finish_reason"))
-    return Generation(wanted.key, wanted.problem_id, wanted.sample, finish_reason=reason, **reply)
+    known = (wanted.key, wanted.problem_id, wanted.sample)
+    return Generation(*known, finish_reason=reason, is_split=True, **reply)
 
 
-def _news(reply: dict[str, Any]) -> str:
+def _in_words(progress: dict[str, Any]) -> str:
     parts = [
-        f"{reply[name]:.0f} tokens/s {what}"
-        for name, what in (("decode_per_second", "written"), ("prefill_per_second", "read"))
-        if reply[name]
+        f"{progress[name]:.0f} tokens/s {what}"
+        for name, what in (("decode_per_second", "decoded"), ("prefill_per_second", "prefilled"))
+        if progress[name]
     ]
-    return " · ".join([*parts, f"{reply['active']} at once"])
+    return " · ".join([*parts, f"{progress['active']} at once"])

@@ -69,13 +69,13 @@ class Worker:
         """Whether it can be given work by this process."""
         return self._owner == os.getpid() and self._process.poll() is None
 
-    def write(
-        self, jobs: list[dict[str, Any]], sampler: dict[str, Any]
+    def complete(
+        self, jobs: list[dict[str, Any]], sampling: dict[str, Any]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield `("written", …)` for each finished job and `("told", …)` in between.
+        """Yield `("completion", …)` for each finished job and `("progress", …)` in between.
 
         If the caller stops early, or is interrupted, the process is killed: what it was
-        about to write is not wanted any more.
+        about to generate is not wanted any more.
 
         Raises:
             BackendError: the process died or llama.cpp failed. All that was finished
@@ -85,21 +85,19 @@ class Worker:
         self.peak_bytes = 0
         done = False
         try:
-            self._send({"write": {"jobs": jobs, "sampler": sampler}})
+            self._send({"complete": {"jobs": jobs, "sampling": sampling}})
             while True:
                 reply = self._receive("generating")
                 self.peak_bytes = max(self.peak_bytes, reply.get("peak_bytes", 0))
-                if "written" in reply:
-                    yield "written", reply["written"]
-                elif "told" in reply:
-                    self.peak_bytes = max(self.peak_bytes, reply["told"]["peak_bytes"])
-                    yield "told", reply["told"]
-                elif "done" in reply:
+                if "done" in reply:
                     self.counters = reply["done"]
                     done = True
                     return
-                else:
+                if "failed" in reply:
                     raise self._failure(f"{self._path}: {reply['failed']}")
+                for kind in ("completion", "progress"):
+                    if kind in reply:
+                        yield kind, reply[kind]
         finally:
             if not done:
                 self.kill()

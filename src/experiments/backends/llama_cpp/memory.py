@@ -10,15 +10,6 @@ from experiments.schema import BITS_PER_WEIGHT
 MOST_AT_ONCE = 16
 """Beyond this many sequences, two cores gain little and memory is better left alone."""
 
-TINY_BYTES = 16 * machine.MEBIBYTE
-"""Weights that a core's cache holds, more or less, so that nobody waits for them."""
-
-MOST_LANES = 8
-"""Lanes share one Python, which more of them would keep waiting."""
-
-AT_ONCE_ON_ONE_CORE, AT_ONCE_ON_SEVERAL = 2, 8
-"""Sequences of tiny weights in a lane."""
-
 BYTES_PER_VALUE = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 
 USUAL_LEVELS = ("f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0", "q3_k_m", "q2_k")
@@ -28,20 +19,13 @@ MARGIN_BYTES = 192 * machine.MEBIBYTE
 """The process itself and llama.cpp's buffers for intermediate results."""
 
 
-def lanes(weights: Weights, threads: int) -> int:
-    """Return how many lanes there are by default: one per thread for tiny weights, else one."""
-    return min(threads, MOST_LANES) if weights.bytes <= TINY_BYTES else 1
-
-
-def parallel(weights: Weights, context_tokens: int, kv_type: str, lanes: int, threads: int) -> int:
+def parallel(weights: Weights, context_tokens: int, kv_type: str) -> int:
     """Return how many sequences are decoded at once by default.
 
     It depends on the machine and the model, and not on what happens to be free at the
     moment: the same command finds its generations again.
     """
     most = MOST_AT_ONCE if machine.cores() <= 4 else 2 * MOST_AT_ONCE
-    if weights.bytes <= TINY_BYTES:
-        most = lanes * (AT_ONCE_ON_SEVERAL if threads > lanes else AT_ONCE_ON_ONE_CORE)
     each = kv_bytes(weights, context_tokens, kv_type)
     if not each:
         return most

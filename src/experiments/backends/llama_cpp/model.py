@@ -6,6 +6,7 @@ Runs in the worker process only.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 
 import llama_cpp.llama_cpp as llama
 
@@ -15,17 +16,18 @@ class EngineError(Exception):
 
 
 class Model:
-    """A loaded model and its vocabulary; several threads may share it.
+    """A loaded model and its vocabulary.
 
     Args:
         path: of the GGUF.
         memory_map: map the file instead of reading it.
+        shown: texts; control tokens that are a part of them are not left out of what is generated.
 
     Raises:
         EngineError: llama.cpp cannot load it.
     """
 
-    def __init__(self, path: str, memory_map: bool = True) -> None:
+    def __init__(self, path: str, memory_map: bool = True, shown: Sequence[str] = ()) -> None:
         llama.llama_backend_init()
         parameters = llama.llama_model_default_params()
         if not memory_map:
@@ -40,37 +42,55 @@ class Model:
             if llama.llama_vocab_get_add_bos(self.vocabulary)
             else []
         )
+        self._shown = [text.encode() for text in shown]
         self._pieces: list[bytes | None] = [None] * self.size
         self._is_end: dict[int, bool] = {}
 
     def tokens(self, text: str, is_chat: bool) -> list[int]:
         """Return the prompt's tokens, with exactly one begin token where the model wants it."""
+        tokens = self.tokens_of(text, has_special=is_chat)
+        if tokens[:1] != self._begin:
+            tokens = self._begin + tokens
+        return tokens
+
+    def tokens_of(self, text: str, has_special: bool) -> list[int]:
+        """Return the tokens of a text, as it stands.
+
+        Args:
+            text: to be read.
+            has_special: the names of special tokens in it stand for them.
+        """
         content = text.encode()
         size = len(content) + 8
         while True:
             room = (llama.llama_token * size)()
             count = llama.llama_tokenize(
-                self.vocabulary, content, len(content), room, size, False, is_chat
+                self.vocabulary, content, len(content), room, size, False, has_special
             )
             if count >= 0:
-                break
+                return list(room[:count])
             size = -count
-        tokens = list(room[:count])
-        if tokens[:1] != self._begin:
-            tokens = self._begin + tokens
-        return tokens
 
     def piece(self, token: int) -> bytes:
-        """Return the bytes of a token; nothing for special ones."""
+        """Return the bytes of a token; nothing for control tokens that are not to be shown."""
         found = self._pieces[token]
         if found is None:
-            room = ctypes.create_string_buffer(1024)
-            length = llama.llama_token_to_piece(self.vocabulary, token, room, len(room), 0, False)
-            if length < 0:
-                room = ctypes.create_string_buffer(-length)
-                llama.llama_token_to_piece(self.vocabulary, token, room, -length, 0, False)
-            found = self._pieces[token] = room.raw[: abs(length)]
+            found = self._piece(token, with_control=False)
+            if not found:
+                name = self._piece(token, with_control=True)
+                found = name if any(name in text for text in self._shown) else b""
+            self._pieces[token] = found
         return found
+
+    def _piece(self, token: int, with_control: bool) -> bytes:
+        room = ctypes.create_string_buffer(1024)
+        size = len(room)
+        length = llama.llama_token_to_piece(self.vocabulary, token, room, size, 0, with_control)
+        if length < 0:
+            size = -length
+            room = ctypes.create_string_buffer(size)
+            llama.llama_token_to_piece(self.vocabulary, token, room, size, 0, with_control)
+        return room.raw[: abs(length)]
 
     def is_end(self, token: int) -> bool:
         """Tell whether the token ends a generation."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from experiments.errors import WeightsError
-from experiments.records import Message, Weights
+from experiments.records import Message, Thinking, Weights
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -21,12 +21,13 @@ class ChatTemplate:
 
     Args:
         weights: whose template it is.
+        thinking: how the model is asked to think; the variables that the template is given.
 
     Raises:
         WeightsError: there is no template, or it is broken.
     """
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, thinking: Thinking | None = None) -> None:
         if not weights.chat_template:
             raise WeightsError(
                 f"{weights.path} has no chat template, so its messages cannot be written as it "
@@ -35,6 +36,7 @@ class ChatTemplate:
                 "llama2, …), or model.kind=completion for a base model.",
             )
         self._weights = weights
+        self._thinking = thinking or Thinking()
         self._template = self._compiled(weights.chat_template)
 
     def render(self, messages: Sequence[Message]) -> str:
@@ -44,6 +46,8 @@ class ChatTemplate:
             WeightsError: the template fails on these messages.
         """
         turns = [{"role": message.role, "content": message.content} for message in messages]
+        if self._thinking.switch:
+            turns[-1]["content"] += f" {self._thinking.switch}"
         try:
             try:
                 return self._filled(turns)
@@ -57,10 +61,13 @@ class ChatTemplate:
 
     def _filled(self, turns: list[dict[str, str]]) -> str:
         return self._template.render(
-            messages=turns,
-            add_generation_prompt=True,
-            bos_token=self._weights.bos_token,
-            eos_token=self._weights.eos_token,
+            {
+                **self._thinking.arguments,
+                "messages": turns,
+                "add_generation_prompt": True,
+                "bos_token": self._weights.bos_token,
+                "eos_token": self._weights.eos_token,
+            }
         )
 
     def _compiled(self, source: str) -> Template:

@@ -2,9 +2,9 @@
 
 It reads frames from standard input and writes frames to what was standard output:
 
-    → {"load": {path, settings}}          ← {"loaded": seconds} or {"failed": text}
-    → {"write": {jobs, sampler}}          ← {"written": …}*, {"told": …}*, {"done": counters}
-                                            or {"failed": text}
+    → {"load": {path, settings}}        ← {"loaded": seconds} or {"failed": text}
+    → {"complete": {jobs, sampling}}    ← {"completion": …}*, {"progress": …}*, {"done": counters}
+                                          or {"failed": text}
 
 llama.cpp's messages go to standard error, whose end the parent keeps. Ctrl-C is the
 parent's affair: this process ignores it, and ends when its standard input does.
@@ -26,8 +26,8 @@ from typing import Any, BinaryIO
 
 from experiments.backends.llama_cpp.frames import read_frame, write_frame
 
-LEAST_SECONDS = 0.1
-"""Over a shorter time a speed would be anything."""
+SECONDS_BETWEEN_REPORTS = 0.3
+"""Progress is reported to the parent some three times per second."""
 
 
 def main() -> None:
@@ -57,35 +57,33 @@ def _listen(stream: BinaryIO, requests: queue.SimpleQueue[dict[str, Any]]) -> No
 def _serve(requests: queue.SimpleQueue[dict[str, Any]], replies: BinaryIO) -> None:
     import llama_cpp.llama_cpp as llama
 
-    from experiments.backends.llama_cpp.engine import Settings
-    from experiments.backends.llama_cpp.lanes import Lanes
+    from experiments.backends.llama_cpp.engine import Engine, Settings
     from experiments.backends.llama_cpp.model import EngineError, Model
-    from experiments.backends.llama_cpp.samplers import Sampler
     from experiments.backends.llama_cpp.sequence import Job
+    from experiments.schema import Sampling
 
     keep = _log_to_stderr(llama)
-    lanes: Lanes | None = None
+    engine: Engine | None = None
     while True:
         request = requests.get()
         try:
             if "load" in request:
                 began = time.perf_counter()
-                settings = dict(request["load"]["settings"])
-                settings["stop"] = tuple(settings["stop"])
-                model = Model(request["load"]["path"], settings["memory_map"])
-                count = settings.pop("lanes")
-                lanes = Lanes(model, Settings(**settings), count)
+                settings = Settings(**request["load"]["settings"])
+                markers = [text for s in settings.styles for text in (*s.opens, s.closing)]
+                model = Model(request["load"]["path"], settings.memory_map, markers)
+                engine = Engine(model, settings)
                 write_frame(replies, {"loaded": time.perf_counter() - began})
-            elif "write" in request:
-                assert lanes is not None
-                jobs = [Job(**job) for job in request["write"]["jobs"]]
-                sampler = Sampler(**request["write"]["sampler"])
-                news = _News(replies, lanes)
-                for written in lanes.write(jobs, sampler, news.tell):
-                    reply = asdict(written)
+            elif "complete" in request:
+                assert engine is not None
+                jobs = [Job(**job) for job in request["complete"]["jobs"]]
+                sampling = Sampling(**request["complete"]["sampling"])
+                progress = _Progress(replies, engine)
+                for completion in engine.complete(jobs, sampling, progress.report):
+                    reply = asdict(completion)
                     del reply["token_ids"]
-                    write_frame(replies, {"written": reply})
-                done = {"done": asdict(lanes.counters), "peak_bytes": _peak_bytes()}
+                    write_frame(replies, {"completion": reply})
+                done = {"done": asdict(engine.counters), "peak_bytes": _peak_bytes()}
                 write_frame(replies, done)
                 _forget_peak()
         except EngineError as error:
@@ -94,36 +92,29 @@ def _serve(requests: queue.SimpleQueue[dict[str, Any]], replies: BinaryIO) -> No
         assert keep
 
 
-class _News:
-    """Tells the parent how fast it went since the last time."""
+class _Progress:
+    """Reports to the parent how fast it went since the last time."""
 
-    def __init__(self, replies: BinaryIO, lanes: Any) -> None:
+    def __init__(self, replies: BinaryIO, engine: Any) -> None:
         self._replies = replies
-        self._lanes = lanes
+        self._engine = engine
         self._last = time.perf_counter()
-        self._read = self._decoded = 0
-        self._speeds = {"prefill_per_second": 0.0, "decode_per_second": 0.0}
+        self._prefilled = self._decoded = 0
 
-    def tell(self) -> None:
-        self._measure()
-        told = {
-            "active": sum(self._lanes.active),
-            "busy_threads": self._lanes.busy_threads,
-            **self._speeds,
-            "peak_bytes": _peak_bytes(),
-        }
-        write_frame(self._replies, {"told": told})
-
-    def _measure(self) -> None:
-        now, counters = time.perf_counter(), self._lanes.counters
+    def report(self, active: int) -> None:
+        """Report, if it is time to."""
+        now, counters = time.perf_counter(), self._engine.counters
         seconds = now - self._last
-        if seconds < LEAST_SECONDS:
+        if seconds < SECONDS_BETWEEN_REPORTS:
             return
-        self._speeds = {
-            "prefill_per_second": (counters.prefill_tokens - self._read) / seconds,
+        progress = {
+            "active": active,
+            "prefill_per_second": (counters.prefill_tokens - self._prefilled) / seconds,
             "decode_per_second": (counters.decode_tokens - self._decoded) / seconds,
         }
-        self._last, self._read, self._decoded = now, counters.prefill_tokens, counters.decode_tokens
+        write_frame(self._replies, {"progress": progress, "peak_bytes": _peak_bytes()})
+        self._last = now
+        self._prefilled, self._decoded = counters.prefill_tokens, counters.decode_tokens
 
 
 def _peak_bytes() -> int:

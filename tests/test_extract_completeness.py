@@ -1,6 +1,13 @@
-import pytest
+import ast
 
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from test_extract import ANSWERS, STATEMENT
+
+from experiments.extract import extract
 from experiments.extract.completeness import BlockWatcher, StatementWatcher, Watcher
+from experiments.extract.grammar import blocks
 
 GOOD = "def f(x):\n    return x\n"
 
@@ -33,6 +40,9 @@ def step(request: pytest.FixtureRequest) -> int:
         ("", "````python\n", "````"),
         ("1. List:\n", "   ```python\n", "   ```"),
         ("", "``` python title=x\n", "```"),
+        ("", "```python3.11\n", "```"),
+        ("", "```{.python .numberLines}\n", "```"),
+        ("The code: ", "```python\n", "```"),
         ("Restate: it is `f`.\n```text\nf(1) -> 1\n```\nPlan: go.\n", "```python\n", "```"),
         ("An example:\n```python\nf(1)\n```\n", "```python\n", "```"),
         ("```python\ndef helper(x):\n    return f(x)\n```\n", "```python\n", "```"),
@@ -77,9 +87,64 @@ def test_a_fence_in_a_docstring_does_not_end_it(step: int) -> None:
     assert (end(BlockWatcher("f"), answer + "\n", step) or "").rstrip() == answer
 
 
-def test_a_program_that_does_not_parse_ends_with_its_block(step: int) -> None:
-    answer = "```python\ndef f(x):\n    return x +\n```"
+def test_a_function_that_does_not_parse_does_not_end_it(step: int) -> None:
+    broken, whole = "```python\ndef f(x):\n    return x +\n```\n", f"Or:\n```python\n{GOOD}```"
+    assert end(BlockWatcher("f"), broken, step) is None
+    assert (end(BlockWatcher("f"), broken + whole, step) or "").rstrip() == broken + whole
+
+
+def test_a_block_ends_the_answer_though_python_refuses_what_follows_its_function(
+    step: int,
+) -> None:
+    answer = f"```python\n{GOOD}\nprint f(1)\n```"
     assert (end(BlockWatcher("f"), answer + "\n", step) or "").rstrip() == answer
+
+
+def test_a_made_up_next_turn_does_not_end_it(step: int) -> None:
+    text = f"I do not know.\n<|im_end|>\n<|im_start|>user\n```python\n{GOOD}```\n"
+    assert end(BlockWatcher("f"), text, step) is None
+
+
+PIECES = (
+    *("Here it is:", "", "> ", "1. ", "   ", "    ", "It's done.", "\r", "\0"),
+    *("```", "```python", "```py", "```python3.11", "```text", "````python", "````", "~~~"),
+    *("def total(n):", "    return sum(n)", "    return sum(n)```", "total = sum", "def add(n):"),
+    *('    """Sum.', '    """', "    '''", "# it's", "print(total([1]))", "    ...", "x = ("),
+    *("[PYTHON]", "[/PYTHON]", "class total: n = 1", "    return sum(n) +", "<|im_end|>"),
+)
+"""Lines that models write, right and wrong."""
+
+LINES = st.lists(st.sampled_from(PIECES), max_size=24)
+
+
+@given(LINES)
+@example(["```python", "def total(n):", "```", "```python", "total = sum", "```"])
+@example(["```text", "def total(n):", "    return sum(n)", "```", "```", "total = sum", "```"])
+def test_wherever_the_watcher_ends_there_is_a_program_with_the_function(lines: list[str]) -> None:
+    kept = end(BlockWatcher("total"), "\n".join(lines), 5)
+    if kept is not None:
+        found = extract(kept, STATEMENT, "total")
+        assert found.syntax_valid, found.program
+        names = {getattr(node, "name", "") for node in ast.parse(found.program).body}
+        assert "total" in names or "total = " in found.program
+
+
+@given(LINES)
+def test_of_an_answer_with_one_block_the_watcher_keeps_the_same_program(lines: list[str]) -> None:
+    text = "\n".join([*lines, ""])
+    whole = extract(text, STATEMENT, "total")
+    if len(blocks(text)) == 1 and whole.format_kept:
+        kept = end(BlockWatcher("total"), text, 5)
+        assert kept is None or extract(kept, STATEMENT, "total") == whole
+
+
+@pytest.mark.parametrize("name", [name for name, (_, kept) in ANSWERS.items() if kept])
+def test_every_answer_in_the_asked_format_is_seen_to_be_complete(name: str, step: int) -> None:
+    text = ANSWERS[name][0].replace("\udc80", "") + "\n"  # which no UTF-8 can hold
+    if "</think>" not in text:
+        kept = end(BlockWatcher("total"), text, step)
+        assert kept is not None
+        assert extract(kept, STATEMENT, "total") == extract(text, STATEMENT, "total")
 
 
 @pytest.mark.parametrize(
