@@ -27,7 +27,7 @@ from experiments.report.markdown import markdown
 from experiments.report.plots import plots, spans
 from experiments.stats.comparing import Finding
 from experiments.stats.metrics import summarise
-from experiments.store import write_records
+from experiments.store import runs
 
 EVIL = "</script><script>document.title = 'taken'</script><img src=x onerror=alert(1)>"
 LIMIT = 5_000_000
@@ -65,17 +65,15 @@ def make_run(
         "dataset": {"name": "d", "sha256": "0" * 64},
         "weights": None if bits is None else {"file": "f", "sha256": "1", "bits_per_weight": bits},
     }
-    write_records(folder / "verdicts.jsonl", verdicts)
-    write_records(folder / "generations.jsonl", generations)
-    (folder / "metrics.json").write_text(json.dumps(metrics))
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    samples = [
-        {"task_id": s.problem_id, "solution": s.program, "sample": 0, "format_kept": s.format_kept}
-        for s in solutions
-    ]
-    shown = [{"id": p.id, "title": p.title, "difficulty": p.difficulty} for p in problems]
-    for name, records in (("samples", samples), ("problems", shown)):
-        folder.joinpath(f"{name}.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in records))
+    runs.write_run(
+        folder,
+        generations=generations,
+        verdicts=verdicts,
+        programs=[runs.Program(s.problem_id, 0, s.program, format_kept) for s in solutions],
+        problems=problems,
+        manifest=manifest,
+        metrics=metrics,
+    )
     return folder
 
 
@@ -101,7 +99,7 @@ def test_what_a_model_wrote_is_never_markup(tmp_path: Path) -> None:
     data = unpacked(page)
     assert data["programs"] == [EVIL]
     assert [EVIL in failure for failure in data["failures"]] == [True]
-    assert "default-src &#x27;none&#x27;" in page
+    assert "default-src &#39;none&#39;" in page
     assert "<" not in written.table.read_text()
 
 
@@ -257,7 +255,8 @@ def test_published_figures_stand_beside_the_measured(tmp_path: Path) -> None:
         "model: {published: {humaneval: 42.1, humaneval_plus: 36.0, source: Some board}}\n"
     )
     (run,) = report.collect([folder]).runs
-    assert (analysis.published(run), analysis.published(run, base=True)) == (36.0, 42.1)
+    assert run.metrics["published/plus"] == pytest.approx(0.36)
+    assert run.metrics["published/base"] == pytest.approx(0.421)
     page = report.write(report.collect([folder]), tmp_path).page.read_text()
     assert "36.0" in page
     assert "42.1" in page
@@ -285,7 +284,7 @@ def eval_results(folder: Path, status: list[tuple[str, str]]) -> Path:
 def test_results_of_evalplus_become_a_run(tmp_path: Path) -> None:
     file = eval_results(tmp_path, [("pass", "pass"), ("pass", "fail"), ("fail", "pass")])
     report.import_evalplus(file, PLAIN, "theirs", tmp_path / "run")
-    found = report.read_run(tmp_path / "run")
+    found = report.read_report(tmp_path / "run")
     assert found.metrics["pass_at_1/base"] == pytest.approx(2 / 3)
     assert found.metrics["pass_at_1/plus"] == pytest.approx(1 / 3)  # base and extra together
     assert found.labels["model"] == "theirs"

@@ -283,6 +283,10 @@ class Verdict:
         return self.base_total + self.extra_total
 
 
+CHOICES = ("model", "quantization", "prompt", "dataset")
+"""The labels that every run has, in the order of its name."""
+
+
 @dataclass(frozen=True)
 class RunReport:
     """One run in numbers.

@@ -120,7 +120,7 @@ def _import(chosen: argparse.Namespace) -> int:
     name = chosen.name or chosen.file.name.removesuffix(".json").removesuffix("_eval_results")
     folder = chosen.out or OUTPUTS / "imported" / name
     report.import_evalplus(chosen.file, load_dataset(chosen.dataset), name, folder)
-    report.show([report.read_run(folder)])
+    report.show([report.read_report(folder)])
     results.print(f"\nImported: {folder}", soft_wrap=True)
     return 0
 

@@ -17,6 +17,7 @@ from experiments.experiment.planning import Plan
 from experiments.extract import extract
 from experiments.records import Generation, Request, Solution, Verdict
 from experiments.sandbox import missing
+from experiments.store import runs
 from experiments.tracking.live import Live
 from experiments.tracking.traces import Answer
 
@@ -57,7 +58,7 @@ class Assessing:
             judge.Judging(plan.dataset, plan.settings.sandbox, cache)
         )
         self._append = self._closing.enter_context(
-            store.appending(plan.folder / "verdicts.jsonl"),
+            store.appending(plan.folder / runs.VERDICTS),
         )
         return self
 

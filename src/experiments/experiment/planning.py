@@ -10,12 +10,9 @@ from pathlib import Path
 from experiments.backends import Backend
 from experiments.experiment.sweep import read_sweep
 from experiments.prompts import Kind, render
-from experiments.records import Dataset, Problem, Request, Sampling, Weights
+from experiments.records import CHOICES, Dataset, Problem, Request, Sampling, Weights
 from experiments.schema import Config, check
 from experiments.weights import locate
-
-CHOICES = ("model", "quantization", "prompt", "dataset")
-"""The labels that every run has, in the order of its name."""
 
 
 @dataclass(frozen=True)

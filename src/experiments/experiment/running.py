@@ -16,6 +16,7 @@ from experiments.experiment.planning import Plan
 from experiments.experiment.tracked import log_results, tracked
 from experiments.records import FinishReason, Generation, RunReport, Weights
 from experiments.stats.metrics import summarise
+from experiments.store import runs
 from experiments.tracking.live import Live
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def _generate(plan: Plan, live: Live | None, assessing: Assessing) -> float:
         assessing.add(generation)
     new_tokens, wanted = 0, len(found) + len(missing)
     with (
-        store.appending(plan.folder / "generations.jsonl") as append,
+        store.appending(plan.folder / runs.GENERATIONS) as append,
         bar("Generating", len(plan.requests), len(plan.requests) - len(missing)) as progress,
     ):
 

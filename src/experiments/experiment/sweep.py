@@ -9,10 +9,9 @@ from pathlib import Path
 from experiments import store
 from experiments.environment.provenance import provenance
 from experiments.schema import TrackingConfig
+from experiments.store import runs
 from experiments.tracking.client import Tracker, open_tracker
 from experiments.tracking.host import call
-
-_SWEEP_FILE = "sweep.json"
 
 
 def open_sweep(tracking: TrackingConfig, folder: Path, overrides: Sequence[str]) -> None:
@@ -30,7 +29,7 @@ def open_sweep(tracking: TrackingConfig, folder: Path, overrides: Sequence[str])
     call(Tracker.keep_view, tracker, run_id)
     folder.mkdir(parents=True, exist_ok=True)
     kept = {"mlflow_run": run_id, "mlflow_experiment": tracker.experiment_id}
-    store.write_text(folder / _SWEEP_FILE, json.dumps(kept))
+    store.write_text(folder / runs.SWEEP, json.dumps(kept))
 
 
 def close_sweep(
@@ -59,7 +58,7 @@ def close_sweep(
 
 def read_sweep(folder: Path | None) -> str | None:
     """Return the MLflow run of the sweep that is kept in a folder, if it has one."""
-    if folder is None or not (note := folder / _SWEEP_FILE).exists():
+    if folder is None or not (note := folder / runs.SWEEP).exists():
         return None
     run_id = json.loads(note.read_text(encoding="utf-8"))["mlflow_run"]
     return str(run_id)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from experiments.experiment.planning import CHOICES, Plan
+from experiments.experiment.planning import Plan
 from experiments.experiment.sweep import origin
-from experiments.records import RunReport
+from experiments.records import CHOICES, RunReport
 from experiments.schema import Config, dotted
 from experiments.tracking.client import Status
 from experiments.tracking.live import Beginning, Live

@@ -14,13 +14,16 @@ from itertools import combinations
 from statistics import fmean
 
 from experiments.records import Outcome, Verdict
-from experiments.report.collect import KINDS, Attempt, Group, ProblemInfo, Run
+from experiments.report.collect import KINDS, Group, Run, Sample
 from experiments.stats.comparing import Answer, Comparison, Finding, answers, compare
 from experiments.stats.intervals import Interval
 from experiments.stats.intervals import wilson_interval as _wilson
+from experiments.store.runs import ProblemInfo
 
 UNPAIRED = frozenset({"dataset", "limit"})
 """Labels whose levels are not asked the same problems."""
+
+BITS = "weights/bits_per_weight"
 
 MOST_PAIRS = 200
 """More comparisons than this say nothing once they are corrected for being so many."""
@@ -165,25 +168,25 @@ class Extraction:
 
 def extraction(run: Run) -> Extraction:
     """Return how much of a run's score depends on how its answers are read."""
-    known = all(attempt.format_kept is not None for attempt in run.attempts)
-    strict = _mean_rate(run.attempts, lambda a: a.passed and bool(a.format_kept))
+    known = all(sample.format_kept is not None for sample in run.samples)
+    strict = _mean_rate(run.samples, lambda a: a.passed and bool(a.format_kept))
     return Extraction(
-        strict=strict if known and run.attempts else None,
-        ours=_mean_rate(run.attempts, lambda a: a.passed),
+        strict=strict if known and run.samples else None,
+        ours=_mean_rate(run.samples, lambda a: a.passed),
         sanitizer=_mean_rate(run.sanitized, lambda v: v.plus is Outcome.PASSED)
         if run.sanitized
         else None,
-        rescued=sum(a.passed and a.format_kept is False for a in run.attempts),
-        wrong=sum(not a.passed for a in run.attempts),
+        rescued=sum(a.passed and a.format_kept is False for a in run.samples),
+        wrong=sum(not a.passed for a in run.samples),
     )
 
 
 def kinds(run: Run) -> dict[str, int]:
     """Return how often each kind of outcome came, passes with and without the format apart."""
     counted: Counter[str] = Counter()
-    for attempt in run.attempts:
-        lost = attempt.kind == KINDS[0] and attempt.format_kept is False
-        counted[FORMAT_LOST if lost else attempt.kind] += 1
+    for sample in run.samples:
+        lost = sample.kind == KINDS[0] and sample.format_kept is False
+        counted[FORMAT_LOST if lost else sample.kind] += 1
     return {kind: counted[kind] for kind in ALL_KINDS}
 
 
@@ -254,13 +257,6 @@ def together(group: Group) -> Together:
         if len(group.runs) > 1
         else {},
     )
-
-
-def published(run: Run, base: bool = False) -> float | None:
-    """Return the published pass@1 in percent of a run's model on its data set."""
-    name = run.dataset.removesuffix("_plus") if base else run.dataset
-    value = run.config.get(f"model.published.{name}")
-    return float(value) if isinstance(value, int | float) else None
 
 
 def headline(group: Group) -> str:
@@ -349,7 +345,7 @@ def _levels(contexts: Mapping[str, Mapping[str, Run]]) -> list[str]:
     bits: dict[str, float] = {}
     for runs in contexts.values():
         for level, run in runs.items():
-            bits.setdefault(level, run.bits_per_weight or 0.0)
+            bits.setdefault(level, run.metrics.get(BITS, 0.0))
     return sorted(bits, key=lambda level: (-bits[level], level))
 
 
@@ -359,7 +355,7 @@ def _mean_rates(runs: Sequence[Run]) -> dict[str, float]:
     return {problem: fmean(run.rates[problem] for run in runs) for problem in sorted(common)}
 
 
-def _mean_rate(samples: Sequence[Attempt] | Sequence[Verdict], passed: object) -> float:
+def _mean_rate(samples: Sequence[Sample] | Sequence[Verdict], passed: object) -> float:
     """Return pass@1: the mean over problems of the share of samples that pass."""
     assert callable(passed)
     results: dict[str, list[bool]] = defaultdict(list)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from experiments.stats.columns import mlflow_columns
 from experiments.tracking.errors import TrackingError
 from experiments.tracking.traces import Answer, trace
 
@@ -37,20 +38,8 @@ LONGEST_PARAMETER = 500
 """Longer values, and those of several lines, are shown by their beginning and a digest, which
 tells equal ones from others; `.hydra/config.yaml` among the artifacts has them whole."""
 
-COLUMNS = (
-    "params.`model.name`",
-    "params.`quantization.name`",
-    "params.`prompt.name`",
-    "metrics.`pass_at_1/plus`",
-    "metrics.`pass_at_1/plus_low`",
-    "metrics.`pass_at_1/plus_high`",
-    "metrics.`pass_at_1/base`",
-    "metrics.`format/kept`",
-    "metrics.`speed/tokens_per_second`",
-    "metrics.`cost/seconds_per_problem`",
-    "metrics.`engine/peak_memory_megabytes`",
-)
-"""Of a sweep's view of MLflow's table of runs, whose own columns show no setting and no score."""
+COLUMNS = mlflow_columns()
+"""Columns of a sweep's view in MLflow, whose own table shows neither settings nor scores."""
 
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
