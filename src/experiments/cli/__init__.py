@@ -88,7 +88,7 @@ def _report(chosen: argparse.Namespace) -> int:
     collection = report.collect(folders)
     report.show([run.report for run in collection.runs])
     report.show_failures(collection.failures)
-    report.show_answers(collection)
+    report.show_comparisons(collection)
     out = chosen.out or (folders[0] if len(folders) == 1 else Path("report"))
     written = report.write(collection, out)
     for path in written.files:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from experiments.environment.terminal import console, results
 from experiments.errors import StoreError, UserError
-from experiments.report.answers import show_answers
 from experiments.report.collect import Collection, collect, find_runs, newest
+from experiments.report.comparisons import show_comparisons
 from experiments.report.imported import import_evalplus
 from experiments.report.sanitizer import judge_sanitized
 from experiments.report.terminal import (
@@ -32,7 +32,7 @@ __all__ = [
     "read_report",
     "read_sweep",
     "show",
-    "show_answers",
+    "show_comparisons",
     "show_failures",
     "show_next_steps",
     "write",
@@ -74,7 +74,7 @@ def write_sweep(folder: Path) -> Written:
     except UserError as error:
         console.print(f"warning: there is no report: {error}", style="yellow", markup=False)
         return Written(folder / "report.html", folder / "report.md")
-    show_answers(collection)
+    show_comparisons(collection)
     results.print(f"\nReport: {shown(written.page)}", soft_wrap=True)
     return written
 

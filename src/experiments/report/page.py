@@ -65,6 +65,8 @@ _FINDINGS = {
     Finding.BETTER: "better",
     Finding.WORSE: "worse",
     Finding.EQUAL: "within 5 points",
+    Finding.SAME: "same programs",
+    Finding.UNKNOWN: "not known yet",
 }
 
 _CODES = dict(zip(KINDS, "abcdefgh", strict=True))
