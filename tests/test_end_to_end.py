@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from conftest import ROOT, Workplace
 
+from experiments.store.runs import FORMAT
+
 RUN_FILES = {
     ".hydra",
     "audit.json",
@@ -63,6 +65,7 @@ def test_the_default_run_leaves_a_whole_result(workplace: Workplace) -> None:
 
     (run,) = tracked_runs(workplace.folder)
     metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics.pop("format") == FORMAT
     of_the_way = ("progress/", "system/")
     tracked = {k: v for k, v in run.data.metrics.items() if not k.startswith(of_the_way)}
     assert tracked == pytest.approx(metrics)

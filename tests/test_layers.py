@@ -42,7 +42,7 @@ OWNERS = {
     "hydra": {"app", "cli"},
     "llama_cpp": {"backends", "weights"},
     "evalplus": {"problems", "report"},  # data sets; the sanitizer that ours is compared with
-    "jinja2": {"prompts", "backends"},
+    "jinja2": {"prompts", "backends", "report"},
     "matplotlib": {"report"},
     "scipy": set[str](),
     "torch": set[str](),

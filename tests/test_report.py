@@ -27,7 +27,7 @@ from experiments.report.markdown import markdown
 from experiments.report.plots import plots, spans
 from experiments.stats.comparing import Finding
 from experiments.stats.metrics import summarise
-from experiments.store import write_records
+from experiments.store import runs
 
 EVIL = "</script><script>document.title = 'taken'</script><img src=x onerror=alert(1)>"
 LIMIT = 5_000_000
@@ -37,13 +37,15 @@ def make_run(
     folder: Path,
     passed: list[bool],
     labels: dict[str, str] | None = None,
-    program: str = "def f(x):\n    return x\n",
+    program: str | None = None,
     bits: float | None = None,
     seconds: float | None = None,
     format_kept: bool = True,
 ) -> Path:
     """Write the folder of a run in which the problems p0, p1, ... came out as told."""
     folder.mkdir(parents=True)
+    if program is None:  # each run wrote others
+        program = f"def f(x):\n    return x  # {folder.name}\n"
     problems = [
         Problem(f"p{i}", "f", "def f(x):\n", "", ((1,),), title=f"Problem {i}", difficulty="easy")
         for i in range(len(passed))
@@ -65,17 +67,15 @@ def make_run(
         "dataset": {"name": "d", "sha256": "0" * 64},
         "weights": None if bits is None else {"file": "f", "sha256": "1", "bits_per_weight": bits},
     }
-    write_records(folder / "verdicts.jsonl", verdicts)
-    write_records(folder / "generations.jsonl", generations)
-    (folder / "metrics.json").write_text(json.dumps(metrics))
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    samples = [
-        {"task_id": s.problem_id, "solution": s.program, "sample": 0, "format_kept": s.format_kept}
-        for s in solutions
-    ]
-    shown = [{"id": p.id, "title": p.title, "difficulty": p.difficulty} for p in problems]
-    for name, records in (("samples", samples), ("problems", shown)):
-        folder.joinpath(f"{name}.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in records))
+    runs.write_run(
+        folder,
+        generations=generations,
+        verdicts=verdicts,
+        programs=[runs.Program(s.problem_id, 0, s.program, format_kept) for s in solutions],
+        problems=problems,
+        manifest=manifest,
+        metrics=metrics,
+    )
     return folder
 
 
@@ -101,7 +101,7 @@ def test_what_a_model_wrote_is_never_markup(tmp_path: Path) -> None:
     data = unpacked(page)
     assert data["programs"] == [EVIL]
     assert [EVIL in failure for failure in data["failures"]] == [True]
-    assert "default-src &#x27;none&#x27;" in page
+    assert "default-src &#39;none&#39;" in page
     assert "<" not in written.table.read_text()
 
 
@@ -169,11 +169,11 @@ def test_levels_are_paired_where_all_else_is_equal(tmp_path: Path) -> None:
     found = {axis.label: axis for axis in analysis.axes(group, collection.labels)}
     (pair,) = found["quantization"].overall
     assert (pair.first, pair.second) == ("q8_0", "q2_k")  # from many bits to few
-    assert pair.answer.finding is Finding.WORSE
+    assert pair.comparison.finding is Finding.WORSE
     assert analysis.sentence(pair) == "q2_k is worse than q8_0, by 100.0 points"
     assert len(found["quantization"].single) == 2
     (pair,) = found["prompt"].overall
-    assert pair.answer.comparison.difference == 0
+    assert pair.comparison.difference == 0
 
 
 def test_the_pareto_front_is_what_no_other_beats() -> None:
@@ -257,7 +257,8 @@ def test_published_figures_stand_beside_the_measured(tmp_path: Path) -> None:
         "model: {published: {humaneval: 42.1, humaneval_plus: 36.0, source: Some board}}\n"
     )
     (run,) = report.collect([folder]).runs
-    assert (analysis.published(run), analysis.published(run, base=True)) == (36.0, 42.1)
+    assert run.metrics["published/plus"] == pytest.approx(0.36)
+    assert run.metrics["published/base"] == pytest.approx(0.421)
     page = report.write(report.collect([folder]), tmp_path).page.read_text()
     assert "36.0" in page
     assert "42.1" in page
@@ -285,14 +286,14 @@ def eval_results(folder: Path, status: list[tuple[str, str]]) -> Path:
 def test_results_of_evalplus_become_a_run(tmp_path: Path) -> None:
     file = eval_results(tmp_path, [("pass", "pass"), ("pass", "fail"), ("fail", "pass")])
     report.import_evalplus(file, PLAIN, "theirs", tmp_path / "run")
-    found = report.read_run(tmp_path / "run")
+    found = report.read_report(tmp_path / "run")
     assert found.metrics["pass_at_1/base"] == pytest.approx(2 / 3)
     assert found.metrics["pass_at_1/plus"] == pytest.approx(1 / 3)  # base and extra together
     assert found.labels["model"] == "theirs"
     ours = make_run(tmp_path / "ours", [True, True, False])
     (group,) = report.collect([ours, tmp_path / "run"]).groups
     assert len(group.runs) == 2
-    assert analysis.against_the_best(group)[0].answer.comparison.problems == 3
+    assert analysis.against_the_best(group)[0].comparison.problems == 3
 
 
 def test_a_file_that_is_not_evalplus_is_told(tmp_path: Path) -> None:
@@ -316,12 +317,23 @@ def test_the_answer_is_on_the_screen(
     make_run(tmp_path / "1", few, {"prompt": "plain"})
     make_run(tmp_path / "2", few, {"prompt": "few_shot"})
     monkeypatch.setattr("experiments.environment.terminal.results.width", 200)
-    report.show_answers(report.collect([tmp_path]))
+    report.show_comparisons(report.collect([tmp_path]))
     told = capsys.readouterr().out
     assert "cot solves 87.5 % of the 80 problems in d (95 % interval" in told
     assert "It is better than each of the 2 others." in told
     assert "plain is worse than cot, by 81.2 points" in told
-    assert "plain and few_shot differ by less than 5 points" in told
+    assert "plain and few_shot differ by less than 5 points" in told or "would show" in told
+
+
+def test_a_copy_of_a_model_is_told_as_such(tmp_path: Path) -> None:
+    program = "def f(x):\n    return 2 * x\n"
+    for name in ("model", "copy"):
+        make_run(tmp_path / name, [True, False], {"model": name}, program)
+    (group,) = report.collect([tmp_path]).groups
+    (pair,) = analysis.against_the_best(group)
+    assert pair.comparison.finding is Finding.SAME
+    assert analysis.sentence(pair) == "model and copy wrote the same programs"
+    assert (pair.comparison.low, pair.comparison.high) == (0.0, 0.0)
 
 
 def test_runs_that_are_equal_share_the_first_place(tmp_path: Path) -> None:

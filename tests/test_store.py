@@ -12,13 +12,19 @@ from pathlib import Path
 import pytest
 
 from experiments.errors import ConfigError, StoreError
-from experiments.records import Failure, FinishReason, Generation, Outcome, Verdict
-from experiments.store import (
-    GenerationStore,
-    appending,
+from experiments.records import Failure, FinishReason, Generation, Outcome, Problem, Verdict
+from experiments.store import GenerationStore, appending
+from experiments.store.files import write_records
+from experiments.store.runs import (
+    FORMAT,
+    ProblemInfo,
+    Program,
     read_generations,
+    read_problems,
+    read_programs,
+    read_report,
     read_verdicts,
-    write_records,
+    write_run,
 )
 
 
@@ -241,20 +247,20 @@ def test_a_runs_files_come_back_as_they_were(tmp_path: Path) -> None:
         with appending(tmp_path / f"{name}.jsonl") as append:
             for record in records:
                 append(record)
-    assert read_generations(tmp_path / "generations.jsonl") == generations
-    assert read_verdicts(tmp_path / "verdicts.jsonl") == verdicts
-    assert read_verdicts(tmp_path / "nothing.jsonl") == []
+    assert read_generations(tmp_path) == generations
+    assert read_verdicts(tmp_path) == verdicts
+    assert read_verdicts(tmp_path / "nothing") == []
 
 
 def test_a_runs_file_is_cut_and_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "verdicts.jsonl"
     write_records(path, [verdict(1), verdict(2)])
     path.write_bytes(path.read_bytes()[:-5])
-    assert read_verdicts(path) == [verdict(1)]
+    assert read_verdicts(tmp_path) == [verdict(1)]
     assert "verdicts.jsonl:2: a damaged line was dropped" in caplog.text
     with appending(path) as append:
         append(verdict(2))
-    assert read_verdicts(path) == [verdict(1), verdict(2)]
+    assert read_verdicts(tmp_path) == [verdict(1), verdict(2)]
 
 
 def test_replacing_a_runs_file_leaves_no_draft_and_the_former_file_on_failure(
@@ -270,5 +276,67 @@ def test_replacing_a_runs_file_leaves_no_draft_and_the_former_file_on_failure(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match="The disk is full"):
         write_records(path, [verdict(2)])
-    assert read_verdicts(path) == [verdict(1)]
+    assert read_verdicts(tmp_path) == [verdict(1)]
     assert [p.name for p in tmp_path.iterdir()] == ["verdicts.jsonl"]
+
+
+def finished(folder: Path) -> Path:
+    problem = Problem("p", "f", "def f(): ...", "", ((),), title="One", topics=("lists",))
+    write_run(
+        folder,
+        generations=[generation(1)],
+        verdicts=[verdict(1)],
+        programs=[Program("p", 0, "def f(): ...", True, None)],
+        problems=[problem],
+        manifest={"labels": {"model": "m"}, "note": "odd"},
+        metrics={"pass_at_1/plus": 0.5, "speed/tokens_per_second": float("nan")},
+    )
+    return folder
+
+
+def test_a_runs_folder_is_read_as_it_was_written(tmp_path: Path) -> None:
+    folder = finished(tmp_path)
+    found = read_report(folder)
+    assert found.metrics == {"pass_at_1/plus": 0.5}
+    assert (found.labels, found.note) == ({"model": "m"}, "odd")
+    assert read_programs(folder) == [Program("p", 0, "def f(): ...", True, None)]
+    assert read_problems(folder) == [ProblemInfo("p", "One", "", ("lists",), "f", "def f(): ...")]
+
+
+def test_numbers_stand_under_their_names_beside_the_version_of_their_form(tmp_path: Path) -> None:
+    finished(tmp_path)
+    kept = json.loads((tmp_path / "metrics.json").read_text())
+    assert kept == {"format": FORMAT, "pass_at_1/plus": 0.5}
+    assert json.loads((tmp_path / "manifest.json").read_text())["format"] == FORMAT
+
+
+def test_a_run_of_version_1_is_read_under_todays_names(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text('{"speed/decoding_tokens_per_second": 9}')
+    (tmp_path / "manifest.json").write_text('{"labels": {}}')
+    assert read_report(tmp_path).metrics == {"speed/decode_tokens_per_second": 9.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("metrics.json", b"", "metrics.json cannot be read: it is empty"),
+        ("metrics.json", b'{"a/b": ', "metrics.json cannot be read: "),
+        ("metrics.json", b"[1]", "holds no names and values"),
+        ("metrics.json", b'{"a/b": "x"}', "cannot be read: ValueError"),
+        ("manifest.json", b"{}", "cannot be read: KeyError"),
+        ("metrics.json", b'{"format": 99}', "has format 99, and this version .* up to 2"),
+        (
+            "samples.jsonl",
+            '{"task_id": "p"}\n{}\n'.encode("utf-16"),
+            "none of its lines is a record",
+        ),
+    ],
+)
+def test_a_damaged_or_newer_file_is_told_in_one_line(
+    tmp_path: Path, name: str, content: bytes, told: str
+) -> None:
+    folder = finished(tmp_path)
+    (folder / name).write_bytes(content)
+    with pytest.raises(StoreError, match=told) as failure:
+        (read_report(folder), read_programs(folder))
+    assert "\n" not in str(failure.value)

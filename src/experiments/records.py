@@ -303,6 +303,10 @@ class Verdict:
         return f"{bound}{self.tests_passed} of {self.tests_total} tests passed"
 
 
+CHOICES = ("model", "quantization", "prompt", "dataset")
+"""The labels that every run has, in the order of its name."""
+
+
 @dataclass(frozen=True)
 class RunReport:
     """One run in numbers.

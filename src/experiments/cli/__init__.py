@@ -88,7 +88,7 @@ def _report(chosen: argparse.Namespace) -> int:
     collection = report.collect(folders)
     report.show([run.report for run in collection.runs])
     report.show_failures(collection.failures)
-    report.show_answers(collection)
+    report.show_comparisons(collection)
     out = chosen.out or (folders[0] if len(folders) == 1 else Path("report"))
     written = report.write(collection, out)
     for path in written.files:
@@ -120,7 +120,7 @@ def _import(chosen: argparse.Namespace) -> int:
     name = chosen.name or chosen.file.name.removesuffix(".json").removesuffix("_eval_results")
     folder = chosen.out or OUTPUTS / "imported" / name
     report.import_evalplus(chosen.file, load_dataset(chosen.dataset), name, folder)
-    report.show([report.read_run(folder)])
+    report.show([report.read_report(folder)])
     results.print(f"\nImported: {folder}", soft_wrap=True)
     return 0
 

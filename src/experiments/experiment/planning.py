@@ -11,12 +11,9 @@ from experiments.backends import Backend
 from experiments.experiment import resolving
 from experiments.experiment.sweep import read_sweep
 from experiments.prompts import Kind, render
-from experiments.records import Dataset, Problem, Request, Weights
+from experiments.records import CHOICES, Dataset, Problem, Request, Weights
 from experiments.schema import Config, Sampling, check
 from experiments.weights import locate
-
-CHOICES = ("model", "quantization", "prompt", "dataset")
-"""The labels that every run has, in the order of its name."""
 
 
 @dataclass(frozen=True)

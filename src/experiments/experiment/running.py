@@ -28,6 +28,7 @@ from experiments.records import (
 )
 from experiments.sandbox import choose, missing
 from experiments.stats.metrics import summarise
+from experiments.store import runs
 from experiments.tracking.traces import Sample
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ def _generate(plan: Plan, tracked: TrackedRun) -> tuple[list[Generation], float]
     new = list({r.key: r for r in plan.requests if r.key not in found}.values())
     new_tokens = 0
     with (
-        store.appending(plan.folder / "generations.jsonl") as append,
+        store.appending(plan.folder / runs.GENERATIONS) as append,
         bar("Generating", len(plan.requests), len(plan.requests) - len(new)) as progress,
     ):
         for generation in plan.backend.generate(new, plan.sampling, progress.remark):
@@ -146,7 +147,7 @@ def _judge(
     found: dict[tuple[str, int], Verdict] = {}
     with (
         judge(solutions, plan.dataset, plan.settings.sandbox, cache) as judging,
-        store.appending(plan.folder / "verdicts.jsonl") as append,
+        store.appending(plan.folder / runs.VERDICTS) as append,
         bar("Judging", len(solutions)) as progress,
     ):
         for verdict in judging:

@@ -9,10 +9,9 @@ from pathlib import Path
 from experiments import store
 from experiments.environment.provenance import provenance
 from experiments.schema import TrackingConfig
+from experiments.store import runs
 from experiments.tracking import logs
 from experiments.tracking.recorder import NewRun, Recorder
-
-_SWEEP_FILE = "sweep.json"
 
 _open: dict[Path, Recorder] = {}
 """The sweeps of this process that go on, by their folders."""
@@ -34,7 +33,7 @@ def open_sweep(tracking: TrackingConfig, folder: Path, overrides: Sequence[str])
     recorder.log(logs.keep_view)
     folder.mkdir(parents=True, exist_ok=True)
     kept = {"mlflow_run": started.run_id, "mlflow_experiment": started.experiment_id}
-    store.write_text(folder / _SWEEP_FILE, json.dumps(kept))
+    store.write_text(folder / runs.SWEEP, json.dumps(kept))
     _open[folder] = recorder
 
 
@@ -62,7 +61,7 @@ def close_sweep(
 
 def read_sweep(folder: Path | None) -> str | None:
     """Return the MLflow run of the sweep that is kept in a folder, if it has one."""
-    if folder is None or not (note := folder / _SWEEP_FILE).exists():
+    if folder is None or not (note := folder / runs.SWEEP).exists():
         return None
     run_id = json.loads(note.read_text(encoding="utf-8"))["mlflow_run"]
     return str(run_id)

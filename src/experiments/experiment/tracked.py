@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterable
 from typing import Any, Self
 
-from experiments.experiment.planning import CHOICES, Plan
+from experiments.experiment.planning import Plan
 from experiments.experiment.sweep import origin
-from experiments.records import RunReport
+from experiments.records import CHOICES, RunReport
 from experiments.schema import Config, dotted
 from experiments.tracking import logs
 from experiments.tracking.recorder import NewRun, Recorder, Status

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments import store
 from experiments.environment.terminal import console, results
 from experiments.errors import StoreError, UserError
-from experiments.report.answers import show_answers
 from experiments.report.collect import Collection, collect, find_runs, newest
+from experiments.report.comparisons import show_comparisons
 from experiments.report.imported import import_evalplus
 from experiments.report.sanitizer import judge_sanitized
 from experiments.report.terminal import (
-    read_run,
     read_sweep,
     show,
     show_failures,
     show_next_steps,
     shown,
 )
+from experiments.store import write_text
+from experiments.store.runs import read_report
 
 __all__ = [
     "Collection",
@@ -29,10 +29,10 @@ __all__ = [
     "import_evalplus",
     "judge_sanitized",
     "newest",
-    "read_run",
+    "read_report",
     "read_sweep",
     "show",
-    "show_answers",
+    "show_comparisons",
     "show_failures",
     "show_next_steps",
     "write",
@@ -74,7 +74,7 @@ def write_sweep(folder: Path) -> Written:
     except UserError as error:
         console.print(f"warning: there is no report: {error}", style="yellow", markup=False)
         return Written(folder / "report.html", folder / "report.md")
-    show_answers(collection)
+    show_comparisons(collection)
     results.print(f"\nReport: {shown(written.page)}", soft_wrap=True)
     return written
 
@@ -103,8 +103,8 @@ def write(collection: Collection, folder: Path) -> Written:
         figures=tuple(folder / "figures" / f"{name}.svg" for name in drawn),
         summary=" ".join(headline(group) for group in collection.groups),
     )
-    store.write_text(written.page, page(collection, drawn))
-    store.write_text(written.table, markdown(collection))
+    write_text(written.page, page(collection, drawn))
+    write_text(written.table, markdown(collection))
     for path, svg in zip(written.figures, drawn.values(), strict=True):
-        store.write_text(path, standalone(svg))
+        write_text(path, standalone(svg))
     return written

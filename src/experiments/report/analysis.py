@@ -14,13 +14,16 @@ from itertools import combinations
 from statistics import fmean
 
 from experiments.records import Outcome, Verdict
-from experiments.report.collect import KINDS, Attempt, Group, ProblemInfo, Run
-from experiments.stats.comparing import Answer, Comparison, Finding, answers, compare
+from experiments.report.collect import KINDS, Group, Run, Sample
+from experiments.stats.comparing import Comparison, Finding, compare, same_programs
 from experiments.stats.intervals import Interval
 from experiments.stats.intervals import wilson_interval as _wilson
+from experiments.store.runs import ProblemInfo
 
 UNPAIRED = frozenset({"dataset", "limit"})
 """Labels whose levels are not asked the same problems."""
+
+BITS = "weights/bits_per_weight"
 
 MOST_PAIRS = 200
 """More comparisons than this say nothing once they are corrected for being so many."""
@@ -33,13 +36,13 @@ class Pair:
     Attributes:
         first, second: the levels; differences are second minus first.
         context: what both runs have in common; empty for the mean over all contexts.
-        answer: the finding, corrected for the other pairs beside it.
+        comparison: the finding, which allows for the other pairs beside it.
     """
 
     first: str
     second: str
     context: str
-    answer: Answer
+    comparison: Comparison
 
 
 @dataclass(frozen=True)
@@ -78,33 +81,75 @@ def axes(group: Group, labels: Iterable[str]) -> list[Axis]:
 
 @lru_cache(maxsize=16)
 def against_the_best(group: Group) -> list[Pair]:
-    """Return the best run compared with each other one."""
+    """Return the best run compared with each other one.
+
+    The best was chosen by the same results, so the comparisons allow for all pairs of runs,
+    each of which might have been shown here.
+    """
     best, *others = group.runs
     kept = [run for run in others if best.rates.keys() & run.rates.keys()]
-    made = [compare(best.rates, run.rates) for run in kept]
-    return [
-        Pair(best.name, run.name, "", answer)
-        for run, answer in zip(kept, answers(made), strict=True)
-    ]
+    made = _compared([[(best, run)] for run in kept], together=math.comb(len(kept) + 1, 2))
+    return [Pair(best.name, run.name, "", each) for run, each in zip(kept, made, strict=True)]
 
 
 def sentence(pair: Pair) -> str:
     """Return what a comparison says, in one sentence."""
-    points = abs(100 * pair.answer.comparison.difference)
-    match pair.answer.finding:
+    made = pair.comparison
+    points = abs(100 * made.difference)
+    match made.finding:
         case Finding.BETTER:
             return f"{pair.second} is better than {pair.first}, by {points:.1f} points"
         case Finding.WORSE:
             return f"{pair.second} is worse than {pair.first}, by {points:.1f} points"
         case Finding.EQUAL:
             return f"{pair.second} and {pair.first} differ by less than 5 points"
+        case Finding.SAME:
+            return f"{pair.second} and {pair.first} wrote the same programs"
         case _:
-            return f"{pair.second} against {pair.first} is not known yet{_to_know(pair.answer)}"
+            return f"{pair.second} against {pair.first} is not known yet{_to_know(made)}"
 
 
-def _to_know(answer: Answer) -> str:
-    needed = answer.problems_needed
-    return f": some {rounded(needed):,} problems would tell" if needed else ""
+def _to_know(made: Comparison) -> str:
+    if made.needed is None:
+        return ""
+    number = f"some {rounded(made.needed.problems):,} problems"
+    if made.needed.shows == "equality":
+        return f": {number} would show that they differ by less than 5 points"
+    return f": {number} would show which is better"
+
+
+def _compared(
+    questions: Sequence[Sequence[tuple[Run, Run]]], together: int | None = None
+) -> list[Comparison]:
+    """Return what came out of comparisons that are made together.
+
+    Args:
+        questions: pairs of runs; results of several pairs are averaged problem by problem.
+        together: how many comparisons there were to choose from; default: these.
+    """
+    same = [all(_same(*pair) for pair in pairs) for pairs in questions]
+    rates = [
+        (_mean_rates([first for first, _ in pairs]), _mean_rates([second for _, second in pairs]))
+        for pairs in questions
+    ]
+    asked = [each for each, equal in zip(rates, same, strict=True) if not equal]
+    made = iter(compare(asked, together=together))
+    return [
+        same_programs(second) if equal else next(made)
+        for (_, second), equal in zip(rates, same, strict=True)
+    ]
+
+
+def _same(first: Run, second: Run) -> bool:
+    """Return whether two runs have the same program for each problem and sample.
+
+    A byte for byte copy of a model does, and so may a neighbouring quantization.
+    """
+    one, other = (
+        {(each.problem_id, each.sample): each.program for each in run.samples}
+        for run in (first, second)
+    )
+    return one == other and any(one.values()) and first.rates == second.rates
 
 
 def rounded(number: int) -> int:
@@ -165,25 +210,25 @@ class Extraction:
 
 def extraction(run: Run) -> Extraction:
     """Return how much of a run's score depends on how its answers are read."""
-    known = all(attempt.format_kept is not None for attempt in run.attempts)
-    strict = _mean_rate(run.attempts, lambda a: a.passed and bool(a.format_kept))
+    known = all(sample.format_kept is not None for sample in run.samples)
+    strict = _mean_rate(run.samples, lambda a: a.passed and bool(a.format_kept))
     return Extraction(
-        strict=strict if known and run.attempts else None,
-        ours=_mean_rate(run.attempts, lambda a: a.passed),
+        strict=strict if known and run.samples else None,
+        ours=_mean_rate(run.samples, lambda a: a.passed),
         sanitizer=_mean_rate(run.sanitized, lambda v: v.plus is Outcome.PASSED)
         if run.sanitized
         else None,
-        rescued=sum(a.passed and a.format_kept is False for a in run.attempts),
-        wrong=sum(not a.passed for a in run.attempts),
+        rescued=sum(a.passed and a.format_kept is False for a in run.samples),
+        wrong=sum(not a.passed for a in run.samples),
     )
 
 
 def kinds(run: Run) -> dict[str, int]:
     """Return how often each kind of outcome came, passes with and without the format apart."""
     counted: Counter[str] = Counter()
-    for attempt in run.attempts:
-        lost = attempt.kind == KINDS[0] and attempt.format_kept is False
-        counted[FORMAT_LOST if lost else attempt.kind] += 1
+    for sample in run.samples:
+        lost = sample.kind == KINDS[0] and sample.format_kept is False
+        counted[FORMAT_LOST if lost else sample.kind] += 1
     return {kind: counted[kind] for kind in ALL_KINDS}
 
 
@@ -256,13 +301,6 @@ def together(group: Group) -> Together:
     )
 
 
-def published(run: Run, base: bool = False) -> float | None:
-    """Return the published pass@1 in percent of a run's model on its data set."""
-    name = run.dataset.removesuffix("_plus") if base else run.dataset
-    value = run.config.get(f"model.published.{name}")
-    return float(value) if isinstance(value, int | float) else None
-
-
 def headline(group: Group) -> str:
     """Return the main result in one or two sentences."""
     best, *others = group.runs
@@ -288,7 +326,7 @@ def headline(group: Group) -> str:
         return told
     if len(others) == 1:
         return f"{told} {sentence(compared[0])}."
-    equal = sum(pair.answer.finding is not Finding.WORSE for pair in compared)
+    equal = sum(pair.comparison.finding is not Finding.WORSE for pair in compared)
     if equal == 0:
         return f"{told} It is better than each of the {len(others)} others."
     if equal == len(compared):
@@ -311,35 +349,23 @@ def shared_settings(runs: Sequence[Run]) -> tuple[dict[str, str], dict[str, list
 
 def _axis(label: str, contexts: Mapping[str, Mapping[str, Run]]) -> Axis:
     levels = _levels(contexts)
-    pairs = sum(math.comb(len(runs), 2) for runs in contexts.values())
-    overall, names = [], []
-    single: list[tuple[str, str, str, Comparison]] = []
+    found: dict[tuple[str, str], dict[str, tuple[Run, Run]]] = {}
     for first, second in combinations(levels, 2):
         both = {n: (c[first], c[second]) for n, c in contexts.items() if first in c and second in c}
         both = {n: (a, b) for n, (a, b) in both.items() if a.rates.keys() & b.rates.keys()}
-        if not both:
-            continue
-        names.append((first, second))
-        overall.append(
-            compare(
-                _mean_rates([a for a, _ in both.values()]),
-                _mean_rates([b for _, b in both.values()]),
-            )
-        )
-        if len(contexts) > 1 and pairs <= MOST_PAIRS:
-            for context, (a, b) in both.items():
-                single.append((first, second, context, compare(a.rates, b.rates)))
+        if both:
+            found[first, second] = both
+    overall = _compared([[*both.values()] for both in found.values()])
+    places = [(name, context) for name, both in found.items() for context in both]
+    if len(contexts) == 1 or len(places) > MOST_PAIRS:
+        places = []
+    single = _compared([[found[name][context]] for name, context in places])
     return Axis(
         label,
         len(contexts),
+        tuple(Pair(*name, "", made) for name, made in zip(found, overall, strict=True)),
         tuple(
-            Pair(*pair, "", answer) for pair, answer in zip(names, answers(overall), strict=True)
-        ),
-        tuple(
-            Pair(first, second, context, answer)
-            for (first, second, context, _), answer in zip(
-                single, answers([each[3] for each in single]), strict=True
-            )
+            Pair(*name, context, made) for (name, context), made in zip(places, single, strict=True)
         ),
     )
 
@@ -349,7 +375,7 @@ def _levels(contexts: Mapping[str, Mapping[str, Run]]) -> list[str]:
     bits: dict[str, float] = {}
     for runs in contexts.values():
         for level, run in runs.items():
-            bits.setdefault(level, run.bits_per_weight or 0.0)
+            bits.setdefault(level, run.metrics.get(BITS, 0.0))
     return sorted(bits, key=lambda level: (-bits[level], level))
 
 
@@ -359,7 +385,7 @@ def _mean_rates(runs: Sequence[Run]) -> dict[str, float]:
     return {problem: fmean(run.rates[problem] for run in runs) for problem in sorted(common)}
 
 
-def _mean_rate(samples: Sequence[Attempt] | Sequence[Verdict], passed: object) -> float:
+def _mean_rate(samples: Sequence[Sample] | Sequence[Verdict], passed: object) -> float:
     """Return pass@1: the mean over problems of the share of samples that pass."""
     assert callable(passed)
     results: dict[str, list[bool]] = defaultdict(list)

@@ -1,53 +1,37 @@
 """Folders of runs → one plain structure that tables, plots and the page are made from.
 
-A run's folder is all that is needed: `manifest.json`, `metrics.json`, `problems.jsonl`,
-`generations.jsonl`, `samples.jsonl`, `verdicts.jsonl`, `.hydra/config.yaml`. What is missing
-beside the first two shows as gaps, not as errors. Where `sanitizer.jsonl` is there, it holds
-the verdicts of the programs that EvalPlus's sanitizer found.
+A run's folder is all that is needed (see `store.runs`). What is missing beside the manifest
+and the numbers shows as gaps, not as errors.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from experiments import store
 from experiments.errors import StoreError
-from experiments.records import Generation, Outcome, RunReport, Verdict
-from experiments.report.terminal import CHOICES, differing, read_run, shown
+from experiments.records import CHOICES, Generation, Outcome, RunReport, Verdict
+from experiments.report.terminal import differing, shown
 from experiments.schema import dotted
 from experiments.stats.metrics import pass_rates
+from experiments.store import runs
+from experiments.store.runs import ProblemInfo, Program
 
 log = logging.getLogger(__name__)
-
-SANITIZED = "sanitizer.jsonl"
-"""A run's verdicts on the programs that EvalPlus's sanitizer finds."""
 
 _BESIDE_THE_POINT = frozenset({"models", "store", "dataset.folder", "tracking.uri"})
 """Labels that name places on a disk: they tell no run from another."""
 
 
 @dataclass(frozen=True)
-class ProblemInfo:
-    """What is shown of a problem."""
-
-    id: str
-    title: str = ""
-    difficulty: str = ""
-    topics: tuple[str, ...] = ()
-    entry_point: str = ""
-    prompt: str = ""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One sample: what the model wrote, the program in it, and its verdict.
+class Sample:
+    """What the model wrote, the program in it, and its verdict.
 
     Attributes:
         text: what the model wrote; empty for programs from elsewhere.
@@ -89,7 +73,7 @@ KINDS = (
     str(Outcome.NO_CODE),
     str(Outcome.THOUGHT_UNFINISHED),
 )
-"""What may become of an attempt, the nearest to right first."""
+"""What may become of an sample, the nearest to right first."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +85,7 @@ class Run:
         manifest: `manifest.json`.
         config: `.hydra/config.yaml`, resolved, under dotted names; empty for imported runs.
         problems: in the order of the data set.
-        attempts: one per problem and sample.
+        samples: one per problem and sample.
         sanitized: verdicts of the programs that EvalPlus's sanitizer finds.
     """
 
@@ -109,7 +93,7 @@ class Run:
     manifest: Mapping[str, Any]
     config: Mapping[str, Any]
     problems: tuple[ProblemInfo, ...]
-    attempts: tuple[Attempt, ...]
+    samples: tuple[Sample, ...]
     sanitized: tuple[Verdict, ...] = ()
     name: str = ""
 
@@ -131,16 +115,7 @@ class Run:
     @cached_property
     def rates(self) -> dict[str, float]:
         """For each problem, the share of its samples that pass all tests."""
-        return pass_rates(attempt.verdict for attempt in self.attempts)
-
-    @property
-    def bits_per_weight(self) -> float | None:
-        """As measured, else as the level says; None if the run had no weights."""
-        weights = self.manifest.get("weights")
-        if not isinstance(weights, Mapping):
-            return None
-        found = weights.get("bits_per_weight") or self.config.get("quantization.bits_per_weight")
-        return float(found) if found else None
+        return pass_rates(sample.verdict for sample in self.samples)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,9 +161,9 @@ def collect(folders: Sequence[Path]) -> Collection:
             f"No run in {', '.join(str(shown(folder)) for folder in folders)}",
             "Name the folder of a run or of a sweep, such as outputs/2026-01-31/12-00-00",
         )
-    runs = [read(folder) for folder in found]
-    labels = tuple(differing([RunReport({}, run.report.folder, run.labels) for run in runs]))
-    named = _named(runs, labels)
+    read_runs = [read(folder) for folder in found]
+    labels = tuple(differing([run.labels for run in read_runs]))
+    named = _named(read_runs, labels)
     groups = []
     by_dataset = sorted(named, key=lambda run: run.dataset)
     for dataset, members in groupby(by_dataset, key=lambda run: run.dataset):
@@ -202,9 +177,9 @@ def newest(outputs: Path) -> Path:
     Raises:
         StoreError: there is none.
     """
-    folders = [path.parent for path in outputs.glob("*/*/sweep.json")]
+    folders = [path.parent for path in outputs.glob(f"*/*/{runs.SWEEP}")]
     folders += [path.parent for path in outputs.glob("*/*/multirun.yaml")]
-    folders += [path.parent for path in outputs.glob("*/*/metrics.json")]
+    folders += [path.parent for path in outputs.glob(f"*/*/{runs.METRICS}")]
     if not folders:
         raise StoreError(
             f"There is no run in {outputs}", "Make one, or name its folder: experiments report DIR"
@@ -226,15 +201,15 @@ def find_runs(folders: Iterable[Path]) -> tuple[list[Path], list[tuple[Path, str
                 f"There is no folder {folder}",
                 "Name the folder of a run or of a sweep, or an MLflow run id.",
             )
-        if (folder / "metrics.json").exists():
+        if runs.is_finished(folder):
             found[folder.resolve()] = None
             continue
-        for path in sorted(folder.rglob("metrics.json"), key=_natural):
+        for path in sorted(folder.rglob(runs.METRICS), key=_natural):
             found[path.parent.resolve()] = None
-        for path in sorted(folder.rglob("failure.txt"), key=_natural):
-            if not (path.parent / "metrics.json").exists():
-                reason = path.read_text(encoding="utf-8").strip().splitlines()
-                failures.append((path.parent, reason[-1] if reason else "no reason is given"))
+        for path in sorted(folder.rglob(runs.FAILURE), key=_natural):
+            if not runs.is_finished(path.parent):
+                reason = runs.read_failure(path.parent) or "no reason is given"
+                failures.append((path.parent, reason))
     return list(found), failures
 
 
@@ -248,86 +223,55 @@ def read(folder: Path) -> Run:
     Raises:
         StoreError: the folder holds no finished run, or its files are damaged.
     """
-    report = read_run(folder)
-    texts = {
-        (generation.problem_id, generation.sample): generation
-        for generation in store.read_generations(folder / "generations.jsonl")
-    }
-    samples = list(_samples(folder / "samples.jsonl"))
-    programs = {(sample["task_id"], sample["sample"]): sample for sample in samples}
-    attempts = []
-    for verdict in store.read_verdicts(folder / "verdicts.jsonl"):
+    report = runs.read_report(folder)
+    generations = {(each.problem_id, each.sample): each for each in runs.read_generations(folder)}
+    programs = {(each.problem_id, each.sample): each for each in runs.read_programs(folder)}
+    samples = []
+    for verdict in runs.read_verdicts(folder):
         key = (verdict.problem_id, verdict.sample)
-        attempts.append(_attempt(verdict, texts.get(key), programs.get(key, {})))
+        samples.append(_sample(verdict, generations.get(key), programs.get(key)))
+    problems = runs.read_problems(folder)
+    asked = dict.fromkeys(sample.problem_id for sample in samples)
+    manifest = runs.read_manifest(folder)
+    config = _config(folder / ".hydra" / "config.yaml")
     return Run(
-        report=report,
-        manifest=_json(folder / "manifest.json"),
-        config=_config(folder / ".hydra" / "config.yaml"),
-        problems=tuple(_problems(folder / "problems.jsonl", attempts)),
-        attempts=tuple(attempts),
-        sanitized=tuple(store.read_verdicts(folder / SANITIZED)),
+        report=replace(report, metrics=_with_known(report, manifest, config)),
+        manifest=manifest,
+        config=config,
+        problems=tuple(problems or map(ProblemInfo, asked)),
+        samples=tuple(samples),
+        sanitized=tuple(runs.read_sanitized(folder) or ()),
     )
 
 
-def _attempt(verdict: Verdict, generation: Generation | None, sample: dict[str, Any]) -> Attempt:
-    return Attempt(
+def _with_known(
+    report: RunReport, manifest: Mapping[str, Any], config: Mapping[str, Any]
+) -> dict[str, float]:
+    """Return a run's numbers with those that its manifest and configuration hold."""
+    known: dict[str, float] = {}
+    dataset = report.labels.get("dataset", "")
+    plus, base = (config.get(f"model.published.{n}") for n in (dataset, dataset[: -len("_plus")]))
+    if isinstance(plus, int | float):
+        known["published/plus"] = plus / 100
+    if isinstance(base, int | float) and dataset.endswith("_plus"):
+        known["published/base"] = base / 100
+    if weights := manifest.get("weights"):
+        bits = weights.get("bits_per_weight") or config.get("quantization.bits_per_weight")
+        if bits:
+            known["weights/bits_per_weight"] = float(bits)
+    return {**report.metrics, **known}
+
+
+def _sample(verdict: Verdict, generation: Generation | None, program: Program | None) -> Sample:
+    return Sample(
         problem_id=verdict.problem_id,
         sample=verdict.sample,
         text=generation.text if generation else "",
-        program=str(sample.get("solution", "")),
+        program=program.source if program else "",
         verdict=verdict,
-        format_kept=sample.get("format_kept"),
-        syntax_valid=sample.get("syntax_valid"),
+        format_kept=program.format_kept if program else None,
+        syntax_valid=program.syntax_valid if program else None,
     )
-
-
-def _samples(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the samples, numbered within each problem where they are not."""
-    numbers: dict[str, int] = {}
-    for sample in _lines(path):
-        problem = sample["task_id"]
-        number = sample.setdefault("sample", numbers.get(problem, 0))
-        numbers[problem] = number + 1
-        yield sample
-
-
-def _problems(path: Path, attempts: Sequence[Attempt]) -> Iterator[ProblemInfo]:
-    known = False
-    for line in _lines(path):
-        known = True
-        yield ProblemInfo(
-            id=line["id"],
-            title=line.get("title", ""),
-            difficulty=line.get("difficulty", ""),
-            topics=tuple(line.get("topics", ())),
-            entry_point=line.get("entry_point", ""),
-            prompt=line.get("prompt", ""),
-        )
-    if not known:
-        yield from map(ProblemInfo, dict.fromkeys(attempt.problem_id for attempt in attempts))
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError:
-            log.warning("%s:%d: a damaged line was left out.", path, number)
-            continue
-        yield record
-
-
-def _json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -345,13 +289,11 @@ def _config(path: Path) -> dict[str, Any]:
     return dict(dotted(resolved)) if isinstance(resolved, dict) else {}
 
 
-def _named(runs: Sequence[Run], labels: Sequence[str]) -> list[Run]:
+def _named(found: Sequence[Run], labels: Sequence[str]) -> list[Run]:
     """Return the runs with short names: what tells each from the others."""
-    from dataclasses import replace
-
     counts: dict[str, int] = {}
     named = []
-    for run in runs:
+    for run in found:
         parts = [value for label in labels if (value := run.labels.get(label, ""))]
         name = " · ".join(parts) or " · ".join(
             value for choice in CHOICES if (value := run.labels.get(choice, ""))
@@ -364,16 +306,14 @@ def _named(runs: Sequence[Run], labels: Sequence[str]) -> list[Run]:
     ]
 
 
-def _group(dataset: str, runs: Sequence[Run]) -> Group:
+def _group(dataset: str, members: Sequence[Run]) -> Group:
     problems: dict[str, ProblemInfo] = {}
-    for run in runs:
+    for run in members:
         for problem in run.problems:
             problems.setdefault(problem.id, problem)
-    digests = frozenset(str(run.manifest.get("dataset", {}).get("sha256", "")) for run in runs) - {
-        ""
-    }
-    best = sorted(runs, key=lambda run: (-run.metrics.get("pass_at_1/plus", -1.0), run.name))
-    return Group(dataset, tuple(best), tuple(problems.values()), digests)
+    digests = {str((run.manifest.get("dataset") or {}).get("sha256", "")) for run in members}
+    best = sorted(members, key=lambda run: (-run.metrics.get("pass_at_1/plus", -1.0), run.name))
+    return Group(dataset, tuple(best), tuple(problems.values()), frozenset(digests - {""}))
 
 
 def _command(folders: Sequence[Path]) -> str:
@@ -387,7 +327,5 @@ def _command(folders: Sequence[Path]) -> str:
         path = folders[0] / name
         if path.exists():
             overrides = OmegaConf.select(OmegaConf.load(path), "hydra.overrides.task") or []
-            import shlex
-
             return f"python run.py {flag}{shlex.join(str(o) for o in overrides)}".rstrip()
     return ""

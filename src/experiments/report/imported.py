@@ -8,14 +8,13 @@ only as a bound: none of the tests counts as passed, and the share of tests is l
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments import store
 from experiments.errors import DatasetError, StoreError, did_you_mean
 from experiments.records import Dataset, Failure, Outcome, Problem, Solution, Verdict
 from experiments.stats.metrics import summarise
+from experiments.store import runs
 
 _STATUS = {
     "pass": Outcome.PASSED,
@@ -62,11 +61,14 @@ def import_evalplus(file: Path, dataset: Dataset, name: str, folder: Path) -> No
         raise StoreError(
             f"{folder} cannot be made: {error.strerror}", "Choose another: --out DIR"
         ) from error
-    store.write_records(folder / "verdicts.jsonl", verdicts)
-    store.write_text(folder / "samples.jsonl", _lines(map(_sample, solutions)))
-    store.write_text(folder / "problems.jsonl", _lines(map(_described, asked)))
-    store.write_text(folder / "manifest.json", _text(_manifest(file, dataset, name)))
-    store.write_text(folder / "metrics.json", _text(metrics))
+    runs.write_run(
+        folder,
+        verdicts=verdicts,
+        programs=[runs.Program(s.problem_id, s.sample, s.program) for s in solutions],
+        problems=asked,
+        manifest=_manifest(file, dataset, name),
+        metrics=metrics,
+    )
 
 
 def _results(file: Path) -> dict[str, list[dict[str, Any]]]:
@@ -122,19 +124,6 @@ def _read(problem: Problem, sample: int, entry: dict[str, Any]) -> tuple[Solutio
     return Solution(problem.id, sample, str(entry["solution"])), verdict
 
 
-def _sample(solution: Solution) -> dict[str, Any]:
-    return {
-        "task_id": solution.problem_id,
-        "solution": solution.program,
-        "sample": solution.sample,
-    }
-
-
-def _described(problem: Problem) -> dict[str, Any]:
-    shown = ("id", "title", "difficulty", "topics", "entry_point", "prompt")
-    return {name: getattr(problem, name) for name in shown}
-
-
 def _manifest(file: Path, dataset: Dataset, name: str) -> dict[str, Any]:
     return {
         "labels": {"model": name, "quantization": "", "prompt": "", "dataset": dataset.name},
@@ -147,11 +136,3 @@ def _manifest(file: Path, dataset: Dataset, name: str) -> dict[str, Any]:
         "weights": None,
         "isolation": ["evalplus"],
     }
-
-
-def _lines(records: Iterator[dict[str, Any]]) -> str:
-    return "".join(f"{json.dumps(record)}\n" for record in records)
-
-
-def _text(data: dict[str, Any]) -> str:
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"

@@ -9,17 +9,14 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from experiments.report.analysis import ALL_KINDS, front, kinds
+from experiments.report.analysis import ALL_KINDS, BITS, front, kinds
 from experiments.report.collect import Collection, Group, Run
+from experiments.stats.columns import MEMORY, SECONDS, SPEED, Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.axes import Axes
-
-SECONDS = "cost/seconds_per_problem"
-SPEED = "speed/tokens_per_second"
-MEMORY = "engine/peak_memory_megabytes"
 
 WIDTH = 4.3
 """Inches: a plot fills a phone's width without being shrunk."""
@@ -79,13 +76,17 @@ def standalone(svg: str) -> str:
 def _plots_of(group: Group) -> dict[str, str]:
     found = {
         "ladder-score": _ladder(group, "pass@1, %", _percent, interval=True),
-        "ladder-speed": _ladder(group, "new tokens per second", lambda r: r.metrics.get(SPEED)),
-        "ladder-memory": _ladder(group, "peak memory, MB", lambda r: r.metrics.get(MEMORY)),
-        "cost-seconds": _cost(group, SECONDS, "seconds per problem"),
-        "cost-memory": _cost(group, MEMORY, "peak memory, MB"),
+        "ladder-speed": _ladder(group, "new tokens per second", _value(SPEED)),
+        "ladder-memory": _ladder(group, "peak memory, MB", _value(MEMORY)),
+        "cost-seconds": _cost(group, SECONDS.metric, "seconds per problem"),
+        "cost-memory": _cost(group, MEMORY.metric, "peak memory, MB"),
         "kinds": _kinds(group),
     }
     return {name: plot for name, plot in found.items() if plot}
+
+
+def _value(column: Column) -> Callable[[Run], float | None]:
+    return lambda run: run.metrics.get(column.metric)
 
 
 def _percent(run: Run) -> float | None:
@@ -99,7 +100,7 @@ def _ladder(
     """Draw a number against bits per weight, one line for all that is equal otherwise."""
     lines: dict[str, list[tuple[float, float, Run]]] = defaultdict(list)
     for run in group.runs:
-        bits, number = run.bits_per_weight, value(run)
+        bits, number = run.metrics.get(BITS), value(run)
         if bits is not None and number is not None:
             others = [v for k, v in run.labels.items() if k not in ("quantization", "dataset")]
             lines[" · ".join(v for v in others if v)].append((bits, number, run))

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments import store
 from experiments.environment.terminal import console
 from experiments.errors import UserError
 from experiments.judge import judge
 from experiments.records import Dataset, Solution, Verdict
-from experiments.report.collect import SANITIZED, read
+from experiments.report.collect import read
+from experiments.store import runs
 
 
 def judge_sanitized(folder: Path, load: Callable[[str], Dataset], cache: Path) -> None:
@@ -29,21 +29,20 @@ def judge_sanitized(folder: Path, load: Callable[[str], Dataset], cache: Path) -
         DatasetError: the run's data set is not at hand.
         SandboxError: the judge does not work here.
     """
-    kept = folder / SANITIZED
     run = read(folder)
-    if kept.exists() or not any(attempt.text for attempt in run.attempts):
+    if runs.read_sanitized(folder) is not None or not any(s.text for s in run.samples):
         return
     from evalplus.sanitize import sanitize
 
     entry_points = {problem.id: problem.entry_point for problem in run.problems}
     verdicts: list[Verdict] = []
     others: list[Solution] = []
-    for attempt in run.attempts:
-        program = sanitize(attempt.text, entry_points[attempt.problem_id] or None)
-        if program.strip() == attempt.program.strip():
-            verdicts.append(attempt.verdict)
+    for sample in run.samples:
+        program = sanitize(sample.text, entry_points[sample.problem_id] or None)
+        if program.strip() == sample.program.strip():
+            verdicts.append(sample.verdict)
         else:
-            others.append(Solution(attempt.problem_id, attempt.sample, program))
+            others.append(Solution(sample.problem_id, sample.sample, program))
     if others:
         dataset = load(run.dataset)
         if dataset.digest != run.manifest.get("dataset", {}).get("sha256"):
@@ -54,4 +53,4 @@ def judge_sanitized(folder: Path, load: Callable[[str], Dataset], cache: Path) -
         with judge(others, dataset, cache_folder=cache) as judging:
             verdicts += judging
     console.print(f"{folder.name}: the sanitizer's program differs in {len(others)} answers")
-    store.write_records(kept, verdicts)
+    runs.write_sanitized(folder, verdicts)

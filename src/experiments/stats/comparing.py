@@ -1,24 +1,42 @@
-"""Two runs on the same problems: is one better, by how much, and is that luck?"""
+"""Two runs on the same problems: is one better, by how much, and is that luck?
+
+Test and interval are one method, so that they never disagree: the interval excludes 0 exactly
+where the test finds a difference, and both allow for all comparisons that are made together.
+"""
 
 import math
 import sys
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from functools import partial
 from statistics import NormalDist, fmean
+from typing import TYPE_CHECKING, Literal
 
-from experiments.stats.intervals import CONFIDENCE, bootstrap_interval, normal_quantile
+from experiments.stats.intervals import CONFIDENCE, Interval, normal_quantile, wilson_interval
+
+if TYPE_CHECKING:
+    import numpy
+
+MARGIN = 0.05
+"""A difference in pass@1 that nobody would mind: 5 points."""
 
 FINEST = 1000
 """Differences are multiples of no less than 1 over this."""
 
+LARGEST_SUM = 1 << 14
+"""Steps that all differences add up to at most; finer ones are rounded."""
+
 POWER = 0.8
-"""Probability to see what is there, for numbers of problems that would tell."""
+"""Probability to see what is there, for numbers of problems that are needed."""
 
 ROUNDING = 1e-9
+
+Rates = Mapping[str, float]
+"""Problem id to the share of its samples that pass; see `metrics.pass_rates`."""
 
 
 def mcnemar_p_value(only_first: int, only_second: int) -> float:
@@ -52,38 +70,69 @@ def sign_flip_p_value(differences: Sequence[float]) -> float:
 
     Args:
         differences: one per problem, between -1 and 1; taken as multiples of their common
-            denominator, or of 1/1000 if that is larger.
+            denominator, or rounded where that is too fine.
     """
-    parts = [Fraction(each).limit_denominator(FINEST) for each in differences if each]
-    scale = min(FINEST, math.lcm(*(part.denominator for part in parts)))
-    whole = [number for part in parts if (number := round(part * scale))]
+    whole = _whole(differences)
     if len({abs(number) for number in whole}) < 2:
         return mcnemar_p_value(sum(n < 0 for n in whole), sum(n > 0 for n in whole))
-    import numpy
-
-    total = sum(map(abs, whole))
-    share = numpy.zeros(total + 1)  # of assignments, by the sum of those that are positive
-    share[0] = 1.0
-    for size in map(abs, whole):
-        share[size:] += share[:-size].copy()
-        share /= 2
-    as_far = (total + abs(sum(whole))) // 2
-    return min(1.0, 2 * float(share[as_far:].sum()))
+    above, below = _tails(whole, [0.0])
+    return float(min(1.0, 2 * above[0], 2 * below[0]))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for being many, in the same order.
+def difference_interval(differences: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Return the confidence interval of a mean difference that goes with the sign-flip test.
 
-    Source: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian
-    Journal of Statistics 6 (1979), 65-70.
+    The mean difference is how much problems tell the runs apart (the mean size of the
+    differences) times the balance: the share of that which favours the second run, minus the
+    share that favours the first. The balance has the exact interval that inverts the sign-flip
+    test, with signs that are not even (for one sample per problem that of Clopper and
+    Pearson). The mean size has Wilson's score interval. The two are put together by their
+    profile: a difference lies in the interval if some mean size and balance make it whose
+    normal deviates, squared and added, do not exceed that of the confidence. A balance of 0 is
+    a difference of 0 at any mean size, so the interval excludes 0 exactly where the test does.
+    Sources: Clopper and Pearson, "The Use of Confidence or Fiducial Limits Illustrated in the
+    Case of the Binomial", Biometrika 26 (1934), 404-413; Wilson: see `wilson_interval`;
+    profiles: Venzon and Moolgavkar, "A Method for Computing Profile-Likelihood-Based
+    Confidence Intervals", Applied Statistics 37 (1988), 87-94.
+
+    Args:
+        differences: one per problem, between -1 and 1.
+        confidence: of the interval.
     """
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
+    whole = _whole(differences)
+    size = min(math.fsum(map(abs, differences)), float(len(differences)))
+    if not whole:
+        reach = wilson_interval(size, len(differences), confidence).high
+        return Interval(-reach, reach)
+    differ = sign_flip_p_value(differences) < 1 - confidence
+    positive = sum(whole) > 0
+    high = _upper(whole, size, len(differences), confidence, beyond=differ and not positive)
+    turned = [-number for number in whole]
+    low = -_upper(turned, size, len(differences), confidence, beyond=differ and positive)
+    return Interval(low, high)
+
+
+class Finding(StrEnum):
+    """What a comparison says of the second run."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    EQUAL = "equal"  # within the margin
+    SAME = "same"  # the same programs
+    UNKNOWN = "unknown"  # too few problems to know
+
+
+@dataclass(frozen=True)
+class Needed:
+    """How many problems would settle a comparison, if the difference seen is the true one.
+
+    Attributes:
+        problems: for a power of 80 %.
+        shows: what they would show: a difference, or that it is within the margin.
+    """
+
+    problems: int
+    shows: Literal["difference", "equality"]
 
 
 @dataclass(frozen=True)
@@ -94,12 +143,13 @@ class Comparison:
         problems: that both runs have.
         first, second: pass@1 on them.
         difference: second - first.
-        low, high: its 95 % interval: bootstrap over problems, or that of `answers` where all
-            problems differ alike, since a bootstrap of equal values has no width.
+        low, high: its interval, which holds for all comparisons made together.
         only_first, only_second: problems on which one run is better (with one sample:
             that it alone solves).
-        p_value: exact McNemar, or the sign-flip test where problems differ by parts.
-        mean_square: of the difference on one problem.
+        p_value: exact McNemar, or the sign-flip test where problems differ by parts; times
+            the number of comparisons made together.
+        finding: of the second run against the first.
+        needed: what would settle it; None if it is known.
     """
 
     problems: int
@@ -111,107 +161,40 @@ class Comparison:
     only_first: int
     only_second: int
     p_value: float
-    mean_square: float
-
-
-def compare(first: Mapping[str, float], second: Mapping[str, float], seed: int = 0) -> Comparison:
-    """Compare two runs on the problems that both have.
-
-    Args:
-        first: problem id to share of its samples that pass; see `pass_rates`.
-        second: the same of the other run.
-        seed: of the bootstrap.
-    """
-    common = sorted(first.keys() & second.keys())
-    if not common:
-        raise ValueError("the two runs have no problem in common")
-    differences = [second[problem] - first[problem] for problem in common]
-    only_first = sum(difference < 0 for difference in differences)
-    only_second = sum(difference > 0 for difference in differences)
-    difference = fmean(differences)
-    mean_square = fmean(d * d for d in differences)
-    if len(set(differences)) > 1:
-        low, high = bootstrap_interval(differences, seed=seed)
-    else:
-        middle, error = _adjusted(difference, mean_square, len(common))
-        reach = normal_quantile(CONFIDENCE) * error
-        low, high = max(-1.0, middle - reach), min(1.0, middle + reach)
-    return Comparison(
-        problems=len(common),
-        first=fmean(first[problem] for problem in common),
-        second=fmean(second[problem] for problem in common),
-        difference=difference,
-        low=low,
-        high=high,
-        only_first=only_first,
-        only_second=only_second,
-        p_value=sign_flip_p_value(differences),
-        mean_square=mean_square,
-    )
-
-
-class Finding(StrEnum):
-    """What a comparison says of the second run."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    EQUAL = "equal"  # within the margin
-    UNKNOWN = "unknown"  # too few problems to know
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a comparison says, corrected for the others that were made with it.
-
-    Attributes:
-        comparison: what was compared.
-        p_value: corrected by Holm's method.
-        finding: of the second run against the first.
-        problems_needed: to know with a power of 80 %, if the difference seen is the true
-            one; None if it is known.
-    """
-
-    comparison: Comparison
-    p_value: float
     finding: Finding
-    problems_needed: int | None = None
+    needed: Needed | None = None
 
 
-def answers(
-    comparisons: Sequence[Comparison], margin: float = 0.05, confidence: float = CONFIDENCE
-) -> list[Answer]:
-    """Return yes, no or "not known yet" for each of the comparisons made together.
+def compare(
+    pairs: Sequence[tuple[Rates, Rates]],
+    *,
+    together: int | None = None,
+    margin: float = MARGIN,
+    confidence: float = CONFIDENCE,
+) -> list[Comparison]:
+    """Compare pairs of runs, each on the problems that both have.
 
-    A run is better or worse if the corrected p-value is below 1 - confidence. Two runs are
-    equal if the interval of their difference lies within the margin. That interval is
-    Wald's with one made-up problem that either run alone solves, since the bootstrap is blind
-    where few problems tell two runs apart: none in ten is no proof that they are equal.
-    Source: Bonett and Price, "Adjusted Wald Confidence Interval for a Difference of Binomial
-    Proportions Based on Paired Data", Journal of Educational and Behavioral Statistics 37
-    (2012), 479-488.
+    The second run is better or worse if its interval excludes 0, and equal if it lies within
+    the margin. The chance of any wrong finding is at most 1 - confidence: p-values are
+    multiplied by the number of comparisons, and intervals have that much more confidence.
+    Source: Bonferroni's inequality; Miller, "Simultaneous Statistical Inference", 2nd edition
+    (1981), section 2.2.
 
     Args:
-        comparisons: one family; each makes the others' p-values larger.
+        pairs: first and second run of each.
+        together: how many comparisons there were to choose from, where these were chosen by
+            their results: all pairs, for the best with the others. Default: these.
         margin: a difference in pass@1 that nobody would mind.
-        confidence: of each finding.
+        confidence: of all findings together.
     """
-    z = normal_quantile(confidence)
-    result = []
-    corrected = holm([comparison.p_value for comparison in comparisons])
-    for comparison, p_value in zip(comparisons, corrected, strict=True):
-        middle, error = _adjusted(
-            comparison.difference, comparison.mean_square, comparison.problems
-        )
-        needed = None
-        if p_value < 1 - confidence:
-            finding = Finding.BETTER if comparison.difference > 0 else Finding.WORSE
-        elif abs(middle) + z * error < margin:
-            finding = Finding.EQUAL
-        else:
-            finding = Finding.UNKNOWN
-            needed = _needed_to_know(comparison, margin, confidence, len(comparisons))
-        result.append(Answer(comparison, p_value, finding, needed))
-    return result
+    number = max(1, together or len(pairs))
+    return [_compared(first, second, number, margin, confidence) for first, second in pairs]
+
+
+def same_programs(rates: Rates) -> Comparison:
+    """Return the comparison of runs with the same programs: nothing is left to chance."""
+    share = fmean(rates.values())
+    return Comparison(len(rates), share, share, 0.0, 0.0, 0.0, 0, 0, 1.0, Finding.SAME)
 
 
 def problems_needed(
@@ -244,44 +227,156 @@ def problems_needed(
     return math.ceil((root / difference) ** 2)
 
 
-def _needed_to_know(
-    comparison: Comparison, margin: float, confidence: float, comparisons: int
-) -> int | None:
-    """Return the problems needed to see the difference, or to see that it is small.
+def _compared(
+    first: Rates, second: Rates, together: int, margin: float, confidence: float
+) -> Comparison:
+    common = sorted(first.keys() & second.keys())
+    if not common:
+        raise ValueError("the two runs have no problem in common")
+    differences = [second[problem] - first[problem] for problem in common]
+    difference = fmean(differences)
+    each = 1 - (1 - confidence) / together
+    low, high = difference_interval(differences, each)
+    p_value = sign_flip_p_value(differences)
+    needed = None
+    if p_value < 1 - each:
+        finding = Finding.BETTER if difference > 0 else Finding.WORSE
+    elif -margin < low and high < margin:
+        finding = Finding.EQUAL
+    else:
+        finding = Finding.UNKNOWN
+        needed = _needed(differences, margin, each)
+    return Comparison(
+        problems=len(common),
+        first=fmean(first[problem] for problem in common),
+        second=fmean(second[problem] for problem in common),
+        difference=difference,
+        low=low,
+        high=high,
+        only_first=sum(each < 0 for each in differences),
+        only_second=sum(each > 0 for each in differences),
+        p_value=min(1.0, together * p_value),
+        finding=finding,
+        needed=needed,
+    )
 
-    The first number allows for the other comparisons by Bonferroni's correction, which is
-    Holm's for the smallest p-value. The second is that of an equivalence test. Source: Chow,
-    Shao and Wang, "Sample Size Calculations in Clinical Research", 2nd edition, section 3.1.
+
+def _whole(differences: Sequence[float]) -> list[int]:
+    """Return the differences that are not 0 as multiples of a common step."""
+    parts = [Fraction(each).limit_denominator(FINEST) for each in differences if each]
+    if not parts:
+        return []
+    most = max(1, int(LARGEST_SUM / math.fsum(map(abs, differences))))
+    scale = min(FINEST, most, math.lcm(*(part.denominator for part in parts)))
+    return [number for part in parts if (number := round(part * scale))]
+
+
+def _tails(
+    whole: Sequence[int], balances: "Sequence[float] | numpy.ndarray"
+) -> "tuple[numpy.ndarray, numpy.ndarray]":
+    """Return how probable sums at least and at most as large as the one seen are.
+
+    Each size keeps its place and is positive with probability (1 + balance) / 2. The
+    distribution of the sum of the positive ones is the product of the sizes' characteristic
+    functions.
+
+    Args:
+        whole: differences that are not 0.
+        balances: several, for each of which the two probabilities are returned.
     """
-    size = comparison.problems
-    corrected = 1 - (1 - confidence) / comparisons
-    numbers = [problems_needed(comparison.difference, comparison.mean_square, confidence=corrected)]
-    if abs(comparison.difference) < margin:
-        power = partial(_power_to_equal, comparison, margin, confidence)
-        numbers.append(bisect_left(range(sys.maxsize), POWER, lo=1, key=power))
-    known = [number for number in numbers if number is not None]
+    import numpy
+
+    sizes = Counter(map(abs, whole))
+    step = math.gcd(*sizes)
+    total = sum(size * count for size, count in sizes.items()) // step
+    seen = sum(number for number in whole if number > 0) // step
+    points = 1 << total.bit_length()
+    turns = numpy.exp(-2j * math.pi * numpy.arange(points // 2 + 1) / points)
+    share = (1 + numpy.asarray(balances, dtype=float)[:, None]) / 2
+    transform = numpy.ones((len(share), len(turns)), dtype=complex)
+    for size, count in sizes.items():
+        transform *= (1 - share + share * turns ** (size // step)) ** count
+    chances = numpy.fft.irfft(transform, points, axis=1)[:, : total + 1].clip(0)
+    return chances[:, seen:].sum(axis=1), chances[:, : seen + 1].sum(axis=1)
+
+
+def _upper(
+    whole: Sequence[int], size: float, problems: int, confidence: float, *, beyond: bool
+) -> float:
+    """Return the upper end of a mean difference's interval.
+
+    Args:
+        whole: the differences that are not 0, as multiples of a step.
+        size: sum of the sizes of the differences.
+        problems: how many.
+        confidence: of the interval.
+        beyond: whether the end is below 0, as the test has found.
+    """
+    import numpy
+
+    total = sum(map(abs, whole))
+    middle = sum(whole) / total
+    tail = (1 - confidence) / 2
+    low, high = (middle, 0.0) if beyond else (max(0.0, middle), 1.0)
+    for _ in range(4):  # the largest balance that the sign-flip test does not refuse
+        grid = numpy.linspace(low, high, 33)
+        kept = _tails(whole, grid)[1] >= tail
+        last = min(int(numpy.flatnonzero(kept)[-1]) if kept.any() else 0, 31)
+        low, high = float(grid[last]), float(grid[last + 1])
+    normal = NormalDist()
+    limit = normal.inv_cdf(1 - tail)
+    grid = numpy.linspace(middle, low, 33)
+    deviates = [
+        max(0.0, -normal.inv_cdf(min(max(chance, 1e-300), 1 - ROUNDING)))
+        for chance in _tails(whole, grid)[1]
+    ]
+    ends = []
+    for balance, deviate in zip(grid, deviates, strict=True):
+        left = math.sqrt(max(0.0, limit * limit - deviate * deviate))
+        sizes = wilson_interval(size, problems, 2 * normal.cdf(left) - 1)
+        ends.append(float(balance) * (sizes.high if balance > 0 else sizes.low))
+    return max(ends)
+
+
+def _needed(differences: Sequence[float], margin: float, confidence: float) -> Needed | None:
+    """Return what would show a difference, or that it is within the margin: the fewer problems.
+
+    The second number is that of an equivalence test. Source: Chow, Shao and Wang, "Sample
+    Size Calculations in Clinical Research", 2nd edition, section 3.1.
+    """
+    size, difference = len(differences), fmean(differences)
+    mean_square = fmean(each * each for each in differences)
+    found = []
+    if seen := problems_needed(difference, mean_square, confidence=confidence):
+        found.append(Needed(seen, "difference"))
+    if abs(difference) < margin:
+        power: Callable[[int], float] = partial(
+            _power_to_equal, difference, mean_square, size, margin, confidence
+        )
+        number = bisect_left(range(sys.maxsize), POWER, lo=1, key=power)
+        found.append(Needed(number, "equality"))
+    if not found:
+        return None
+    fewest = min(found, key=lambda needed: needed.problems)
     # The approximation may promise an answer with no more problems than there were.
-    return max(min(known), size + 1) if known else None
+    return Needed(max(fewest.problems, size + 1), fewest.shows)
 
 
 def _power_to_equal(
-    comparison: Comparison, margin: float, confidence: float, problems: int
+    difference: float,
+    mean_square: float,
+    seen: int,
+    margin: float,
+    confidence: float,
+    problems: int,
 ) -> float:
-    """Return how probable it is that so many problems show two runs to be equal."""
-    middle, error = _adjusted(comparison.difference, comparison.mean_square, problems)
-    z = normal_quantile(confidence)
-    below, above = ((margin + sign * middle) / error - z for sign in (-1, 1))
-    return NormalDist().cdf(below) + NormalDist().cdf(above) - 1
+    """Return how probable it is that so many problems show two runs to be equal.
 
-
-def _adjusted(difference: float, mean_square: float, problems: int) -> tuple[float, float]:
-    """Return a mean difference and its standard error, with one made-up problem for either run.
-
-    Args:
-        difference: mean over problems.
-        mean_square: of the difference on one problem.
-        problems: how many.
+    Where none of the problems seen tells the runs apart, one more might have: it is counted
+    as if either run had won one.
     """
-    size = problems + 2
-    middle = difference * problems / size
-    return middle, math.sqrt(((mean_square * problems + 2) / size - middle * middle) / size)
+    square = (mean_square * seen + 2) / (seen + 2)
+    error = math.sqrt(max(ROUNDING, square - difference * difference) / problems)
+    z = normal_quantile(confidence)
+    below, above = ((margin + sign * difference) / error - z for sign in (-1, 1))
+    return max(0.0, NormalDist().cdf(below) + NormalDist().cdf(above) - 1)

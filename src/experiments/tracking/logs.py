@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.records import Dataset
+from experiments.stats.columns import mlflow_columns
 
 LONGEST_PARAMETER = 500
 """Longer values, and those of several lines, are shown by their beginning and a digest, which
@@ -23,20 +24,8 @@ tells equal ones from others; `.hydra/config.yaml` among the artifacts has them 
 MOST_PARAMETERS = 100
 """A tracking server takes no more at once."""
 
-COLUMNS = (
-    "params.`model.name`",
-    "params.`quantization.name`",
-    "params.`prompt.name`",
-    "metrics.`pass_at_1/plus`",
-    "metrics.`pass_at_1/plus_low`",
-    "metrics.`pass_at_1/plus_high`",
-    "metrics.`pass_at_1/base`",
-    "metrics.`format/kept`",
-    "metrics.`speed/tokens_per_second`",
-    "metrics.`cost/seconds_per_problem`",
-    "metrics.`engine/peak_memory_megabytes`",
-)
-"""The columns of a sweep's view: MLflow's own table of runs shows no setting and no score."""
+COLUMNS = mlflow_columns()
+"""Columns of a sweep's view in MLflow, whose own table shows neither settings nor scores."""
 
 
 def log_parameters(settings: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What the comparisons say, in sentences: the answer to the question that a sweep asks."""
+"""What comparisons say, in sentences on the screen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_SENTENCES = 6
 """Per axis; the report has them all."""
 
 
-def show_answers(collection: Collection) -> None:
+def show_comparisons(collection: Collection) -> None:
     """Print the main result of each data set, and each axis with its levels compared.
 
     Pairs that are decided come first, the largest difference before others.
@@ -30,7 +30,7 @@ def show_answers(collection: Collection) -> None:
         for axis in analysis.axes(group, labels):
             pairs = sorted(axis.overall, key=_of_interest)
             for number, pair in enumerate(pairs[:MOST_SENTENCES]):
-                style = "" if pair.answer.finding is not Finding.UNKNOWN else "dim"
+                style = "" if pair.comparison.finding is not Finding.UNKNOWN else "dim"
                 told = Text(analysis.sentence(pair), style=style)
                 table.add_row("" if number else axis.label, told)
             if len(pairs) > MOST_SENTENCES:
@@ -40,4 +40,4 @@ def show_answers(collection: Collection) -> None:
 
 
 def _of_interest(pair: analysis.Pair) -> tuple[bool, float]:
-    return pair.answer.finding is Finding.UNKNOWN, -abs(pair.answer.comparison.difference)
+    return pair.comparison.finding is Finding.UNKNOWN, -abs(pair.comparison.difference)

@@ -1,0 +1,160 @@
+"""Columns in which runs are compared: one definition for every view of them.
+
+A column names a metric (see `metrics`), its title, how its numbers are written, what it means
+and where it is shown: `terminal`, `page`, `markdown`, `mlflow`. The most important stands
+first, since a narrow terminal drops the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+View = Literal["terminal", "page", "markdown", "mlflow"]
+_ALL: tuple[View, ...] = ("terminal", "page", "markdown", "mlflow")
+_TABLES: tuple[View, ...] = ("terminal", "page", "markdown")
+_WIDE: tuple[View, ...] = ("page", "markdown")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric as people read it.
+
+    Attributes:
+        metric: its name.
+        title: of the column.
+        legend: what it says, in a sentence for people.
+        digits: behind the decimal point; numbers from 100 on have none.
+        percent: the metric is a share and shown as percent.
+        interval: the bounds of its 95 % interval are shown beside it.
+        if_same: it is shown although all runs have the same value.
+        views: where it is shown.
+    """
+
+    metric: str
+    title: str
+    legend: str
+    digits: int = 0
+    percent: bool = False
+    interval: bool = False
+    if_same: bool = True
+    views: tuple[View, ...] = _TABLES
+
+    def number(self, metrics: Mapping[str, float]) -> str:
+        """Return the number as it is written; nothing if the run does not have it."""
+        value = metrics.get(self.metric)
+        if value is None:
+            return ""
+        if self.percent:
+            return f"{100 * value:.{self.digits}f}"
+        return f"{value:,.{self.digits if abs(value) < 100 else 0}f}"
+
+    def bounds(self, metrics: Mapping[str, float]) -> str:
+        """Return the interval as it is written; nothing if the column has none."""
+        low, high = (metrics.get(f"{self.metric}_{end}") for end in ("low", "high"))
+        if not self.interval or low is None or high is None:
+            return ""
+        return f"{100 * low:.0f}–{100 * high:.0f}"
+
+
+def _share(metric: str, title: str, legend: str, views: tuple[View, ...] = _TABLES) -> Column:
+    return Column(metric, title, legend, 1, percent=True, views=views)
+
+
+PASS = Column(
+    "pass_at_1/plus",
+    "pass@1 %",
+    "problems solved by one completion: base and extra tests pass; with its 95 % interval "
+    "(Wilson’s for one sample per problem, else bootstrap over problems)",
+    1,
+    percent=True,
+    interval=True,
+    views=_ALL,
+)
+SPEED = Column(
+    "speed/tokens_per_second",
+    "tokens/s",
+    "new tokens of all completions over the wall clock",
+    views=_ALL,
+)
+SECONDS = Column(
+    "cost/seconds_per_problem",
+    "s/problem",
+    "wall clock per problem, all of its samples together",
+    2,
+    views=_ALL,
+)
+MEMORY = Column(
+    "engine/peak_memory_megabytes",
+    "RAM MB",
+    "the most memory that the model’s process held",
+    views=_ALL,
+)
+
+COLUMNS: tuple[Column, ...] = (
+    PASS,
+    Column("weights/megabytes", "file MB", "size of the GGUF file", 1, if_same=False),
+    Column(
+        "weights/bits_per_weight",
+        "bits",
+        "bits per weight, as measured over the file’s tensors",
+        2,
+        if_same=False,
+    ),
+    SPEED,
+    MEMORY,
+    Column("engine/cost_usd", "USD", "what the server’s tokens cost", 4),
+    _share("published/plus", "published %", "pass@1 that others published for this model", _WIDE),
+    Column(
+        "pass_at_1/base",
+        "base %",
+        "pass@1 on the data set’s own tests alone",
+        1,
+        percent=True,
+        views=_ALL,
+    ),
+    _share("published/base", "published base %", "the published pass@1 on base tests", _WIDE),
+    _share("pass_at_1_easy/plus", "easy", "pass@1 on easy problems, in percent", ("terminal",)),
+    _share("pass_at_1_medium/plus", "medium", "the same on medium ones", ("terminal",)),
+    _share("pass_at_1_hard/plus", "hard", "the same on hard ones", ("terminal",)),
+    _share("tests_passed/all", "tests %", "tests that a program passes, mean over problems"),
+    Column(
+        "format/kept",
+        "format %",
+        "completions in the asked format: one closed Python block with the function",
+        1,
+        percent=True,
+        views=_ALL,
+    ),
+    SECONDS,
+)
+"""All columns, in the order of importance."""
+
+
+def columns(view: View, runs: Sequence[Mapping[str, float]]) -> list[Column]:
+    """Return the columns of a view that say something about these runs.
+
+    Columns that no run fills are left out, and so are some in which all runs are equal.
+
+    Args:
+        view: where they are shown.
+        runs: metrics of each run.
+    """
+    found = []
+    for column in COLUMNS:
+        values = {run.get(column.metric) for run in runs}
+        if view in column.views and values != {None} and (column.if_same or len(values) > 1):
+            found.append(column)
+    return found
+
+
+def mlflow_columns() -> tuple[str, ...]:
+    """Return the columns of a sweep's view in MLflow, as MLflow names them."""
+    settings = tuple(f"params.`{choice}.name`" for choice in ("model", "quantization", "prompt"))
+    metrics: list[str] = []
+    for column in COLUMNS:
+        if "mlflow" in column.views:
+            ends = ("", "_low", "_high") if column.interval else ("",)
+            metrics += [f"metrics.`{column.metric}{end}`" for end in ends]
+    return settings + tuple(metrics)

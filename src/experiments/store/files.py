@@ -1,0 +1,185 @@
+"""Records as lines of JSON, and files that are replaced whole.
+
+A line is handed to the operating system whole, before the next step begins, so a killed
+process loses nothing that it has reported as done. Lines are not forced to the disk one by
+one: a power cut may lose the last seconds.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from experiments.errors import StoreError
+from experiments.records import Failure, FinishReason, Generation, Outcome, Verdict
+
+log = logging.getLogger(__name__)
+
+_Record = TypeVar("_Record")
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[Callable[[Generation | Verdict], None]]:
+    """Yield a function that appends a record to a run's file, each at once and whole.
+
+    Raises:
+        StoreError: the file cannot be written; a line that was begun is taken back.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError as error:
+        raise cannot_use(path, error) from error
+    try:
+        yield lambda record: append_line(descriptor, (dump(record) + "\n").encode(), path)
+    finally:
+        os.close(descriptor)
+
+
+def read_lines(path: Path, decode: Callable[[dict[str, Any]], _Record]) -> list[_Record]:
+    """Return the records in a file of JSON lines, in its order; none if it is missing.
+
+    A damaged line, such as a killed run leaves at the end, is dropped with a warning.
+
+    Raises:
+        StoreError: the file cannot be read, or none of its lines can.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise cannot_use(path, error) from error
+    records, damaged = [], []
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            records.append(decode(json.loads(line.decode("utf-8"))))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            damaged.append(number)
+    if damaged and not records:
+        raise StoreError(
+            f"{path} cannot be read: none of its lines is a record in UTF-8",
+            "Restore the file, or make the run again.",
+        )
+    for number in damaged:
+        log.warning("%s:%d: a damaged line was dropped.", path, number)
+    return records
+
+
+def write_records(path: Path, records: Iterable[Generation | Verdict]) -> None:
+    """Replace a file of JSON lines by these records; there is no moment with half a file.
+
+    Raises:
+        StoreError: it could not be written; the former file is untouched.
+    """
+    write_text(path, "".join(dump(record) + "\n" for record in records))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file of results; there is no moment with half a file.
+
+    Raises:
+        StoreError: it could not be written; the former file is untouched.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise cannot_use(path, error) from error
+
+
+def append_line(descriptor: int, line: bytes, path: Path) -> None:
+    """Append a line, or leave the file as it was; a torn end of a killed writer is closed."""
+    with locked(descriptor, fcntl.LOCK_EX):
+        before = os.fstat(descriptor).st_size
+        if before and os.pread(descriptor, 1, before - 1) != b"\n":
+            line = b"\n" + line
+        try:
+            left = line
+            while left:
+                left = left[os.write(descriptor, left) :]
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(descriptor, before)
+            raise cannot_use(path, error) from error
+        except BaseException:  # Ctrl-C between two parts of a long line
+            with suppress(OSError):
+                os.ftruncate(descriptor, before)
+            raise
+
+
+@contextmanager
+def locked(descriptor: int, kind: int) -> Iterator[None]:
+    """Hold a lock on the file; some network file systems have none, and go without."""
+    held = True
+    try:
+        fcntl.flock(descriptor, kind)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        held = False
+    try:
+        yield
+    finally:
+        if held:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def dump(record: Generation | Verdict) -> str:
+    """Return a record as a line of JSON."""
+    # ASCII only: a lone surrogate or an odd line separator in a model's text stays inside
+    # its line, for every reader.
+    return json.dumps(asdict(record), separators=(",", ":"))
+
+
+_FORMER_NAMES = {
+    "seconds_waiting": "queue_seconds",
+    "seconds_reading": "prefill_seconds",
+    "seconds_decoding": "decode_seconds",
+}
+"""Names of fields in files of earlier versions, which stay readable."""
+
+
+def to_generation(data: dict[str, Any]) -> Generation:
+    """Return a generation from plain data; fields of later versions are left out."""
+    known = {field.name for field in fields(Generation)}
+    data = {_FORMER_NAMES.get(name, name): value for name, value in data.items()}
+    data = {name: value for name, value in data.items() if name in known}
+    return Generation(**{**data, "finish_reason": FinishReason(data["finish_reason"])})
+
+
+def to_verdict(data: dict[str, Any]) -> Verdict:
+    """Return a verdict from plain data; fields of later versions are left out."""
+    known = {field.name for field in fields(Verdict)}
+    data = {name: value for name, value in data.items() if name in known}
+    failure = Failure(**data["failure"]) if data.get("failure") else None
+    outcomes = {"base": Outcome(data["base"]), "plus": Outcome(data["plus"])}
+    return Verdict(**{**data, **outcomes, "failure": failure})
+
+
+def cannot_use(path: Path, error: OSError) -> StoreError:
+    """Return the error that says why a file cannot be used, and what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(
+            f"The disk is full: {path} could not be written",
+            "Free some space and type the same command: what is done is kept.",
+        )
+    return StoreError(
+        f"{path} cannot be used ({error.strerror or error})",
+        "Check the folder and its permissions, or choose another one.",
+    )
