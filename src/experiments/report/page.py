@@ -69,7 +69,7 @@ _FINDINGS = {
     Finding.UNKNOWN: "not known yet",
 }
 
-_CODES = dict(zip(KINDS, "abcdefgh", strict=True))
+_CODES = dict(zip(KINDS, "abcdefghi", strict=True))
 
 
 @dataclass(frozen=True)
