@@ -1,15 +1,25 @@
-"""What tracking adds to a run's wall time: `python benchmarks/tracking.py [--repeats N]`.
+"""What tracking adds to a run's wall time, in pairs of runs with it and without.
 
-Runs the main job with and without tracking, in pairs that begin with the one and the other by
-turns, on the default problems and on 164 of HumanEval+ (where it is at hand), without the store.
-Prints both medians, and the median of the pairs' ratios with its interval: where a machine's
-speed drifts, a pair has more of it in common than two medians have. The first tracked run, which
-creates the database, is not counted. Takes a quarter of an hour of a quiet machine.
+    python benchmarks/tracking.py large     60 problems, 256 tokens each, 1.1 B parameters
+    python benchmarks/tracking.py demo      60 problems, the demo model
+
+Each pair begins with the one and the other by turns, and all go without the store. Printed are
+both medians, and the median of the pairs' differences with its interval: where a machine's speed
+drifts, a pair has more of it in common than two medians have. The database is there before; what
+its creation takes, once, is not counted.
+
+- large: a run of at least two minutes. The bar: less than 2 % longer.
+- demo: a run of seconds. Each pair is followed by a process that does nothing but import MLflow
+  and log the same. The bar: tracking adds no more than that takes.
+
+The large model is made by benchmarks/generation.py. Expect 7 minutes a pair on two quiet cores
+for the large model, half a minute for the small one. The exit code tells whether a bar was missed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import statistics
@@ -19,45 +29,118 @@ import tempfile
 import time
 from pathlib import Path
 
+from generation import LARGE, LETTERS, PROMPT_TOKENS, SHARED_TOKENS, model
+
 ROOT = Path(__file__).resolve().parents[1]
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-"""As people have it: both processes would compile the same sources at each start."""
+MOST_PERCENT = 2.0
+LEAST_SECONDS = 120.0
 
 
-def seconds(folder: Path, *arguments: str) -> float:
-    command = [sys.executable, str(ROOT / "run.py"), f"models={ROOT / 'models'}", "cache=off"]
+def main() -> int:
+    """Measure one of the two, or one of their parts in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("large", "demo", "alone"))
+    parser.add_argument("folder", nargs="?", type=Path, help="of a run, with `alone`")
+    parser.add_argument("--repeats", type=int, help="pairs; 5 of the large model, 11 of the demo")
+    parser.add_argument("--limit", type=int, default=60, help="problems")
+    parser.add_argument("--max-tokens", type=int, default=256, help="of the large model")
+    options = parser.parse_args()
+    if options.what == "alone":
+        log_alone(options.folder)
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        if options.what == "large":
+            return large(Path(folder), options.repeats or 5, options.limit, options.max_tokens)
+        return demo(Path(folder), options.repeats or 11, options.limit)
+
+
+def large(folder: Path, repeats: int, limit: int, max_tokens: int) -> int:
+    """Return whether a run of minutes is longer with tracking than it may be."""
+    given = [
+        "model=local",
+        f"model.file={model(LARGE, 'q4_0')}",
+        "model.kind=completion",
+        f"prompt.completion='{prompt()}'",
+        f"sampling.max_tokens={max_tokens}",
+        "backend.stop_when_complete=false",
+    ]
+    pairs = measured(folder, repeats, limit, given)
+    percent = [100 * (tracked / bare - 1) for tracked, bare in pairs]
+    middle = report("large", pairs, percent, "%")
+    shortest = min(bare for _, bare in pairs)
+    if shortest < LEAST_SECONDS:
+        print(f"A run of {shortest:.0f} s is too short for the bar: more --max-tokens")
+    return int(middle >= MOST_PERCENT or shortest < LEAST_SECONDS)
+
+
+def prompt() -> str:
+    """Return a prompt of 300 tokens for each problem, of which 200 are shared."""
+    shared = "".join(LETTERS[(n * 7 + n // 26) % 26] for n in range(SHARED_TOKENS - 1))
+    return shared + f"{{{{ (problem.id * 50)[:{PROMPT_TOKENS - SHARED_TOKENS}] | upper }}}}"
+
+
+def demo(folder: Path, repeats: int, limit: int) -> int:
+    """Return whether tracking adds more to a run of seconds than MLflow's own calls take."""
+    pairs, alone = [], []
+    for _ in range(repeats):
+        pairs += measured(folder, 1, limit, [], first=len(pairs))
+        tracked = [path.parent for path in folder.glob("outputs/*/*/metrics.json")]
+        alone.append(seconds(folder, [__file__, "alone", str(max(tracked))]))
+    added = [tracked - bare for tracked, bare in pairs]
+    middle = report("demo", pairs, added, "s")
+    print(f"MLflow alone: {statistics.median(alone):.2f} s to be imported and to log the same")
+    return int(middle > statistics.median(alone))
+
+
+def measured(
+    folder: Path, repeats: int, limit: int, given: list[str], first: int = 0
+) -> list[tuple[float, float]]:
+    """Return the seconds of runs with tracking and without, in pairs."""
+    command = [
+        str(ROOT / "run.py"),
+        f"models={ROOT / 'models'}",
+        f"dataset.folder={ROOT / 'problems'}",
+        "cache=off",
+    ]
+    if not first:
+        seconds(folder, [*command, "backend=scripted", "limit=1"])  # creates the database
+    pairs = []
+    for number in range(first, first + repeats):
+        taken = {}
+        for enabled in ("true", "false") if number % 2 else ("false", "true"):
+            of_both = [*command, *given, f"limit={limit}"]
+            taken[enabled] = seconds(folder, [*of_both, f"tracking.enabled={enabled}"])
+        pairs.append((taken["true"], taken["false"]))
+        print(f"  {taken['true']:.2f} s with, {taken['false']:.2f} s without", file=sys.stderr)
+    return pairs
+
+
+def seconds(folder: Path, arguments: list[str]) -> float:
+    """Return how long a command of Python takes."""
+    as_people_have_it = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     started = time.perf_counter()
     done = subprocess.run(
-        [*command, *arguments], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=as_people_have_it,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         sys.exit(done.stderr)
     return time.perf_counter() - started
 
 
-def measure(name: str, repeats: int, *arguments: str) -> None:
-    pairs: list[tuple[float, float]] = []
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-
-        def timed(enabled: str) -> float:
-            return seconds(folder, *arguments, f"tracking.enabled={enabled}")
-
-        seconds(folder, *arguments, "limit=1")
-        for repeat in range(repeats):
-            if repeat % 2:
-                bare = timed("false")
-                pairs.append((timed("true"), bare))
-            else:
-                pairs.append((timed("true"), timed("false")))
-    tracked, bare = (statistics.median(times) for times in zip(*pairs, strict=True))
-    more = sorted(100 * (tracked / bare - 1) for tracked, bare in pairs)
-    low, high, confidence = interval(more)
+def report(name: str, pairs: list[tuple[float, float]], more: list[float], unit: str) -> float:
+    """Print what a pair's first is more than its second, and return the median of that."""
+    tracked, bare = (statistics.median(taken) for taken in zip(*pairs, strict=True))
+    low, high, confidence = interval(sorted(more))
+    middle = statistics.median(more)
     print(
-        f"{name}: {bare:.2f} s without tracking, {tracked:.2f} s with it; "
-        f"pair by pair {statistics.median(more):+.1f} % "
-        f"({100 * confidence:.0f} % interval {low:+.1f} to {high:+.1f})"
+        f"{name}: {bare:.2f} s without tracking, {tracked:.2f} s with it; pair by pair "
+        f"{middle:+.2f} {unit} ({100 * confidence:.0f} % interval {low:+.2f} to {high:+.2f})"
     )
+    return middle
 
 
 def interval(ordered: list[float]) -> tuple[float, float, float]:
@@ -75,16 +158,38 @@ def interval(ordered: list[float]) -> tuple[float, float, float]:
     return ordered[left], ordered[n - 1 - left], enclosing(left)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=21)
-    repeats = parser.parse_args().repeats
-    measure("default run", repeats, f"dataset.folder={ROOT / 'problems'}")
-    if os.environ.get("HUMANEVAL_OVERRIDE_PATH"):
-        measure("164 problems", repeats, "dataset=humaneval_plus")
-    else:
-        print("164 problems: set HUMANEVAL_OVERRIDE_PATH to HumanEvalPlus.jsonl")
+def log_alone(folder: Path) -> None:
+    """Log a finished run's numbers, files and samples to MLflow in this process."""
+    from experiments import store
+    from experiments.records import Prompt, Solution
+    from experiments.tracking import logs, worker
+    from experiments.tracking.recorder import Call, NewRun
+    from experiments.tracking.traces import Sample, log_samples
+
+    os.environ.update(worker.ENVIRONMENT)
+    new = NewRun("sqlite:///mlruns/mlflow.db", "mlruns/artifacts", "alone", folder.name)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    samples = [
+        Sample(
+            Prompt(generation.problem_id, "", completion=generation.problem_id),
+            generation,
+            Solution(verdict.problem_id, verdict.sample, generation.text, True, True),
+            verdict,
+        )
+        for generation, verdict in zip(
+            store.read_generations(folder / "generations.jsonl"),
+            store.read_verdicts(folder / "verdicts.jsonl"),
+            strict=True,
+        )
+    ]
+    worker.start(new)
+    calls = [
+        Call(logs.log_metrics, (metrics,)),
+        Call(logs.log_folder, (folder,)),
+        Call(log_samples, (samples,)),
+    ]
+    worker.log(new.uri, [*calls, "FINISHED"])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

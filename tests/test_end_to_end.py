@@ -29,12 +29,24 @@ RUN_FILES = {
 
 
 def tracked_runs(folder: Path) -> list[Any]:
-    """The runs in the MLflow database below a folder, newest first."""
+    """The runs in the MLflow database below a folder, newest first, when all have ended.
+
+    What a run that failed had to log may still be written when it is gone.
+    """
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=f"sqlite:///{folder}/mlruns/mlflow.db")
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    return list(client.search_runs(experiments))
+    database = folder / "mlruns" / "mlflow.db"
+    deadline = time.monotonic() + 60
+    while not database.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    client = MlflowClient(tracking_uri=f"sqlite:///{database}")
+    while True:
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        runs = list(client.search_runs(experiments))
+        ended = runs and all(run.info.status != "RUNNING" for run in runs)
+        if ended or time.monotonic() > deadline:
+            return runs
+        time.sleep(0.2)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

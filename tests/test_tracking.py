@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from experiments.records import (
-    Dataset,
     Failure,
     FinishReason,
     Generation,
@@ -113,7 +112,7 @@ def whole(store: Store) -> Run:
         environment.setenv("MLFLOW_RUN_ID", parent)  # left by something else
         recorder = Recorder(store.new("whole", parent=parent, tags={"kind": "run"}))
     recorder.log(logs.log_parameters, {"a.b": 1})
-    recorder.log(logs.log_dataset, Dataset("some", "0" * 64, ()))
+    recorder.log(logs.log_dataset, "some", "0" * 64, 3)
     recorder.progress(3, {"progress/generations": 3.0})
     recorder.progress(4, {"progress/generations": 4.0})  # too soon after the one before
     recorder.progress(5, {"progress/generations": 5.0})  # as well, but the last

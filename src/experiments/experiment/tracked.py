@@ -35,7 +35,8 @@ class TrackedRun:
             where = (tracking.uri, tracking.artifacts, tracking.experiment)
             self._recorder = Recorder(NewRun(*where, name, plan.parent, _tags(plan)))
             self._recorder.log(logs.log_parameters, dict(dotted(_plain(plan.settings))))
-            self._recorder.log(logs.log_dataset, plan.dataset)
+            data = plan.dataset
+            self._recorder.log(logs.log_dataset, data.name, data.digest, len(data.problems))
         return self
 
     def progress(self, generations: int, new_tokens: int, seconds: float) -> None:

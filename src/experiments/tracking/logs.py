@@ -14,7 +14,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from experiments.records import Dataset
 from experiments.stats.columns import mlflow_columns
 
 LONGEST_PARAMETER = 500
@@ -45,18 +44,17 @@ def log_metrics(metrics: Mapping[str, float], step: int = 0) -> None:
     mlflow.log_metrics(finite, step)
 
 
-def log_dataset(dataset: Dataset) -> None:
+def log_dataset(name: str, digest: str, problems: int) -> None:
     """Log the data set as MLflow's dataset input, with its digest and number of problems."""
     from mlflow import MlflowClient, active_run
-    from mlflow.entities import Dataset as Input
-    from mlflow.entities import DatasetInput, InputTag
+    from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    entity = Input(
-        name=dataset.name,
-        digest=dataset.digest[:36],
+    entity = Dataset(
+        name=name,
+        digest=digest[:36],
         source_type="local",
-        source=json.dumps({"name": dataset.name}),
-        profile=json.dumps({"num_rows": len(dataset.problems)}),
+        source=json.dumps({"name": name}),
+        profile=json.dumps({"num_rows": problems}),
     )
     tags = [InputTag("mlflow.data.context", "evaluation")]
     MlflowClient().log_inputs(active_run().info.run_id, [DatasetInput(entity, tags)])

@@ -144,8 +144,9 @@ class Recorder:
             self._last_step = None
 
     def _send(self, item: NewRun | Call | Status) -> None:
+        data = pickle.dumps(item)
         with suppress(OSError, ValueError):  # it has died, or was asked to end
-            self._stdin.write(pickle.dumps(item))
+            self._stdin.write(data)
             self._stdin.flush()
 
     def _listen(self) -> None:

@@ -23,11 +23,16 @@ from experiments.errors import UserError
 from experiments.tracking.opening import explained, open_experiment
 from experiments.tracking.recorder import Call, NewRun, StartedRun, Status
 
+ENVIRONMENT = {
+    "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",  # a trace is there when it is assessed
+    "MLFLOW_TRACE_SAMPLING_RATIO": "1",  # each sample is a trace
+}
+"""What MLflow reads, whatever the user's environment says."""
+
 
 def main() -> None:
     """Log one run."""
-    os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"  # traces are there to be assessed
-    os.environ["MLFLOW_TRACE_SAMPLING_RATIO"] = "1"  # each sample is a trace
+    os.environ.update(ENVIRONMENT)
     os.environ.pop("MLFLOW_RUN_ID", None)  # MLflow would go on with that run
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no reply
