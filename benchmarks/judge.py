@@ -40,7 +40,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVES = ROOT.parent / "shared" / "data"
-CACHE = ROOT / "outputs" / "cache"
+CACHE = ROOT / "outputs" / "cache" / "benchmarks"
 WORKERS = 2
 Programs = Sequence[tuple[Any, str]]
 LAST = "    return _inner(*values)\n"
@@ -78,54 +78,28 @@ def measure(case: str, seed: int, most: int | None, with_evalplus: bool) -> None
     """Print what both take for one case."""
     from experiments.problems import load_evalplus
 
-    data, small = load_evalplus("humaneval_plus"), _small()
-    references = [(problem, problem.reference) for problem in data.problems]
     if case == "memory":
-        _memory(small)
-    elif case == "references":
-        _row(case, data, references[:most], False, False, with_evalplus)
-    elif case == "mutants":
-        _row(case, data, _mutants(data, 800, seed)[:most], True, True, with_evalplus)
-    elif case == "small":
-        programs = list(_different(small, 2000))[:most]
-        _row(case, small, programs, False, False, with_evalplus)
-    elif case == "answers":
-        programs = _answers(data, 1230, seed)[:most]
-        theirs = _row("answers, stopping", data, programs, True, True, with_evalplus)
-        _row("answers, all inputs", data, programs, False, theirs, with_evalplus)
-
-
-def _row(
-    name: str,
-    data: Any,
-    programs: Programs,
-    stop: bool,
-    evalplus_stops: bool | float,
-    with_evalplus: bool,
-) -> float:
-    """Print what both take for some programs; return EvalPlus's seconds.
-
-    Args:
-        name: of the row.
-        data: the data set.
-        programs: each with its problem.
-        stop: whether ours stops at the first failure.
-        evalplus_stops: whether EvalPlus does; or its seconds, if they are known.
-        with_evalplus: whether EvalPlus is measured.
-    """
-    ours, cpu_seconds, outcomes = _ours(data, programs, stop)
+        _memory(_small())
+        return
+    data = _small() if case == "small" else load_evalplus("humaneval_plus")
+    programs = {
+        "references": lambda: [(problem, problem.reference) for problem in data.problems],
+        "mutants": lambda: _mutants(data, 800, seed),
+        "small": lambda: list(_different(data, 500)),
+        "answers": lambda: _answers(data, 1230, seed),
+    }[case]()[:most]
     different = len({(problem.id, program) for problem, program in programs})
-    line = f"{name:20}{len(programs):6}{different:6}{ours:8.1f} s{1e3 * ours / different:8.1f} ms"
-    theirs = 0.0
-    if isinstance(evalplus_stops, float):
-        theirs = evalplus_stops
-    elif with_evalplus:
-        fewer = programs[:200] if name == "small" else programs  # they say as much, and it is slow
-        theirs = _evalplus(data, fewer, evalplus_stops) * len(programs) / len(fewer)
-    if theirs:
-        line += f"   EvalPlus{theirs:8.1f} s{theirs / ours:7.2f} times"
-    print(f"{line}   over CPU time {WORKERS * ours / cpu_seconds:.2f}   {outcomes}", flush=True)
-    return theirs
+    evalplus_stops = case in ("mutants", "answers")
+    theirs = _evalplus(data, programs, evalplus_stops) if with_evalplus else 0.0
+    for stop in (True, False) if case == "answers" else (evalplus_stops,):
+        ours, cpu_seconds, outcomes = _ours(data, programs, stop)
+        print(
+            f"{case:11}{'stopping' if stop else 'all inputs':11}{len(programs):6}{different:6}"
+            f"{ours:8.1f} s{1e3 * ours / different:7.1f} ms  EvalPlus{theirs:7.1f} s"
+            f"{theirs / ours:6.2f} times  over CPU time {WORKERS * ours / cpu_seconds:.2f}"
+            f"  {outcomes}",
+            flush=True,
+        )
 
 
 def _small() -> Any:
@@ -161,7 +135,7 @@ def _answers(data: Any, count: int, seed: int) -> Programs:
         problem = choice.choice(data.problems)
         header = f"def {problem.entry_point}(*values):\n"
         some = f"    if zlib.crc32(repr(values).encode()) % 7 == 0:\n        {{}}\n{LAST}"
-        inner = f"import time, zlib\n{problem.reference}\n_inner = {problem.entry_point}\n{header}"
+        inner = f"import zlib\n{problem.reference}\n_inner = {problem.entry_point}\n{header}"
         kinds = {
             problem.reference: 50,
             choice.choice(mutants.get(problem.id, [problem.reference])): 32,
