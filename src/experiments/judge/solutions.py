@@ -146,11 +146,11 @@ class Judging(Iterator[Verdict]):
 
         Those of a problem come together, since its inputs stay with a sandbox.
         """
-        place = {name: number for number, name in enumerate(self._problems)}
+        order = {name: number for number, name in enumerate(self._problems)}
 
         def rank(key: str) -> tuple[float, int]:
             name = solutions[key].problem_id
-            return -self._references[name].seconds, place[name]
+            return -self._references[name].seconds, order[name]
 
         return sorted(solutions, key=rank)
 
