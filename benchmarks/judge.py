@@ -1,17 +1,24 @@
 """The judge beside EvalPlus's own, on the same programs, both on two workers.
 
-    python benchmarks/judge.py                      the table (a quiet machine, 5 to 10 minutes)
+    python benchmarks/judge.py                      the table (a quiet machine, 15 minutes)
+    python benchmarks/judge.py --only answers --programs 300
     python benchmarks/judge.py --conformance 5000   where the two disagree on mutants
 
 Needs HUMANEVAL_OVERRIDE_PATH and MBPP_OVERRIDE_PATH, or the data sets in evalplus's cache, or
 the archives in `../shared/data`. EvalPlus gets its ground truth ready-made, as ours does.
 
 What is compared
-    references      the reference solutions of HumanEval+. The floor is their own run time in
-                    one process, on two cores: half of it.
+    references      the reference solutions of HumanEval+ on all inputs.
     mutants         800 single-change mutants of them, both stopping at the first failure.
     small           a short correct program on 4 base and 4 extra tests: overhead is all.
+    answers         1,230 programs as models write them: many equal, many right, some wrong, some
+                    that never end or end on some inputs only. Ours stops at the first failure
+                    in one row, and is given all inputs in another; EvalPlus stops in both.
     memory          growth of this process over 10,000 small programs.
+
+Columns: how many programs, how many of them different; wall time, of one program, of EvalPlus,
+EvalPlus's over ours; and ours over half of the CPU time of the different programs (two workers),
+where those that were judged twice count twice.
 """
 
 import argparse
@@ -25,7 +32,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from pathlib import Path
@@ -33,8 +40,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVES = ROOT.parent / "shared" / "data"
-CACHE = ROOT / "outputs" / "cache"
+CACHE = ROOT / "outputs" / "cache" / "benchmarks"
 WORKERS = 2
+Programs = Sequence[tuple[Any, str]]
+LAST = "    return _inner(*values)\n"
+CASES = ("references", "mutants", "small", "answers", "memory")
 
 
 def main() -> None:
@@ -46,7 +56,8 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, help="file for the differences, as JSON lines")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of mutants")
-    parser.add_argument("--only", choices=("references", "mutants", "small", "memory"))
+    parser.add_argument("--only", choices=CASES)
+    parser.add_argument("--programs", type=int, help="at most so many per case")
     parser.add_argument("--without-evalplus", action="store_true", help="measure ours only")
     chosen = parser.parse_args()
     _find_data()
@@ -55,21 +66,46 @@ def main() -> None:
         names = (chosen.dataset,) if chosen.dataset else ("humaneval_plus", "mbpp_plus")
         conformance(names, chosen.conformance, chosen.seed, chosen.out)
     else:
-        table(chosen.only, chosen.seed, not chosen.without_evalplus)
+        for name in (chosen.only,) if chosen.only else CASES:
+            measure(name, chosen.seed, chosen.programs, not chosen.without_evalplus)
 
 
 class _Plain(argparse.RawDescriptionHelpFormatter):
     """Leaves the description as it is written."""
 
 
-def table(only: str | None, seed: int, with_evalplus: bool) -> None:
-    """Print what both take."""
+def measure(case: str, seed: int, most: int | None, with_evalplus: bool) -> None:
+    """Print what both take for one case."""
     from experiments.problems import load_evalplus
+
+    if case == "memory":
+        _memory(_small())
+        return
+    data = _small() if case == "small" else load_evalplus("humaneval_plus")
+    programs = {
+        "references": lambda: [(problem, problem.reference) for problem in data.problems],
+        "mutants": lambda: _mutants(data, 800, seed),
+        "small": lambda: list(_different(data, 500)),
+        "answers": lambda: _answers(data, 1230, seed),
+    }[case]()[:most]
+    different = len({(problem.id, program) for problem, program in programs})
+    evalplus_stops = case in ("mutants", "answers")
+    theirs = _evalplus(data, programs, evalplus_stops) if with_evalplus else 0.0
+    for stop in (True, False) if case == "answers" else (evalplus_stops,):
+        ours, cpu_seconds, outcomes = _ours(data, programs, stop)
+        print(
+            f"{case:11}{'stopping' if stop else 'all inputs':11}{len(programs):6}{different:6}"
+            f"{ours:8.1f} s{1e3 * ours / different:7.1f} ms  EvalPlus{theirs:7.1f} s"
+            f"{theirs / ours:6.2f} times  over CPU time {WORKERS * ours / cpu_seconds:.2f}"
+            f"  {outcomes}",
+            flush=True,
+        )
+
+
+def _small() -> Any:
     from experiments.records import Dataset, Problem
 
-    data = load_evalplus("humaneval_plus")
-    references = [(problem, problem.reference) for problem in data.problems]
-    small = Problem(
+    problem = Problem(
         id="small/0",
         entry_point="larger",
         prompt="def larger(a, b):\n",
@@ -77,31 +113,41 @@ def table(only: str | None, seed: int, with_evalplus: bool) -> None:
         base_inputs=tuple((a, 2) for a in range(4)),
         extra_inputs=tuple((a, 20) for a in range(18, 22)),
     )
-    tiny = Dataset("small", "small", (small,))
-    rows = []
-    if only in (None, "references"):
-        floor = _floor(data) / WORKERS
-        print(f"floor of the references: {floor:.1f} s on {WORKERS} workers", flush=True)
-        rows.append(("references", data, references, False, floor))
-    if only in (None, "mutants"):
-        rows.append(("mutants", data, _mutants(data, 800, seed), True, None))
-    if only in (None, "small"):
-        rows.append(("small", tiny, [(small, small.reference)] * 2000, False, None))
-    print(f"{'':12}{'programs':>9}{'ours':>10}{'each':>10}{'EvalPlus':>10}{'each':>10}{'ratio':>8}")
-    for name, dataset, programs, stop, floor_seconds in rows:
-        ours = _ours(dataset, programs, stop)
-        line = f"{name:12}{len(programs):9}{ours:9.1f}s{1000 * ours / len(programs):8.1f}ms"
-        if with_evalplus:
-            # EvalPlus is slow on small programs: fewer of them say as much
-            fewer = programs[:200] if name == "small" else programs
-            theirs = _evalplus(dataset, fewer, stop)
-            each, our_each = theirs / len(fewer), ours / len(programs)
-            line += f"{theirs:9.1f}s{1000 * each:8.1f}ms{our_each / each:8.2f}"
-        if floor_seconds:
-            line += f"   ours / floor: {ours / floor_seconds:.2f}"
-        print(line, flush=True)
-    if only in (None, "memory"):
-        _memory(tiny, small)
+    return Dataset("small", "small", (problem,))
+
+
+def _different(data: Any, count: int, *programs: str) -> Iterator[tuple[Any, str]]:
+    """Yield programs that are equal but for their last line, the reference if none is given."""
+    (problem,) = data.problems
+    programs = programs or (problem.reference,)
+    for number in range(count):
+        yield problem, f"{programs[number % len(programs)]}\n# {number}\n"
+
+
+def _answers(data: Any, count: int, seed: int) -> Programs:
+    """Return programs as models write them, drawn at random but always the same."""
+    choice = random.Random(seed)
+    mutants: dict[str, list[str]] = {}
+    for problem, program in _mutants(data, 3 * len(data.problems), seed):
+        mutants.setdefault(problem.id, []).append(program)
+    found = []
+    for _ in range(count):
+        problem = choice.choice(data.problems)
+        header = f"def {problem.entry_point}(*values):\n"
+        some = f"    if zlib.crc32(repr(values).encode()) % 7 == 0:\n        {{}}\n{LAST}"
+        inner = f"import zlib\n{problem.reference}\n_inner = {problem.entry_point}\n{header}"
+        kinds = {
+            problem.reference: 50,
+            choice.choice(mutants.get(problem.id, [problem.reference])): 32,
+            f"{header}    return None\n": 6,
+            f"{header}    return values[0].nothing\n": 4,
+            "Here is the function:\n": 4,
+            f"{header}    while True:\n        pass\n": 0.6,
+            inner + some.format("while True: pass"): 0.6,
+            inner + some.format("for _ in range(10**6): pass"): 0.3,
+        }
+        found.append((problem, choice.choices(list(kinds), list(kinds.values()))[0]))
+    return found
 
 
 def conformance(names: Sequence[str], count: int, seed: int, out: Path | None) -> None:
@@ -138,20 +184,6 @@ def conformance(names: Sequence[str], count: int, seed: int, out: Path | None) -
     print(f"{len(differences)} differences remain")
 
 
-def _floor(data: Any) -> float:
-    """CPU seconds of the references on all inputs, in one process, without any judge."""
-    total = 0.0
-    for problem in data.problems:
-        space: dict[str, Any] = {}
-        exec(problem.reference, space)
-        inputs = deepcopy([*problem.base_inputs, *problem.extra_inputs])
-        started = time.process_time()
-        for arguments in inputs:
-            space[problem.entry_point](*arguments)
-        total += time.process_time() - started
-    return total
-
-
 def _mutants(data: Any, count: int, seed: int) -> list[tuple[Any, str]]:
     """Return mutants, as evenly spread over the problems as their numbers allow."""
     from experiments.problems.validate.mutation import mutants
@@ -170,31 +202,32 @@ def _mutants(data: Any, count: int, seed: int) -> list[tuple[Any, str]]:
     return chosen[:count]
 
 
-def _judging(data: Any, programs: Sequence[tuple[Any, str]], stop: bool) -> Any:
+def _judging(data: Any, programs: Programs, stop: bool) -> Any:
     from experiments.judge import judge
     from experiments.records import Solution
     from experiments.schema import SandboxConfig
 
-    settings = SandboxConfig(workers=WORKERS, stop_at_first_failure=stop)
+    settings = SandboxConfig(workers=WORKERS, stop_at_first_failure=stop, rejudge=True)
     solutions = [Solution(p.id, number, source) for number, (p, source) in enumerate(programs)]
     return judge(solutions, data, settings, CACHE)
 
 
-def _ours(data: Any, programs: Sequence[tuple[Any, str]], stop: bool) -> float:
-    """Seconds of wall time, ground truth cached."""
-    wanted = {problem.id for problem, _ in programs}
-    used = [problem for problem in data.problems if problem.id in wanted]
-    for _ in _judging(data, [(problem, "") for problem in used], stop):
+def _ours(data: Any, programs: Programs, stop: bool) -> tuple[float, float, dict[str, int]]:
+    """Return seconds of wall time, CPU seconds of the different programs, and outcomes.
+
+    Outputs of the references are at hand.
+    """
+    for _ in _judging(data, [(problem, "") for problem in data.problems], stop):
         pass
     started = time.perf_counter()
-    judging = _judging(data, programs, stop)
-    outcomes = Counter(verdict.plus.value for verdict in judging)
+    verdicts = list(_judging(data, programs, stop))
     seconds = time.perf_counter() - started
-    print(f"    {dict(outcomes)}, {judging.retried} judged again", flush=True)
-    return seconds
+    different = {(each.problem_id, programs[each.sample][1]): each for each in verdicts}.values()
+    cpu_seconds = sum(each.cpu_seconds * (1 + each.retried) for each in different)
+    return seconds, cpu_seconds, dict(Counter(each.plus.value for each in verdicts))
 
 
-def _our_verdicts(data: Any, programs: Sequence[tuple[Any, str]], stop: bool) -> list[Any]:
+def _our_verdicts(data: Any, programs: Programs, stop: bool) -> list[Any]:
     """Return whether base tests and extra tests pass, by program."""
     found = {
         verdict.sample: (
@@ -206,16 +239,14 @@ def _our_verdicts(data: Any, programs: Sequence[tuple[Any, str]], stop: bool) ->
     return [found[number] for number in range(len(programs))]
 
 
-def _evalplus(data: Any, programs: Sequence[tuple[Any, str]], stop: bool) -> float:
+def _evalplus(data: Any, programs: Programs, stop: bool) -> float:
     list(_evalplus_verdicts(data, programs[:2], stop))
     started = time.perf_counter()
     list(_evalplus_verdicts(data, programs, stop))
     return time.perf_counter() - started
 
 
-def _evalplus_verdicts(
-    data: Any, programs: Sequence[tuple[Any, str]], stop: bool
-) -> Iterator[tuple[bool, bool]]:
+def _evalplus_verdicts(data: Any, programs: Programs, stop: bool) -> Iterator[tuple[bool, bool]]:
     """What EvalPlus's workers do for each program: the base tests, then the extra ones."""
     kept = CACHE / "evalplus" / f"{data.name}-{data.digest[:16]}.pickle"
     wanted = {problem.id: problem for problem, _ in programs}
@@ -224,7 +255,7 @@ def _evalplus_verdicts(
         expected = pickle.loads(kept.read_bytes())
     for problem in wanted.values():
         if problem.id not in expected:
-            expected[problem.id] = _evalplus_truth(problem)
+            expected[problem.id] = _evalplus_expected(problem)
     kept.parent.mkdir(parents=True, exist_ok=True)
     if len(wanted) == len(data.problems):
         kept.write_bytes(pickle.dumps(expected))
@@ -238,7 +269,7 @@ def _evalplus_verdicts(
             yield job.result()
 
 
-def _evalplus_truth(problem: Any) -> Any:
+def _evalplus_expected(problem: Any) -> Any:
     from evalplus.gen.util import trusted_exec
 
     not_none = problem.comparison == "not_none"
@@ -272,19 +303,17 @@ def _evalplus_check(
     return found[0], found[1]
 
 
-def _memory(tiny: Any, small: Any) -> None:
-    """Growth over 10,000 programs, some of them wrong, after 500 to warm up."""
-    programs = [small.reference, small.reference.replace(">", "<"), "def larger(a, b):\n    1 / 0"]
-
-    def some(count: int) -> Iterable[tuple[Any, str]]:
-        return [(small, programs[number % len(programs)]) for number in range(count)]
-
-    for _ in _judging(tiny, list(some(500)), False):
+def _memory(small: Any) -> None:
+    """Print the growth over 10,000 programs, some of them wrong, after 500 to warm up."""
+    (problem,) = small.problems
+    wrong = (problem.reference.replace(">", "<"), "def larger(a, b):\n    1 / 0")
+    kinds = (problem.reference, *wrong)
+    for _ in _judging(small, list(_different(small, 500, *kinds)), False):
         pass
     before = _resident()
     started = time.perf_counter()
     most = 0.0
-    for number, _ in enumerate(_judging(tiny, list(some(10_000)), False)):
+    for number, _ in enumerate(_judging(small, list(_different(small, 10_000, *kinds)), False)):
         if number % 500 == 0:
             most = max(most, _resident())
     seconds = time.perf_counter() - started

@@ -70,9 +70,7 @@ class Bench:
 
     def verdict(self, program: str, stop: bool = False):
         settings = replace(SETTINGS, stop_at_first_failure=stop)
-        return judge_program(
-            self.sandbox, program, self.reference, settings, is_second=True
-        ).verdict
+        return judge_program(self.sandbox, program, self.reference, settings, is_second=True)[0]
 
     def folder(self) -> str:
         """The folder on this machine in which programs may write; empty if there is none."""

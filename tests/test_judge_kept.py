@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from experiments.judge import judge, solutions
-from experiments.judge.program import Judgement
 from experiments.records import Dataset, Outcome, Problem, Solution, Verdict
 from experiments.sandbox import Sandbox
 from experiments.schema import Isolation, SandboxConfig
@@ -97,9 +96,9 @@ def test_rejudging_runs_all_anew_and_the_last_verdict_counts(
     (first,) = judged(tmp_path, WRONG)
     judge_program = solutions.judge_program
 
-    def other(*arguments) -> Judgement:
-        judgement = judge_program(*arguments)
-        return replace(judgement, verdict=replace(judgement.verdict, cpu_seconds=99.0))
+    def other(*arguments) -> tuple[Verdict, bool]:
+        verdict, is_doubtful = judge_program(*arguments)
+        return replace(verdict, cpu_seconds=99.0), is_doubtful
 
     monkeypatch.setattr(solutions, "judge_program", other)
     del ran[:]
@@ -145,7 +144,7 @@ def test_a_kept_verdict_is_not_used_by_another_judge_or_in_another_isolation(
     judged(tmp_path, WRONG, isolation=Isolation.process)
     for name, other in (
         ("_source_digest", lambda: "another judge"),
-        ("_numpy_version", lambda: "another numpy"),
+        ("version", lambda _: "another numpy"),
         ("choose", lambda _: "bubblewrap"),
     ):
         with monkeypatch.context() as patch:
@@ -178,11 +177,11 @@ def flaky(outcomes: list[Outcome], judgements: list[bool]):
     """A judge that is in doubt, and gives one outcome after the other."""
     judge_program = solutions.judge_program
 
-    def judging(*arguments) -> Judgement:
-        judgement = judge_program(*arguments)
+    def judging(*arguments) -> tuple[Verdict, bool]:
+        verdict, _ = judge_program(*arguments)
         outcome = outcomes[len(judgements)]
         judgements.append(arguments[-1])
-        return Judgement(replace(judgement.verdict, base=outcome, plus=outcome), doubtful=True)
+        return replace(verdict, base=outcome, plus=outcome), True
 
     return judging
 

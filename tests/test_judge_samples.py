@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments import cli
 from experiments.errors import DatasetError, StoreError
 from experiments.judge import solutions
 from experiments.judge.samples import judge_samples
@@ -140,3 +141,37 @@ def test_a_damaged_archive_is_told(tmp_path: Path) -> None:
         samples.write_bytes(damaged)
         with pytest.raises(StoreError, match=r"samples\.jsonl\.gz cannot be read"):
             judge_samples(DATASET, samples, tmp_path / "out.jsonl", SETTINGS)
+
+
+def test_the_command_judges_a_file_once_and_anew_if_it_is_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "load_dataset", lambda name: DATASET)
+    write(tmp_path / "samples.jsonl", {"task_id": "set/0", "solution": "def f(x): return x"})
+    command = ["judge", "set", "samples.jsonl", "--out", "out.jsonl", "--workers", "1"]
+    for more, is_kept in (([], False), ([], True), (["--rejudge"], False)):
+        assert cli.main([*command, *more]) == 0
+        said = capsys.readouterr().out
+        assert "pass@1 100.0 %" in said
+        assert ("1 were judged in an earlier call" in said) is is_kept
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "two", ""])
+def test_a_number_of_workers_that_is_none_is_told(
+    workers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["judge", "problems", "samples.jsonl", "--out", "x", f"--workers={workers}"])
+    assert f"'{workers}' is no number of workers; take 1 or more" in capsys.readouterr().err
+
+
+def test_the_command_tells_an_empty_file_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "load_dataset", lambda name: DATASET)
+    (tmp_path / "samples.jsonl").touch()
+    assert cli.main(["judge", "set", "samples.jsonl", "--out", "out.jsonl"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("error: samples.jsonl holds no samples. Each line is ")

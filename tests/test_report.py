@@ -105,6 +105,15 @@ def test_what_a_model_wrote_is_never_markup(tmp_path: Path) -> None:
     assert "<" not in written.table.read_text()
 
 
+def test_a_count_of_tests_that_is_a_lower_bound_is_told_as_one(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "a", [True, False])
+    path = folder / "verdicts.jsonl"
+    path.write_text(path.read_text().replace('"tests_not_run":0}', '"tests_not_run":3}', 1))
+    written = report.write(report.collect([folder]), tmp_path / "out")
+    cells = unpacked(written.page.read_text())["cells"]
+    assert sorted(row[-1] for ((row,),) in zip(cells, strict=True)) == [0, 1]
+
+
 def test_the_page_needs_no_network(tmp_path: Path) -> None:
     written = report.write(report.collect([make_run(tmp_path / "a", [True])]), tmp_path)
     page = written.page.read_text()

@@ -96,7 +96,7 @@ def is_right(payload: bytes, expected: Expected, comparison: str, arguments: byt
     """Return whether an output in wire form is right.
 
     Args:
-        payload: what the guest sent.
+        payload: what came from the program.
         expected: what the reference gave.
         comparison: a name in `COMPARISONS`.
         arguments: the call's arguments in wire form, as the host keeps them.

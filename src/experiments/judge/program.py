@@ -15,7 +15,7 @@ bound.
 import builtins
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import cast
 
 from experiments.judge import compare
@@ -31,30 +31,6 @@ NEAR = 0.7
 AFTER_TIMEOUT = 0.25
 """The share of a limit that is left to the inputs after a timeout."""
 
-_OUTCOMES = {
-    Kind.VALUE: Outcome.WRONG_ANSWER,
-    Kind.RAISED: Outcome.RAISED,
-    Kind.OUT_OF_MEMORY: Outcome.OUT_OF_MEMORY,
-    Kind.TIMED_OUT: Outcome.TIMED_OUT,
-    Kind.DIED: Outcome.DIED,
-    Kind.NO_CODE: Outcome.NO_CODE,
-}
-_OF_THE_MACHINE = (Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.DIED)
-"""What a busy or a full machine can bring about, too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """A verdict, and whether it has to be confirmed.
-
-    Attributes:
-        verdict: of the program, as sample 0.
-        doubtful: how busy or how full the machine was may have decided it.
-    """
-
-    verdict: Verdict
-    doubtful: bool
-
 
 def judge_program(
     sandbox: Sandbox,
@@ -62,8 +38,10 @@ def judge_program(
     reference: Reference,
     settings: SandboxConfig,
     is_second: bool = False,
-) -> Judgement:
-    """Run a program on all inputs and return what became of it.
+) -> tuple[Verdict, bool]:
+    """Run a program on all inputs; return its verdict, and whether that has to be confirmed.
+
+    It has to be where a busy or a full machine may have decided it.
 
     Args:
         sandbox: what it runs in.
@@ -72,56 +50,50 @@ def judge_program(
         settings: the limits.
         is_second: no judgement follows this one; a first one ends where its failure is doubtful.
 
+    Returns:
+        The verdict, as that of sample 0, and whether it is doubtful.
+
     Raises:
         SandboxError: the sandbox does not work.
     """
-    tests = _Tests(sandbox, program, reference, settings, is_second)
-    if not program.strip():
-        tests.refuse()
-        return tests.judgement()
-    tests.run()
+    tests = _Tests(sandbox, program, reference, settings)
+    tests.run(is_second)
     is_last = is_second or not tests.doubtful
     if tests.timed_out and is_last and not settings.stop_at_first_failure:
         tests.run_remaining()
-    return tests.judgement()
+    return replace(tests.verdict(), retried=is_second), tests.doubtful
 
 
 class _Tests:
     """One program on the inputs of one problem, and what is known of it so far."""
 
     def __init__(
-        self,
-        sandbox: Sandbox,
-        program: str,
-        reference: Reference,
-        settings: SandboxConfig,
-        is_second: bool,
+        self, sandbox: Sandbox, program: str, reference: Reference, settings: SandboxConfig
     ) -> None:
         self.sandbox = sandbox
         self.program = program
         self.reference = reference
         self.settings = settings
-        self.is_second = is_second
         self.base, self.total = len(reference.problem.base_inputs), len(reference.expected)
         factor, least = settings.reference_factor, settings.minimum_cpu_seconds
         self.limits = [max(least, factor * each.seconds) for each in reference.expected]
         self.limit_after_failure = max(least, factor * reference.seconds)
         sets = 2 if 0 < self.base < self.total else 1
         self.limit_of_all = max(sets * settings.total_cpu_seconds, factor * reference.seconds)
-        self.given = self.base_passed = self.extra_passed = 0
-        self.outcome = Outcome.PASSED
-        self.failed_at = self.total
+        self.given = 0
+        self.passed = [0, 0]  # of the base inputs, of the extra ones
+        self.outcome, self.failed_at = Outcome.PASSED, self.total
         self.failure: Failure | None = None
         self.timed_out = self.doubtful = False
         self.cpu_seconds = 0.0
 
-    def run(self) -> None:
+    def run(self, is_second: bool) -> None:
         """Run the program on all inputs, until a limit or the settings end it."""
         until_failure = 0.0
         for reply, spent in self._replies(self.reference.calls, self.limits, self.limit_of_all):
             if self.failure is None:
                 until_failure = spent
-                self._doubt(reply, spent)
+                self.doubtful |= self._is_doubtful(reply, spent)
             if reply.index < 0:
                 self._fail(reply)
                 self.given = self.total  # none of them can pass
@@ -131,15 +103,14 @@ class _Tests:
                 self._fail(reply)
                 self.timed_out = reply.kind is Kind.TIMED_OUT
                 is_enough = self.settings.stop_at_first_failure or self.timed_out
-                if is_enough or (self.doubtful and not self.is_second):
+                if is_enough or (self.doubtful and not is_second):
                     return
             if spent - until_failure > self.limit_after_failure:
                 return
         if self.failure is None and self.given < self.total:
-            seconds = f"{self.limit_of_all:.0f} s"
-            self.failure = Failure("(all inputs)", "", f"over the CPU time for all ({seconds})")
-            self.outcome, self.failed_at = Outcome.TIMED_OUT, self.given
-            self.doubtful = True
+            self.outcome, self.failed_at, self.doubtful = Outcome.TIMED_OUT, self.given, True
+            text = f"over the CPU time for all ({self.limit_of_all:.0f} s)"
+            self.failure = Failure("(all inputs)", "", text)
 
     def run_remaining(self) -> None:
         """Run the program on the inputs after a timeout, in the little time that they have."""
@@ -155,42 +126,37 @@ class _Tests:
             if spent > limit_of_all:
                 return
 
-    def judgement(self) -> Judgement:
-        """Return the verdict."""
-        verdict = Verdict(
+    def verdict(self) -> Verdict:
+        """Return what became of the program."""
+        return Verdict(
             problem_id=self.reference.problem.id,
             sample=0,
             base=self.outcome if self.failed_at < self.base else Outcome.PASSED,
             plus=self.outcome,
-            base_passed=self.base_passed,
+            base_passed=self.passed[0],
             base_total=self.base,
-            extra_passed=self.extra_passed,
+            extra_passed=self.passed[1],
             extra_total=self.total - self.base,
             tests_not_run=self.total - self.given,
             failure=self.failure,
             cpu_seconds=self.cpu_seconds,
             isolation=self.sandbox.isolation,
-            retried=self.is_second,
         )
-        return Judgement(verdict, self.doubtful)
-
-    def refuse(self) -> None:
-        """There is no program to run."""
-        self._fail(Reply(-1, Kind.NO_CODE, text="there is no program"))
-        self.given = self.total
 
     def _replies(
         self, calls: Calls, limits: Sequence[float], limit_of_all: float
     ) -> Iterator[tuple[Reply, float]]:
         """Run the program; yield each reply with the CPU seconds that were spent until then."""
-        problem = self.reference.problem
+        if not self.program.strip():
+            yield Reply(-1, Kind.NO_CODE, text="there is no program"), 0.0
+            return
         replies = self.sandbox.run(
             self.program,
-            problem.entry_point,
+            self.reference.problem.entry_point,
             calls,
             limits,
             total_cpu_seconds=limit_of_all,
-            as_set=problem.comparison == "set",
+            as_set=self.reference.problem.comparison == "set",
             blocks=True,  # so that it can be ended between inputs
         )
         spent = 0.0
@@ -204,18 +170,24 @@ class _Tests:
 
     def _passes(self, reply: Reply, index: int) -> bool:
         """Return whether a reply is right, and count it."""
-        is_right = _is_right(reply, self.reference, index)
-        if index < self.base:
-            self.base_passed += is_right
+        expected, problem = self.reference.expected[index], self.reference.problem
+        if expected.raises:
+            nearest = _lineage(reply.builtin_types[:1])
+            is_right = reply.kind is Kind.RAISED and expected.raises in nearest
         else:
-            self.extra_passed += is_right
+            blob = self.reference.calls.blobs[index]
+            is_right = reply.kind is Kind.VALUE and compare.is_right(
+                reply.payload, expected, problem.comparison, blob
+            )
+        self.passed[index >= self.base] += is_right
         return is_right
 
     def _fail(self, reply: Reply) -> None:
         """Note the first failure; later ones change nothing."""
         if self.failure is not None:
             return
-        self.outcome = _OUTCOMES[reply.kind]
+        is_wrong = reply.kind is Kind.VALUE
+        self.outcome = Outcome.WRONG_ANSWER if is_wrong else Outcome(reply.kind.value)
         self.failed_at = reply.index
         call, expected = "(loading the program)", ""
         if reply.index >= 0:
@@ -224,27 +196,15 @@ class _Tests:
             expected = _expected_text(self.reference.expected[reply.index])
         self.failure = Failure(call, expected, _actual_text(reply))
 
-    def _doubt(self, reply: Reply, spent: float) -> None:
-        """Note whether the machine may have decided what became of an input."""
+    def _is_doubtful(self, reply: Reply, spent: float) -> bool:
+        """Return whether the machine may have decided what became of an input."""
         loading = self.settings.load_cpu_seconds
         limit = self.limits[reply.index] if reply.index >= 0 else loading
         is_near = reply.cpu_seconds > NEAR * limit or spent > NEAR * self.limit_of_all
-        self.doubtful |= is_near or reply.kind in _OF_THE_MACHINE or _is_system_error(reply)
-
-
-def _is_right(reply: Reply, reference: Reference, index: int) -> bool:
-    expected = reference.expected[index]
-    if expected.raises:
-        return reply.kind is Kind.RAISED and expected.raises in _lineage(reply.builtin_types[:1])
-    return reply.kind is Kind.VALUE and compare.is_right(
-        reply.payload, expected, reference.problem.comparison, reference.calls.blobs[index]
-    )
-
-
-def _is_system_error(reply: Reply) -> bool:
-    """Return whether an exception may come from the system: no file, no thread to be had."""
-    names = reply.builtin_types[:1]
-    return reply.kind is Kind.RAISED and ("OSError" in _lineage(names) or "RuntimeError" in names)
+        if is_near or reply.kind in (Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.DIED):
+            return True
+        nearest = reply.builtin_types[:1]  # no file, no thread to be had
+        return "RuntimeError" in nearest or "OSError" in _lineage(nearest)
 
 
 def _lineage(nearest: Sequence[str]) -> set[str]:

@@ -93,10 +93,9 @@ class References:
         if name in self._known:
             return True
         outputs = self._memory.load(self.key(name))
-        is_whole = _is_whole(outputs, len(self._calls[name]))
-        if is_whole:
+        if outputs is not None:
             self._take(name, outputs)
-        return is_whole
+        return outputs is not None
 
     def compute(self, sandbox: Sandbox, name: str) -> None:
         """Run the reference of a problem, and keep what it returns.
@@ -234,22 +233,11 @@ def _key(problem: Problem, calls: Calls) -> str:
     return digest.hexdigest()
 
 
-def _is_whole(outputs: Any, count: int) -> bool:
-    if not isinstance(outputs, tuple) or len(outputs) != count:
-        return False
-    for each in outputs:
-        match each:
-            case (bytes(), str(), float()):
-                continue
-        return False
-    return True
-
-
 class _NotKept(Exception):
     """What was looked for is not in the cache."""
 
 
-def _outputs(key: str, version: int, python: str, data: bytes | None) -> bytes:
+def _outputs(key: str, version: int, python: str, data: Any) -> Any:
     """What `joblib.Memory` wraps: the data are given by the caller, and are no part of the key."""
     if data is None:
         raise _NotKept(key, version, python)
@@ -269,14 +257,15 @@ class _Memory:
         # joblib warns of much that is no matter here; filters belong to all threads
         warnings.filterwarnings("ignore", module=r"joblib\b|experiments\.judge\b")
 
-    def load(self, key: str) -> Any:
+    def load(self, key: str) -> Outputs | None:
         """Return what is kept under the key; None if there is nothing or it is damaged."""
         if self._cached is None:
             return None
         try:
             with self._lock:
-                data = self._cached(key, *self._rest, None)
-            return pickle.loads(data)
+                digest, data = self._cached(key, *self._rest, None)
+            outputs: Outputs = pickle.loads(data)
+            return outputs if digest == hashlib.sha256(data).digest() else None
         except Exception:  # what damaged bytes raise may be anything
             return None
 
@@ -284,7 +273,8 @@ class _Memory:
         """Keep outputs, in place of damaged ones if there are any."""
         if self._cached is not None:
             with self._lock:
-                self._cached.call(key, *self._rest, pickle.dumps(outputs))
+                data = pickle.dumps(outputs)
+                self._cached.call(key, *self._rest, (hashlib.sha256(data).digest(), data))
 
     @cached_property
     def _cached(self) -> Any:

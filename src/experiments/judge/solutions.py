@@ -13,14 +13,14 @@ from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import cache, cached_property
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
 from experiments import sandbox
 from experiments.environment.machine import cores
 from experiments.errors import DatasetError, StoreError
-from experiments.judge.program import Judgement, judge_program
+from experiments.judge.program import judge_program
 from experiments.judge.references import References, reference_limits
 from experiments.judge.workers import Workers
 from experiments.records import Dataset, Solution, Verdict
@@ -117,19 +117,19 @@ class Judging(Iterator[Verdict]):
         """Judge a solution for each key, and keep verdicts that are certain."""
         doubtful: dict[str, Verdict] = {}
         with self._workers(self._settings, len(solutions), self._hash_seed) as workers:
-            for key, judgement in workers.each(
+            for key, (verdict, is_doubtful) in workers.each(
                 lambda own, key: self._judge(own, solutions[key], False),
                 self._longest_first(solutions),
             ):
-                if judgement.doubtful:
-                    doubtful[key] = judgement.verdict
+                if is_doubtful:
+                    doubtful[key] = verdict
                 else:
-                    self._keep(key, judgement.verdict)
-                    yield key, judgement.verdict
-            for key, judgement in workers.each(
+                    self._keep(key, verdict)
+                    yield key, verdict
+            for key, (verdict, _) in workers.each(
                 lambda own, key: self._judge(own, solutions[key], True), doubtful
             ):
-                before, verdict = doubtful[key], judgement.verdict
+                before = doubtful[key]
                 agrees = (verdict.base, verdict.plus) == (before.base, before.plus)
                 self.retried += 1
                 self.changed += not agrees
@@ -137,7 +137,7 @@ class Judging(Iterator[Verdict]):
                     self._keep(key, verdict)
                 yield key, verdict
 
-    def _judge(self, own: Sandbox, solution: Solution, is_second: bool) -> Judgement:
+    def _judge(self, own: Sandbox, solution: Solution, is_second: bool) -> tuple[Verdict, bool]:
         reference = self._references[solution.problem_id]
         return judge_program(own, solution.program, reference, self._settings, is_second)
 
@@ -146,11 +146,11 @@ class Judging(Iterator[Verdict]):
 
         Those of a problem come together, since its inputs stay with a sandbox.
         """
-        place = {name: number for number, name in enumerate(self._problems)}
+        order = {name: number for number, name in enumerate(self._problems)}
 
         def rank(key: str) -> tuple[float, int]:
             name = solutions[key].problem_id
-            return -self._references[name].seconds, place[name]
+            return -self._references[name].seconds, order[name]
 
         return sorted(solutions, key=rank)
 
@@ -188,7 +188,7 @@ class Judging(Iterator[Verdict]):
             {
                 "judge": _source_digest(),
                 "python": f"{platform.python_implementation()} {platform.python_version()}",
-                "numpy": _numpy_version(),
+                "numpy": version("numpy"),
                 "machine": platform.machine(),
                 "isolation": self.isolation,
                 "hash_seed": self._hash_seed,
@@ -247,10 +247,3 @@ def _source_digest() -> str:
         for path in sorted(package.glob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _numpy_version() -> str:
-    try:
-        return version("numpy")
-    except PackageNotFoundError:
-        return ""

@@ -291,6 +291,7 @@ def _programs(
                     verdict.tests_passed,
                     verdict.tests_total,
                     -1 if sample.format_kept is None else int(sample.format_kept),
+                    int(verdict.tests_not_run > 0),
                 ]
             )
         cells.append(row)

@@ -30,13 +30,13 @@ function terms(pairs) {
 }
 
 function card(data, attempts, chosen) {
-  const [, , kind, program, failure, passed, total, format] = attempts[0];
+  const [, , kind, program, failure, passed, total, format, left] = attempts[0];
   const runs = attempts.map(([run, sample]) => "#" + (run + 1) + " " + data.runs[run] + (data.samples ? " · sample " + (sample + 1) : ""));
   const made = element("section", undefined, attempts.some(([run]) => run === chosen) ? "card chosen" : "card");
   made.append(element("h3", runs.join(", ")));
   const line = element("p");
   line.append(element("span", data.kinds[kind].replaceAll("_", " "), "badge k-" + data.kinds[kind]));
-  line.append(" " + passed + " of " + total + " tests" + (format === 0 ? ", format lost" : ""));
+  line.append((left ? " at least " : " ") + passed + " of " + total + " tests" + (format === 0 ? ", format lost" : ""));
   made.append(line);
   if (failure >= 0) {
     const [call, expected, actual] = data.failures[failure];
