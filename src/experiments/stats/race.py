@@ -1,18 +1,19 @@
-"""A race: candidates answer problems in blocks until it is known who is best.
+"""A race: candidates answer problems in blocks until it is known who is best, or cannot be.
 
 `Races` decides, for many races at once, so that a simulation runs what a race runs. `Race` is
 one of them, with names: it says which problems come next, takes what became of them, and tells
-how things stand. Both are told about tests in `evidence`.
+how things stand. How claims are tested is told in `evidence`.
 
-What a race claims is about the whole set of problems: what they would have shown if every
-candidate had answered all of them. The chance that any of its claims is wrong is at most alpha,
-however it ends:
+The chance that any of a race's claims is wrong is at most alpha, however it ends. A claim is:
 
-- it drops the candidate that is best (of several that tie, the first named), or
-- it calls a candidate equal to the best that is behind it by the margin or more;
-- asked for the order, it puts a pair the wrong way round, or calls a pair equal that is not.
+- a candidate is worse than the best. It is dropped;
+- a candidate is equal to the best: behind it by less than the margin;
+- asked for the order, the same of each pair.
 
-What was not asked is not known, and is not guessed.
+They are about problems like these (a population), or about this set of problems alone, if all
+candidates had answered all of it. The second takes fewer problems and says less: one set may
+show by luck what another would not. A candidate about which the problems that are left would
+hardly tell anything stops as well, and what was not found out is not known.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.stats.evidence import Array, Evidence, Marks
+from experiments.stats.evidence import Array, Evidence, Indices, Marks, required
 
 QUESTIONS = ("best", "order")
 
@@ -34,7 +35,7 @@ FOR_WORSE = 0.8
 """The share of alpha that is spent on "worse"; the rest is for "equal"."""
 
 GRID = 100
-"""Bounds of differences are known to one over this, or to a problem in a smaller set."""
+"""Bounds of differences are told to one part of so many, or to a problem if they are fewer."""
 
 Times = NDArray[np.int64]
 
@@ -54,14 +55,16 @@ class Races:
     Args:
         races: how many.
         candidates: in each, two or more.
-        problems: in the set.
+        problems: that there are.
         alpha: the largest chance of any wrong claim in a race.
         margin: a difference in pass@1 that nobody would mind.
         question: `best` or `order`.
+        population: claims are about problems like these, not about these alone.
         bounds: also find bounds of how far each candidate is behind.
 
     Attributes:
         running: which candidates go on, shape (races, candidates).
+        leader: who leads each race, or led it at its end.
         dropped_at: after how many problems each was found worse than the best; 0: it was not.
         equal_at: after how many each was found equal to the best; 0: it was not.
         worse_at, alike_at: the same for pairs, asked for the order: the first is worse than the
@@ -77,28 +80,35 @@ class Races:
         alpha: float = 0.05,
         margin: float = 0.05,
         question: str = "best",
+        population: bool = True,
         bounds: bool = False,
     ) -> None:
-        step = max(1, problems // GRID) if bounds else 2 * problems
-        self.margin = max(1, math.ceil(margin * problems - 1e-9))
-        ahead = {0, *range(-problems, problems, step)} if bounds else {0}
-        within = {self.margin, *range(problems, -problems, -step)} if bounds else {self.margin}
-        self.ahead, self.within = tuple(sorted(ahead)), tuple(sorted(within))
+        if not population:  # differences are whole problems
+            margin = max(1, math.ceil(margin * problems - 1e-9)) / problems
+        steps = min(problems, GRID) if bounds else 0
+        grid = {step / steps for step in range(-steps, steps + 1)} if bounds else set[float]()
+        self.margin = margin
+        self.ahead, self.within = sorted(grid | {0.0}), sorted(grid | {margin})
         self.evidence = Evidence(
-            races, candidates, problems, self.ahead, self.within, pairs=question == "order"
+            races,
+            candidates,
+            problems,
+            population=population,
+            ahead=tuple(self.ahead),
+            within=tuple(self.within),
+            pairs=question == "order",
         )
         self._by_pair = question == "order"
-        pairs = candidates * (candidates - 1) / 2
-        self._for_dropped = 1 / (alpha * FOR_WORSE)
-        self._for_equal = (candidates - 1) / (alpha * (1 - FOR_WORSE))
-        self._for_worse = pairs / (alpha * FOR_WORSE)
-        self._for_alike = pairs / (alpha * (1 - FOR_WORSE))
+        self._population = population
+        self._for_worse, self._for_equal = 1 / (alpha * FOR_WORSE), 1 / (alpha * (1 - FOR_WORSE))
         self._others = ~np.eye(candidates, dtype=bool)[None]
-        self.running: Marks = np.ones((races, candidates), dtype=bool)
+        self.running: Marks = np.ones((races, candidates), dtype=np.bool_)
+        self.leader: Indices = np.zeros(races, dtype=np.intp)
         self.dropped_at: Times = np.zeros((races, candidates), dtype=np.int64)
         self.equal_at = self.dropped_at.copy()
         self.worse_at: Times = np.zeros((races, candidates, candidates), dtype=np.int64)
         self.alike_at = self.worse_at.copy()
+        self._given_up: Marks = np.zeros((races, candidates, candidates), dtype=bool)
 
     @property
     def over(self) -> Marks:
@@ -114,50 +124,89 @@ class Races:
         """
         for outcomes in np.moveaxis(block, 1, 0):
             self.evidence.add(outcomes, self.running)
+        goes_on = self.running.any(axis=1)
         if self._by_pair:
             self._settle_pairs()
         else:
             self._settle()
+        self.leader = np.where(goes_on, self.evidence.leader(self._undefeated()), self.leader)
+        if self.evidence.left == 0:
+            self.running = np.zeros_like(self.running)
 
     def _settle(self) -> None:
         """Drop who is worse than the best, find who is equal to it, and end what is known."""
-        evidence = self.evidence
-        before = self.running
-        rivals = before[:, None, :] & self._others
-        worse = evidence.behind[:, :, self.ahead.index(0)] >= self._for_dropped
-        worse |= ((evidence.lead > evidence.left) & rivals).any(axis=2)
-        worse &= before
-        worse[np.arange(len(worse)), evidence.leader(before)] &= ~(worse == before).all(axis=1)
-        after = before & ~worse
+        evidence, before = self.evidence, self.running
+        worse = self._worse_than_best(before)
         self.dropped_at[worse] = evidence.seen
+        equal = self._near_the_best(before) & before & (self.equal_at == 0)
+        self.equal_at[equal] = evidence.seen
+        running = before & (self.dropped_at == 0)
 
-        near = evidence.near[..., self.within.index(self.margin)] >= self._for_equal
-        near |= evidence.lead + evidence.left < self.margin
-        equal = (near | ~(after[:, None, :] & self._others)).all(axis=2) & before
-        equal &= (after.sum(axis=1, keepdims=True) > 1) | worse
-        self.equal_at[equal & (self.equal_at == 0)] = evidence.seen
+        leads = np.arange(running.shape[1]) == evidence.leader(running)[:, None]
+        unsettled = running & (self.equal_at == 0) & ~leads
+        if self._population and evidence.left:
+            may = evidence.could_be_worse(2 * self._for_worse)
+            may |= evidence.could_be_near(self.margin, self._for_equal)
+            unsettled &= np.take_along_axis(may, evidence.leader(running)[:, None, None], 2)[..., 0]
+        goes_on = unsettled.any(axis=1, keepdims=True)
+        self.running = goes_on & (unsettled | (running & (leads | (self.equal_at > 0))))
 
-        unsettled = after & (self.equal_at == 0)
-        goes_on = (after.sum(axis=1) > 1) & unsettled.any(axis=1)
-        self.running = after & goes_on[:, None]
+    def _worse_than_best(self, running: Marks) -> Marks:
+        """Return who is found to be behind another, but never all."""
+        evidence = self.evidence
+        capital = evidence.behind(running)[:, :, self.ahead.index(0)]
+        worse = running & (capital >= required(capital, self._for_worse, self._undefeated()))
+        worse[np.arange(len(worse)), evidence.leader(running)] &= (running & ~worse).any(axis=1)
+        return worse
+
+    def _near_the_best(self, running: Marks) -> Marks:
+        """Return who is behind none of those that may be the best by the margin or more."""
+        capital = self.evidence.near(running)[..., self.within.index(self.margin)]
+        capital = capital.transpose(0, 2, 1)
+        needed = required(capital, self._for_equal, self._still_apart())
+        rivals = self._undefeated()[:, :, None] & self._others
+        near: Marks = np.all((capital >= needed) | ~rivals, axis=1) & np.any(rivals, axis=1)
+        return near
+
+    def _still_apart(self) -> Marks:
+        """Return of which candidates it may be that they are behind each of the others."""
+        apart: Marks = (self.equal_at == 0)[:, None, :] & self._others
+        return apart
+
+    def _undefeated(self) -> Marks:
+        undefeated: Marks = (self.dropped_at == 0) & ~(self.worse_at > 0).any(axis=2)
+        return undefeated
 
     def _settle_pairs(self) -> None:
         """Find for each pair who is worse, or that they are equal, and end what is known."""
         evidence = self.evidence
-        assert evidence.worse is not None
-        open_pairs = self._open()
-        worse = (evidence.worse >= self._for_worse) | (evidence.lead > evidence.left)
-        worse &= open_pairs & ~(worse & worse.transpose(0, 2, 1))
-        near = evidence.near[..., self.within.index(self.margin)] >= self._for_alike
-        near |= evidence.lead + evidence.left < self.margin
-        alike = near & near.transpose(0, 2, 1) & open_pairs
+        races, candidates = self.running.shape
+        flat = (races, candidates * candidates)
+        capital = evidence.worse(self.running)
+        possible = (self.worse_at == 0) & self._others
+        needed = required(capital.reshape(flat), self._for_worse, possible.reshape(flat))
+        worse = (capital >= needed.reshape(capital.shape)) & self._open()
+        worse &= ~worse.transpose(0, 2, 1)
+
+        capital = evidence.near(self.running)[..., self.within.index(self.margin)]
+        capital = np.minimum(capital, capital.transpose(0, 2, 1))
+        possible = np.triu(self.alike_at == 0, k=1)
+        needed = required(capital.reshape(flat), self._for_equal, possible.reshape(flat))
+        alike = np.triu(capital >= needed.reshape(capital.shape), k=1)
+        alike = (alike | alike.transpose(0, 2, 1)) & self._open()
+
         self.worse_at[worse] = evidence.seen
         self.alike_at[alike] = evidence.seen
-        for middle in range(self.running.shape[1]):  # worse than one that is worse
+        for middle in range(candidates):  # worse than one that is worse
             known = self.worse_at > 0
             implied = known[:, :, middle, None] & known[:, None, middle, :] & self._open()
             self.worse_at[implied] = evidence.seen
-        self.running = self._open().any(axis=2)
+        if self._population and evidence.left:
+            may = evidence.could_be_worse(2 * self._for_worse)
+            may |= may.transpose(0, 2, 1)
+            near = evidence.could_be_near(self.margin, self._for_equal)
+            self._given_up |= ~(may | (near & near.transpose(0, 2, 1)))
+        self.running = np.any(self._open() & ~self._given_up, axis=2)
 
     def _open(self) -> Marks:
         """Return which pairs are not settled."""
@@ -165,33 +214,41 @@ class Races:
         return self._others & ~known & ~known.transpose(0, 2, 1)
 
     def behind(self, running: Marks) -> tuple[Array, Array, Array]:
-        """Return how many problems each is behind the best other, and bounds for the whole set.
+        """Return by what share each is behind the best other, and bounds of what is true.
 
-        The bounds hold for all looks at once: below with the chance that is spent on "worse",
-        above with that on "equal". They are those at which the claims are made: a candidate is
-        dropped when the lower one reaches 0.
+        The bounds hold for all looks at once, and are those at which the claims are made, with
+        the same allowance for all other candidates: one is dropped when the lower one
+        reaches 0, and equal when the upper one is below the margin.
 
         Args:
             running: who answered the last block.
 
         Returns:
-            The lead of the best other so far, and the bounds of what it is on the whole set.
+            The lead of the best other so far, and its bounds.
         """
         evidence = self.evidence
-        others = running[:, None, :] & self._others
-        leads = evidence.lead
-        lead = np.where(others, leads, -np.inf).max(axis=2)
-        ahead, within = np.array(self.ahead), np.array(self.within)[::-1]
-        refuted = evidence.behind >= self._for_dropped
-        refuted |= ahead < (lead - evidence.left)[..., None]
-        steps = np.logical_and.accumulate(refuted, axis=2).sum(axis=2)
-        low = np.where(steps > 0, ahead[steps - 1], -evidence.problems)
-        refuted = evidence.near[..., ::-1] >= self._for_equal
-        refuted |= within > (leads + evidence.left)[..., None]
-        steps = np.logical_and.accumulate(refuted, axis=3).sum(axis=3)
-        highs = np.where(steps > 0, within[steps - 1], evidence.problems)
-        high = np.where(others, highs, -np.inf).max(axis=2)
-        return lead, np.maximum(low, lead - evidence.left), np.minimum(high, lead + evidence.left)
+        rivals = running[:, None, :] & self._others
+        lead = np.where(rivals, evidence.lead, -np.inf).max(axis=2) / evidence.seen
+
+        capital = evidence.behind(running)
+        at_zero = capital[:, :, self.ahead.index(0)]
+        needed = required(at_zero, self._for_worse, self._undefeated() | running)
+        low = _furthest(capital >= needed[..., None], np.array(self.ahead), -1.0)
+
+        capital = evidence.near(running)
+        at_margin = capital[..., self.within.index(self.margin)].transpose(0, 2, 1)
+        needed = required(at_margin, self._for_equal, self._still_apart()).transpose(0, 2, 1)
+        refuted = (capital >= needed[..., None])[..., ::-1]
+        high = _furthest(refuted, np.array(self.within)[::-1], 1.0)
+        rivals = (self._undefeated() | running)[:, None, :] & self._others
+        return lead, low, np.where(rivals, high, -np.inf).max(axis=2)
+
+
+def _furthest(refuted: Marks, shares: Array, none: float) -> Array:
+    """Return the last share up to which all are refuted, along the last axis."""
+    steps = np.logical_and.accumulate(refuted, axis=-1).sum(axis=-1)
+    furthest: Array = np.where(steps > 0, shares[steps - 1], none)
+    return furthest
 
 
 class Finding(StrEnum):
@@ -286,10 +343,10 @@ class Race:
     """One race.
 
     Args:
-        candidates: their names; of those that tie, the first named counts as the best.
+        candidates: their names.
         problems: their ids.
         seed: decides the order of the problems.
-        alpha, margin, question: see `Races`.
+        alpha, margin, question, population: see `Races`.
         block: problems that are answered between two looks.
 
     Raises:
@@ -306,6 +363,7 @@ class Race:
         margin: float = 0.05,
         block: int = 20,
         question: str = "best",
+        population: bool = True,
     ) -> None:
         if len(candidates) < 2 or not problems:
             raise ValueError("a race needs two candidates and a problem")
@@ -323,6 +381,7 @@ class Race:
             alpha=alpha,
             margin=margin,
             question=question,
+            population=population,
             bounds=True,
         )
         self._answered = dict.fromkeys(self.candidates, 0)
@@ -378,7 +437,7 @@ class Race:
         )
         return Standing(
             over=not self.running,
-            leader=self.candidates[self._leader()],
+            leader=self.candidates[races.leader[0]],
             runners=standing,
             claims=tuple(self._claims),
             generations=sum(self._answered.values()),
@@ -406,20 +465,14 @@ class Race:
         if np.flatnonzero(worse == 0).tolist() == [index]:
             return Finding.BEST, int(worse.max())
         alike = (races.alike_at + races.alike_at.transpose(0, 2, 1))[0, index]
-        if equal := int(races.equal_at[0, index] or alike[self._leader()]):
+        if equal := int(races.equal_at[0, index] or alike[races.leader[0]]):
             return Finding.EQUAL, equal
         if worse[index]:
             return Finding.WORSE, int(worse[index])
         rest = [other for other in np.flatnonzero(worse == 0) if other != index]
-        return (
-            (Finding.EQUAL, int(alike[rest].max()))
-            if alike[rest].all()
-            else (Finding.UNKNOWN, None)
-        )
-
-    def _leader(self) -> int:
-        """Return who solved most of those that were not found worse."""
-        return int(self._races.evidence.leader(self._worse_since()[None] == 0)[0])
+        if alike[rest].all():
+            return Finding.EQUAL, int(alike[rest].max())
+        return Finding.UNKNOWN, None
 
     def _worse_since(self) -> Times:
         """Return after how many problems each was found worse than another; 0: it was not."""
@@ -431,12 +484,13 @@ class Race:
 
     def _draw(self, ran: Marks) -> None:
         """Add a point to the curve of each candidate that answered the last block."""
-        evidence = self._races.evidence
-        drawn = np.stack(self._races.behind(ran))[:, 0] / evidence.problems
+        races = self._races
+        drawn = np.stack(races.behind(ran))[:, 0]
         for index in np.flatnonzero(ran[0]):
-            name = self.candidates[index]
             behind, low, high = (float(each) for each in drawn[:, index])
-            if self._races.dropped_at[0, index] > 0:
+            if races.dropped_at[0, index]:
                 low = max(low, 0.0)
-            behind *= evidence.problems / evidence.seen
-            self._curves[name].append(Point(evidence.seen, behind, low, high))
+            if races.equal_at[0, index]:
+                high = min(high, races.margin)
+            name = self.candidates[index]
+            self._curves[name].append(Point(races.evidence.seen, behind, low, high))
