@@ -19,6 +19,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments import store
+from experiments.app import readable_config_errors
 from experiments.environment.terminal import console, results
 from experiments.errors import ConfigError
 from experiments.records import Dataset, Outcome
@@ -52,7 +53,8 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
 
     asked: RaceConfig = OmegaConf.to_object(config.race)  # type: ignore[assignment]
     _check(config, asked, candidates)
-    dataset: Dataset = instantiate(config.dataset)
+    with readable_config_errors():
+        dataset: Dataset = instantiate(config.dataset)
     problems = [problem.id for problem in dataset.problems[: config.limit]]
     names = _names(candidates)
     going = Race(
@@ -147,7 +149,7 @@ def _check(config: DictConfig, asked: RaceConfig, candidates: Sequence[Sequence[
         block = next((name for name in SAME_FOR_ALL if f"{key}.".startswith(f"{name}.")), None)
         if block is not None:
             raise ConfigError(
-                f"The candidates of a race cannot differ in {key}: they answer the same problems",
+                f"The candidates of a race cannot differ in {key}",
                 f"Give {key} one value, or sweep without hydra/sweeper=race.",
             )
     if sampling.samples > 1:
@@ -176,10 +178,9 @@ def _names(candidates: Sequence[Sequence[str]]) -> list[str]:
     names = []
     for candidate in candidates:
         parts = [override.partition("=") for override in candidate]
-        names.append(" · ".join(v for k, _, v in parts if k.lstrip("+") in swept))
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"The candidate {name or candidates[0]} is given twice")
+        names.append(" · ".join(value for key, _, value in parts if key.lstrip("+") in swept))
+    if len(set(names)) < len(names):
+        raise ConfigError("A candidate of the race is given twice", "Give each choice once.")
     return names
 
 
