@@ -35,8 +35,6 @@ Statistics 49 (2021), 1736-1754.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,8 +42,12 @@ Array = NDArray[np.float64]
 Marks = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
-ASSUMED = (0.04, 0.12, 0.36)
-"""Differences that bets on "worse" are made for; each takes a third of the capital."""
+ASSUMED = (1.5, 3.0, 6.0)
+"""Differences that bets on "worse" are made for, over the square root of N: from about the
+smallest that N problems can show. Each takes a third of the capital."""
+
+LARGEST = 0.9
+"""No larger difference is assumed."""
 
 BOLDEST = 0.7
 """No bet risks more than this share of its capital."""
@@ -90,6 +92,7 @@ class Evidence:
         self.solved = np.zeros((races, candidates))
         self._population = population
         self._ahead, self._within = np.array(ahead), np.array(within)
+        self._assumed = np.minimum(np.array(ASSUMED) / np.sqrt(problems), LARGEST)
         each, both = (races, candidates), (races, candidates, candidates)
         self._squares = np.zeros(both)
         self._behind = np.zeros((*each, len(ahead), len(ASSUMED)))
@@ -149,7 +152,7 @@ class Evidence:
         rival = self._rivals(running)
         taken = [np.take_along_axis(each, rival, 2) for each in (lead, gain, square)]
         mean = self._mean(self._ahead, taken[0])[..., None]
-        growth = _growth(ASSUMED, mean, taken[1][..., None], taken[2][..., None])
+        growth = _growth(self._assumed, mean, taken[1][..., None], taken[2][..., None])
         self._behind += np.where(running[..., None, None], growth, 0)
 
         # Against a lead of the second of y or more, on the assumption that there is none.
@@ -158,12 +161,8 @@ class Evidence:
         self._near += np.where(both[..., None], growth, 0)
 
         if self._worse is not None:
-            growth = _growth(
-                ASSUMED,
-                self._mean(np.zeros(1), lead[..., None]),
-                gain[..., None],
-                square[..., None],
-            )
+            mean = self._mean(np.zeros(1), lead[..., None])
+            growth = _growth(self._assumed, mean, gain[..., None], square[..., None])
             self._worse += np.where(both[..., None], growth, 0)
 
         self.solved += outcomes
@@ -181,8 +180,7 @@ class Evidence:
         It does not if even a lead that grows as well as it does in one case of ten is too
         small. This claims nothing; it saves problems that would not tell.
         """
-        assumed = np.array(ASSUMED)
-        square = self.square
+        assumed, square = self._assumed, self.square
         lead = self._by_the_end(HOPE)
         grown = (assumed * lead[..., None] - assumed**2 * self.problems / 2) / square[..., None]
         may: Marks = _average(grown) >= least
@@ -251,7 +249,7 @@ def _both(running: Marks) -> Marks:
     return running[:, :, None] & running[:, None, :]
 
 
-def _growth(assumed: Any, mean: Array, difference: Array, square: Array) -> Array:
+def _growth(assumed: Array | float, mean: Array, difference: Array, square: Array) -> Array:
     """Return the logarithm of what a bet multiplies its capital by.
 
     Args:
@@ -260,7 +258,6 @@ def _growth(assumed: Any, mean: Array, difference: Array, square: Array) -> Arra
         difference: the one seen.
         square: the mean square of the difference, from the problems before.
     """
-    assumed = np.asarray(assumed)
     spread = np.maximum(square, assumed * assumed) - 2 * mean * assumed + mean * mean
     most = BOLDEST / np.maximum(1 + mean, 1e-6)
     stake = np.clip((assumed - mean) / np.maximum(spread, 1e-9), 0, most)
