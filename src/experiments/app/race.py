@@ -124,6 +124,13 @@ def told(standing: Standing, asked: RaceConfig, problems: int) -> str:
             since = "" if each.settled_at is None else f", known after {each.settled_at}"
             solved = f"solved {each.solved} of {each.problems}{since}"
             lines.append(f"  {each.candidate}: {heading} ({solved})")
+    if by_finding[Finding.UNKNOWN]:
+        used_up = max(each.problems for each in standing.runners) == problems
+        lines.append(
+            f"  All {problems} problems cannot tell those apart."
+            if used_up
+            else f"  The rest of the {problems} problems would hardly have told those apart."
+        )
     if asked.question.value == "order":
         lines += [
             f"  {each.candidate} is {_than[each.finding]} {each.other} (after {each.problems})"
