@@ -379,6 +379,37 @@ class TrackingConfig:
     traces: bool = True
 
 
+class Question(Enum):
+    """What a race asks: who is best, or which of each pair is."""
+
+    best = "best"
+    order = "order"
+
+
+@dataclass
+class RaceConfig:
+    """How candidates race, for `hydra/sweeper=race`.
+
+    Attributes:
+        question: `best` or `order`.
+        alpha: the largest chance that anything that the race claims is wrong.
+        margin: a difference in pass@1 that nobody would mind.
+        block: problems that each candidate answers between two looks.
+        population: true claims what holds for problems like these, false what all problems of
+            this data set would show: fewer generations, and luck of the set may decide.
+        start, stop: which problems a job answers, in the random order that the seed decides;
+            the race sets them. Null: all, in the order of the data set.
+    """
+
+    question: Question = Question.best
+    alpha: float = limited(0.05, above=0, most=0.5)
+    margin: float = limited(0.05, above=0, most=1)
+    block: int = limited(20, least=1)
+    population: bool = True
+    start: int = limited(0, least=0)
+    stop: int | None = limited(None, least=1)
+
+
 @dataclass
 class Config:
     """Everything that decides a run.
@@ -402,6 +433,7 @@ class Config:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     sandbox: SandboxConfig = field(default_factory=SandboxConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    race: RaceConfig = field(default_factory=RaceConfig)
     thinking: Mode | None = None
     thinking_budget: int | None = limited(None, least=1)
     limit: int | None = limited(None, least=1)

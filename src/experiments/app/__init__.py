@@ -82,7 +82,7 @@ def run_job(config: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         folder.joinpath("failure.txt").unlink(missing_ok=True)  # of an attempt before this one
-        with _readable_config_errors():
+        with readable_config_errors():
             _run(config, folder)
     except Exception as error:
         failed_jobs.append(folder)
@@ -182,7 +182,7 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
 
 
 @contextmanager
-def _readable_config_errors() -> Iterator[None]:
+def readable_config_errors() -> Iterator[None]:
     """Turn what Hydra and OmegaConf raise about a configuration into one line."""
     try:
         yield

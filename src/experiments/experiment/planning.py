@@ -75,7 +75,7 @@ def plan(
     thinking = resolving.thinking(settings)
     sampling = resolving.sampling(settings)
     settings = replace(settings, sampling=sampling)
-    dataset = _limited(make_dataset(), settings.limit)
+    dataset = _limited(make_dataset(), settings)
     weights = None
     if needs_weights:
         weights = locate(settings.model, settings.quantization, Path(settings.models))
@@ -97,8 +97,16 @@ def plan(
     )
 
 
-def _limited(dataset: Dataset, limit: int | None) -> Dataset:
-    return replace(dataset, problems=dataset.problems[:limit])
+def _limited(dataset: Dataset, settings: Config) -> Dataset:
+    """Return the data set with the problems that are asked for, in the order of a race in one."""
+    problems = dataset.problems[: settings.limit]
+    if settings.race.stop is not None:
+        from experiments.stats.race import in_race_order
+
+        by_id = {problem.id: problem for problem in problems}
+        order = in_race_order(by_id, settings.seed)[settings.race.start : settings.race.stop]
+        problems = tuple(by_id[each] for each in order)
+    return replace(dataset, problems=problems)
 
 
 def _kind(settings: Config, weights: Weights | None) -> Kind:
@@ -116,4 +124,8 @@ def _labels(
     names = (settings.model.name, level, settings.prompt.name, dataset.name)
     chosen = dict(zip(CHOICES, names, strict=True))
     others = (override.lstrip("+").partition("=") for override in overrides)
-    return chosen | {key: value for key, _, value in others if key not in chosen}
+    return chosen | {
+        key: value
+        for key, _, value in others
+        if key not in chosen and not key.startswith("race.")  # how far it came tells no run
+    }

@@ -1,0 +1,238 @@
+"""A sweep as a race: jobs in rounds, each on the next block of problems, until it is decided.
+
+Each candidate has one folder, which a round's job fills with the block that it answered. When
+the race is over, each candidate runs once more on all problems that it was asked: nothing is
+generated anew, and its folder and its MLflow run say how far it came. `race.json` in the sweep's
+folder holds the race. What was stopped goes on with the same command, as each round finds its
+generations in the store.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from experiments import store
+from experiments.app import readable_config_errors
+from experiments.environment.terminal import console, results
+from experiments.errors import ConfigError
+from experiments.records import Dataset, Outcome
+from experiments.schema import RaceConfig, SamplingConfig, check
+
+if TYPE_CHECKING:
+    from experiments.stats.race import Race, Standing
+
+RACE_FILE = "race.json"
+
+SAME_FOR_ALL = ("seed", "limit", "dataset", "race", "sampling.samples", "cache", "store")
+"""Settings, and blocks of them, that candidates may not differ in."""
+
+Launch = Callable[[Sequence[Sequence[str]]], None]
+
+
+def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch) -> None:
+    """Race candidates and tell how it ended.
+
+    A job that fails ends the race: the sweep tells which one and why.
+
+    Args:
+        config: of the sweep.
+        candidates: the overrides of each.
+        launch: has jobs run, given the overrides of each.
+
+    Raises:
+        UserError: this is no race, a setting is out of range, or there are no problems.
+    """
+    from experiments.stats.race import Race
+
+    asked: RaceConfig = OmegaConf.to_object(config.race)  # type: ignore[assignment]
+    _check(config, asked, candidates)
+    with readable_config_errors():
+        dataset: Dataset = instantiate(config.dataset)
+    problems = [problem.id for problem in dataset.problems[: config.limit]]
+    names = _names(candidates)
+    going = Race(
+        names,
+        problems,
+        seed=config.seed,
+        alpha=asked.alpha,
+        margin=asked.margin,
+        block=asked.block,
+        question=asked.question.value,
+        population=asked.population,
+    )
+    folder = Path(config.hydra.sweep.dir).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, folder / "multirun.yaml")  # as Hydra's own sweeper leaves it
+    folders = {name: folder / str(index) for index, name in enumerate(names)}
+    overrides = dict(zip(names, candidates, strict=True))
+    failed: list[str] = []
+
+    def job(name: str, start: int, stop: int) -> list[str]:
+        """Return the overrides of a job that runs a candidate on some of the problems."""
+        part = [f"race.start={start}", f"race.stop={stop}"]
+        return [*overrides[name], *part, f"hydra.sweep.subdir={folders[name].name}"]
+
+    while (block := going.next_block()) and not failed:
+        running = going.running
+        start = going.standing().runners[names.index(running[0])].problems
+        launch([[*job(n, start, start + len(block)), "tracking.enabled=false"] for n in running])
+        failed = [name for name in running if _has_failed(folders[name])]
+        if not failed:
+            going.observe({name: _outcomes(folders[name]) for name in running})
+            _write(folder / RACE_FILE, going, asked, overrides)
+            _tell_round(going.standing(), len(problems))
+    standing = going.standing()
+    launch(
+        [
+            job(runner.candidate, 0, runner.problems)
+            for runner in standing.runners
+            if runner.problems and runner.candidate not in failed
+        ]
+    )
+    if standing.over:
+        results.print(f"\n{told(standing, asked, len(problems))}", markup=False, soft_wrap=True)
+
+
+def told(standing: Standing, asked: RaceConfig, problems: int) -> str:
+    """Return how a race ended, in a line per finding."""
+    from experiments.stats.race import Finding
+
+    about = "problems like these" if asked.population else f"these {problems} problems"
+    by_finding = {
+        finding: [each for each in standing.runners if each.finding is finding]
+        for finding in Finding
+    }
+    lines = [
+        f"The race took {standing.generations:,} of {standing.of:,} generations: "
+        f"{100 * standing.saved:.0f} % were saved. On {about}:"
+    ]
+    headings = {
+        Finding.BEST: "the best",
+        Finding.EQUAL: f"less than {100 * asked.margin:g} points behind the best",
+        Finding.UNKNOWN: "not told apart from the best",
+        Finding.WORSE: "worse than the best",
+    }
+    for finding, heading in headings.items():
+        for each in by_finding[finding]:
+            since = "" if each.settled_at is None else f", known after {each.settled_at}"
+            solved = f"solved {each.solved} of {each.problems}{since}"
+            lines.append(f"  {each.candidate}: {heading} ({solved})")
+    if by_finding[Finding.UNKNOWN]:
+        used_up = max(each.problems for each in standing.runners) == problems
+        lines.append(
+            f"  All {problems} problems cannot tell those apart."
+            if used_up
+            else f"  The rest of the {problems} problems would hardly have told those apart."
+        )
+    if asked.question.value == "order":
+        lines += [
+            f"  {each.candidate} is {_than[each.finding]} {each.other} (after {each.problems})"
+            for each in standing.claims
+        ]
+    return "\n".join(lines)
+
+
+_than = {"worse": "worse than", "equal": "equal to"}
+
+
+def _check(config: DictConfig, asked: RaceConfig, candidates: Sequence[Sequence[str]]) -> None:
+    """Refuse what is no race."""
+    sampling: SamplingConfig = OmegaConf.to_object(config.sampling)  # type: ignore[assignment]
+    check(asked, "race.")
+    check(sampling, "sampling.")
+    if len(candidates) < 2:
+        raise ConfigError(
+            "A race needs two candidates or more, and there is one",
+            "Give several: python run.py -m hydra/sweeper=race quantization=q8_0,q4_k_m",
+        )
+    for key in _swept(candidates):
+        block = next((name for name in SAME_FOR_ALL if f"{key}.".startswith(f"{name}.")), None)
+        if block is not None:
+            raise ConfigError(
+                f"The candidates of a race cannot differ in {key}",
+                f"Give {key} one value, or sweep without hydra/sweeper=race.",
+            )
+    if sampling.samples > 1:
+        raise ConfigError(
+            f"A race compares one answer per problem, and sampling.samples={sampling.samples}",
+            "Set sampling.samples=1, or sweep without hydra/sweeper=race.",
+        )
+
+
+def _swept(candidates: Sequence[Sequence[str]]) -> list[str]:
+    """Return the keys in which candidates differ."""
+    return [
+        values[0].partition("=")[0].lstrip("+")
+        for values in zip(*candidates, strict=True)
+        if len(set(values)) > 1
+    ]
+
+
+def _names(candidates: Sequence[Sequence[str]]) -> list[str]:
+    """Return what tells each candidate from the others.
+
+    Raises:
+        ConfigError: nothing does.
+    """
+    swept = set(_swept(candidates))
+    names = []
+    for candidate in candidates:
+        parts = [override.partition("=") for override in candidate]
+        names.append(" · ".join(value for key, _, value in parts if key.lstrip("+") in swept))
+    if len(set(names)) < len(names):
+        raise ConfigError("A candidate of the race is given twice", "Give each choice once.")
+    return names
+
+
+def _has_failed(folder: Path) -> bool:
+    """Return whether the job in a folder failed; its earlier results are no result then."""
+    if not (folder / "failure.txt").exists() and (folder / "metrics.json").exists():
+        return False
+    (folder / "metrics.json").unlink(missing_ok=True)
+    return True
+
+
+def _outcomes(folder: Path) -> dict[str, bool]:
+    """Return which problems a candidate solved in its last block."""
+    verdicts = store.read_verdicts(folder / "verdicts.jsonl")
+    return {verdict.problem_id: verdict.plus is Outcome.PASSED for verdict in verdicts}
+
+
+def _write(path: Path, going: Race, asked: RaceConfig, overrides: dict[str, Sequence[str]]) -> None:
+    """Write the race as it stands, for the page."""
+    standing = going.standing()
+    runners = [
+        {**asdict(each), "folder": str(index), "overrides": list(overrides[each.candidate])}
+        for index, each in enumerate(standing.runners)
+    ]
+    content: dict[str, Any] = {
+        "question": asked.question.value,
+        "alpha": asked.alpha,
+        "margin": asked.margin,
+        "population": asked.population,
+        "block": asked.block,
+        "order": list(going.order),
+        **asdict(standing),
+        "saved": standing.saved,
+        "runners": runners,
+    }
+    store.write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _tell_round(standing: Standing, problems: int) -> None:
+    """Say how far the race is and what the last block settled."""
+    seen = max(each.problems for each in standing.runners)
+    news = [
+        f"{each.candidate} is {_than[each.finding]} {each.other or 'the best'}"
+        for each in standing.claims
+        if each.problems == seen
+    ]
+    line = f"Race: {seen} of {problems} problems, {standing.leader} leads"
+    console.print("; ".join([line, *news]), markup=False, soft_wrap=True)
