@@ -24,6 +24,7 @@ from experiments.environment.terminal import console, results
 from experiments.errors import ConfigError
 from experiments.records import Dataset, Outcome
 from experiments.schema import RaceConfig, SamplingConfig, check
+from experiments.store import runs
 
 if TYPE_CHECKING:
     from experiments.stats.race import Race, Standing
@@ -159,7 +160,7 @@ def _check(config: DictConfig, asked: RaceConfig, candidates: Sequence[Sequence[
                 f"The candidates of a race cannot differ in {key}",
                 f"Give {key} one value, or sweep without hydra/sweeper=race.",
             )
-    if sampling.samples > 1:
+    if (sampling.samples or 1) > 1:
         raise ConfigError(
             f"A race compares one answer per problem, and sampling.samples={sampling.samples}",
             "Set sampling.samples=1, or sweep without hydra/sweeper=race.",
@@ -201,7 +202,7 @@ def _has_failed(folder: Path) -> bool:
 
 def _outcomes(folder: Path) -> dict[str, bool]:
     """Return which problems a candidate solved in its last block."""
-    verdicts = store.read_verdicts(folder / "verdicts.jsonl")
+    verdicts = runs.read_verdicts(folder)
     return {verdict.problem_id: verdict.plus is Outcome.PASSED for verdict in verdicts}
 
 
