@@ -19,7 +19,6 @@ for the large model, half a minute for the small one. The exit code tells whethe
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import statistics
@@ -160,15 +159,14 @@ def interval(ordered: list[float]) -> tuple[float, float, float]:
 
 def log_alone(folder: Path) -> None:
     """Log a finished run's numbers, files and samples to MLflow in this process."""
-    from experiments import store
     from experiments.records import Prompt, Solution
+    from experiments.store import runs
     from experiments.tracking import logs, worker
     from experiments.tracking.recorder import Call, NewRun
     from experiments.tracking.traces import Sample, log_samples
 
     os.environ.update(worker.ENVIRONMENT)
     new = NewRun("sqlite:///mlruns/mlflow.db", "mlruns/artifacts", "alone", folder.name)
-    metrics = json.loads((folder / "metrics.json").read_text())
     samples = [
         Sample(
             Prompt(generation.problem_id, "", completion=generation.problem_id),
@@ -177,14 +175,12 @@ def log_alone(folder: Path) -> None:
             verdict,
         )
         for generation, verdict in zip(
-            store.read_generations(folder / "generations.jsonl"),
-            store.read_verdicts(folder / "verdicts.jsonl"),
-            strict=True,
+            runs.read_generations(folder), runs.read_verdicts(folder), strict=True
         )
     ]
     worker.start(new)
     calls = [
-        Call(logs.log_metrics, (metrics,)),
+        Call(logs.log_metrics, (runs.read_report(folder).metrics,)),
         Call(logs.log_folder, (folder,)),
         Call(log_samples, (samples,)),
     ]
