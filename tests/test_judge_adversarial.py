@@ -6,8 +6,13 @@ cannot be had but by the hidden reference, so that any pass is a forgery.
 
 import contextlib
 import os
+import resource
+import shutil
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,20 +24,25 @@ from experiments.judge.program import judge_program
 from experiments.judge.references import References, reference_limits
 from experiments.records import Dataset, Outcome, Problem, Solution
 from experiments.sandbox import Sandbox, choose, decode
-from experiments.sandbox.host import REGION_BYTES
 from experiments.schema import SandboxConfig
 
-FILES = sorted((Path(__file__).parent / "adversarial").glob("*.py"))
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "tests" / "adversarial").glob("*.py"))
 SECRET = "EXPERIMENTS_ADVERSARIAL_SECRET"
 VALUE = "a-secret-that-nobody-may-see"
+LARGE = 8_000_000
 HARM = "experiments-adversarial-harm"
 REFERENCE = "def answer(values):\n    return [value * 7919 % 1009 for value in values]\n"
 DEMANDING = f"""
 import os
 def answer():
     open("kept", "w").close()
-    return ["x" * {2 * REGION_BYTES}, os.listdir()]
+    return ["x" * {LARGE}, os.listdir()]
 """
+HOST_SECONDS = 3.0
+PROGRAM_SECONDS = 15.0
+"""What a program may cost: the process of the judge, and in its own."""
+
 PROBLEM = Problem(
     id="hidden",
     entry_point="answer",
@@ -84,15 +94,23 @@ class Bench:
             after = self.verdict(REFERENCE, stop)
             assert after.plus is Outcome.PASSED, after
         (reply,) = self.sandbox.run(DEMANDING, "answer", [()], [5.0])
-        assert decode(reply.payload) == ["x" * (2 * REGION_BYTES), ["kept"]]
+        assert decode(reply.payload) == ["x" * LARGE, ["kept"]]
+
+
+class Visitors(list[str]):
+    """Who connected to the server on this port."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self.port = port
 
 
 @pytest.fixture(scope="module")
-def visitors() -> Iterator[list[str]]:
+def visitors() -> Iterator[Visitors]:
     """A server on this machine: who connected to it?"""
-    met: list[str] = []
-    server = socket.create_server(("127.0.0.1", 47614), reuse_port=False)
+    server = socket.create_server(("127.0.0.1", 0))
     server.settimeout(0.2)
+    met = Visitors(server.getsockname()[1])
     ended = threading.Event()
 
     def serve() -> None:
@@ -111,7 +129,7 @@ def visitors() -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="module", params=isolations())
-def bench(request: pytest.FixtureRequest, visitors: list[str]) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, visitors: Visitors) -> Iterator[Bench]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SECRET, VALUE)
         running = set(descendants())  # the kept model of another test, for example
@@ -122,7 +140,7 @@ def bench(request: pytest.FixtureRequest, visitors: list[str]) -> Iterator[Bench
         folder = bench.folder()
         bench.sandbox.close()
         assert not folder or not os.path.exists(folder)
-        assert len(below) <= 3, "a process was left"  # bwrap twice and the guest
+        assert len(below) <= 3, "a process was left"  # bwrap twice and the worker
         assert not [process for process in below if Path(f"/proc/{process}").exists()]
         assert traces() == before, "a file was left, or the machine was changed"
         assert not visitors, "a program reached the network"
@@ -131,8 +149,14 @@ def bench(request: pytest.FixtureRequest, visitors: list[str]) -> Iterator[Bench
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_no_adversarial_program_passes_or_harms(bench: Bench, file: Path) -> None:
-    verdict = bench.verdict(file.read_text())
+def test_no_adversarial_program_passes_or_harms(
+    bench: Bench, visitors: Visitors, file: Path
+) -> None:
+    program = file.read_text().replace("47614", str(visitors.port))
+    began = time.process_time()
+    verdict = bench.verdict(program)
+    assert time.process_time() - began < HOST_SECONDS
+    assert verdict.cpu_seconds < PROGRAM_SECONDS
     assert verdict.base is not Outcome.PASSED
     assert verdict.plus is not Outcome.PASSED
     assert verdict.tests_passed == 0
@@ -140,7 +164,7 @@ def test_no_adversarial_program_passes_or_harms(bench: Bench, file: Path) -> Non
     assert "root:" not in str(verdict)
     bench.judges_the_next_right()
     if verdict.base is not Outcome.TIMED_OUT:  # these were ended by force already
-        assert bench.verdict(file.read_text(), stop=True).tests_passed == 0
+        assert bench.verdict(program, stop=True).tests_passed == 0
         bench.judges_the_next_right()
 
 
@@ -150,7 +174,7 @@ def test_the_suite_is_large_and_says_what_it_tries() -> None:
 
 
 def test_no_adversarial_program_spoils_those_judged_beside_it() -> None:
-    names = ("forged_frames", "kill_group", "leave_files", "forged_region", "poison_modules")
+    names = ("forged_frames", "kill_group", "leave_files", "forged_outputs", "poison_modules")
     programs = [
         (Path(__file__).parent / "adversarial" / f"{name}.py").read_text() for name in names
     ]
@@ -198,3 +222,32 @@ def descendants() -> list[int]:
         if above == os.getpid() and process != os.getpid():
             found.append(process)
     return found
+
+
+@pytest.mark.slow
+def test_no_adversarial_program_passes_or_harms_an_ordinary_user(tmp_path: Path) -> None:
+    """All of it once more: without the rights of root, and with few descriptors."""
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("only root can become another user")
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    paths = [str(ROOT / "src"), *(path for path in sys.path if path.endswith("site-packages"))]
+    tmp_path.chmod(0o777)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(paths), "HOME": str(tmp_path)}
+    for python in (os.path.realpath(sys.executable), shutil.which(version, path="/usr/bin:/bin")):
+        probe = [*nobody, python or "", "-c", "import pytest, experiments.judge"]
+        if not subprocess.run(probe, env=environment, capture_output=True).returncode:
+            break
+    else:
+        pytest.skip("no interpreter is readable for all")
+    files = ("test_judge_adversarial.py", "test_sandbox_life.py", "test_sandbox_system_calls.py")
+    done = subprocess.run(
+        [*nobody, python, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+        + [str(ROOT / "tests" / name) for name in files],
+        cwd=ROOT,
+        env=environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]

@@ -6,6 +6,6 @@ sys.path += ["src", "../src", "../../src"]
 
 def answer(values):
     import experiments.judge
-    import experiments.sandbox.host
+    import experiments.sandbox.sandbox
 
     return experiments.judge.__file__
