@@ -13,7 +13,7 @@ from experiments import cli
 from experiments.cli import models
 from experiments.errors import WeightsError
 from experiments.schema import ModelConfig
-from experiments.weights import cache, fetching, header, locate, templates
+from experiments.weights import fetching, header, locate, memory, templates
 from experiments.weights.quantizing import quantize
 
 CONF = ROOT / "conf"
@@ -174,7 +174,7 @@ def test_memory_is_the_file_and_one_sequence(tmp_path: Path) -> None:
 
 def test_what_is_said_of_the_demo_model_is_what_its_file_says() -> None:
     model, found = MODELS["demo"], header.read(ROOT / "models" / "demo" / "demo-f16.gguf")
-    assert model.kv_values_per_token == cache.kv_values_per_token(found)
+    assert model.kv_values_per_token == memory.kv_values_per_token(found)
     assert model.parameters_billion == pytest.approx(found.parameters / 1e9, rel=0.1)
     assert model.context_tokens == found.of_architecture("context_length")
 

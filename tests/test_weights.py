@@ -382,7 +382,7 @@ def test_every_header_is_read_once_and_nothing_is_written_to_decide(
     decision = weights.decide(model(), Q8_0, models)
     assert isinstance(decision, weights.Make)
     assert isinstance(decision.source, weights.Here)
-    assert decision.target == models / "tiny" / "tiny-q8_0.gguf"
+    assert decision.path == models / "tiny" / "tiny-q8_0.gguf"
     assert [path.name for path in (models / "tiny").iterdir()] == ["tiny-f16.gguf"]
     assert read == ["tiny-f16.gguf"]
     read.clear()
@@ -400,6 +400,6 @@ def test_what_would_be_fetched_is_decided_without_a_network(models: Path) -> Non
     assert fetched == weights.Fetch(origin, models / "tiny" / "tiny.Q8.gguf", "q8_0")
     made = weights.decide(listed, Q4_0, models)
     assert isinstance(made, weights.Make)
-    assert (made.source, made.target.name) == (fetched, "tiny-q4_0.gguf")
+    assert (made.source, made.path.name) == (fetched, "tiny-q4_0.gguf")
     assert "is quantized already" in made.warnings[0]
     assert not models.exists()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from experiments.errors import WeightsError
 from experiments.schema import BITS_PER_WEIGHT
-from experiments.weights import cache, header, levels
+from experiments.weights import header, levels, memory
 
 WORDS = [f"word{number}" for number in range(1100)]
 
@@ -264,6 +264,6 @@ def _reads_or_tells(path: Path, data: bytes) -> None:
         assert found.bits_per_weight >= 0
         assert isinstance(found.token("tokenizer.ggml.eos_token_id"), str)
         assert isinstance(found.architecture, str)
-        assert cache.kv_values_per_token(found) + cache.state_bytes(found) is not None
+        assert memory.kv_values_per_token(found) + memory.state_bytes(found) is not None
     assert told
     assert "\n" not in told

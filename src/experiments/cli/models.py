@@ -20,7 +20,7 @@ from experiments.environment.terminal import results
 from experiments.errors import ConfigError, UserError, did_you_mean
 from experiments.schema import ModelConfig, QuantizationConfig
 from experiments.weights import Decision, Fetch, Here, Make, bits, decide, locate, read_header
-from experiments.weights.levels import NEARLY
+from experiments.weights.levels import UNQUANTIZED
 
 SEQUENCE_TOKENS = 4096
 SHOWN = ("q2_k", "q4_k_m", "q8_0", "f16")
@@ -60,23 +60,15 @@ class Level:
                 return "here"
             case Fetch():
                 return "hub"
-            case Make(source=Here(header=source)) if source.level == NEARLY:
-                return f"made here, of {NEARLY}"
-            case Make(source=Fetch(level=level)) if level == NEARLY:
-                return f"made here, of {NEARLY}"
-            case Make():
-                return "made here"
+            case Make(source=source):
+                of = "" if source.level in UNQUANTIZED else f", of {source.level}"
+                return f"made here{of}"
         return "nowhere"
 
     @property
     def file(self) -> str:
         """The name of the file that holds it, or that would."""
-        match self.decision:
-            case Here(header=found):
-                return found.path.name
-            case Fetch(target=target) | Make(target=target):
-                return target.name
-        return ""
+        return self.decision.path.name if self.decision else ""
 
 
 def models(conf: Path) -> dict[str, ModelConfig]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from experiments.errors import WeightsError
-from experiments.weights.levels import GUESSED, LEVELS, TENSOR_TYPES
+from experiments.weights.levels import GUESSED, LEVELS, TENSOR_TYPES, UNQUANTIZED
 
 SUPPORTED_VERSIONS = (2, 3)
 FETCH_AGAIN = "Fetch the file again."
@@ -107,6 +107,22 @@ class Header:
         declared = self.number("general.file_type")
         if declared is not None and declared % GUESSED in LEVELS:
             return LEVELS[declared % GUESSED]
+        return self._most
+
+    @property
+    def mixed(self) -> str:
+        """What to add to the level of a file whose weights are mostly of another kind.
+
+        `+mxfp4` for a model that was trained in that type, whatever its other tensors are in.
+        """
+        most, level = self._most, self.level
+        is_other = most in _TRAINED_IN and not level.startswith(most)
+        is_quantized = level in UNQUANTIZED and most not in UNQUANTIZED
+        return f"+{most}" if is_other or is_quantized else ""
+
+    @property
+    def _most(self) -> str:
+        """The type of most of the weights."""
         weights: Counter[int] = Counter()
         for tensor in self.tensors:
             weights[tensor.kind] += math.prod(tensor.shape)
@@ -218,6 +234,9 @@ def human_bytes(number: int) -> str:
             return f"{number / scale:.1f} {unit} ({number} bytes)"
     raise AssertionError(number)
 
+
+_TRAINED_IN = ("mxfp4", "nvfp4")
+"""Types of tensors that no quantizer chooses for a model of another level."""
 
 _MAGIC = b"GGUF"
 _OLDER_MAGICS = (b"ggml", b"lmgg", b"ggmf", b"fmgg", b"ggjt", b"tjgg", b"ggla")

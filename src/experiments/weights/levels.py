@@ -7,6 +7,14 @@ UNQUANTIZED = ("f16", "bf16", "f32")
 NEARLY = "q8_0"
 """Loses so little that other levels may be made from it, if there is nothing better."""
 
+NEED_MATRIX = (
+    "iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq2_m", "iq3_xxs", "iq3_xs", "q2_k_s"
+)  # fmt: skip
+"""Made with an importance matrix only: llama.cpp's quantizer refuses to make them without."""
+
+FEW_VALUES = {"tq1_0": "three", "tq2_0": "three", "q1_0": "two", "q2_0": "four"}
+"""Levels for models that were trained in so few values; any other model writes noise at them."""
+
 LEVELS = {
     0: "f32",
     1: "f16",
