@@ -40,6 +40,7 @@ from experiments.weights.deciding import (
     decide,
     holds,
     level_of,
+    places,
     template,
 )
 from experiments.weights.facts import facts, lacks_pre_tokenizer
@@ -63,6 +64,7 @@ __all__ = [
     "carry_out",
     "decide",
     "locate",
+    "places",
     "read_header",
 ]
 

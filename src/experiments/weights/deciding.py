@@ -301,7 +301,7 @@ def _listed(asked: _Asked) -> Decision:
     model, level, folder = asked.model, asked.level, asked.folder
     source = _source(asked, [each for each in UNQUANTIZED if each != level])
     target, *_ = possible = places(model, asked.quantization.name, folder)
-    for path in filter(Path.is_file, possible):
+    for path in filter(header.is_here, possible):
         found = asked.read(path)
         of = found.made_from
         if of and source and of != digests.of_parts(source.header.parts, folder):
@@ -336,7 +336,7 @@ def _listed(asked: _Asked) -> Decision:
 def _source(asked: _Asked, levels: Sequence[str]) -> Here | None:
     """Return the first file of some levels that others may be made from, if one is here."""
     for level in levels:
-        for path in filter(Path.is_file, places(asked.model, level, asked.folder)):
+        for path in filter(header.is_here, places(asked.model, level, asked.folder)):
             found = asked.read(path)
             # One that was itself made here is no origin: F16 from F32 comes from the F32.
             if not found.made_from:

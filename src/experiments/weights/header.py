@@ -191,12 +191,15 @@ def read(path: Path) -> Header:
             "Put all parts into one folder.",
         )
     parts = [first, *map(read_part, paths[1:])]
-    return replace(
-        first,
-        parts=tuple(paths),
-        file_bytes=sum(part.file_bytes for part in parts),
-        tensors=tuple(tensor for part in parts for tensor in part.tensors),
-    )
+    tensors = tuple(tensor for part in parts for tensor in part.tensors)
+    declared = first.number("split.tensors.count")
+    if declared is not None and declared != len(tensors):
+        raise WeightsError(
+            f"{path} has {len(tensors)} tensors in its {count} parts, and should have {declared}",
+            "Fetch all parts again, of one model.",
+        )
+    size = sum(part.file_bytes for part in parts)
+    return replace(first, parts=tuple(paths), file_bytes=size, tensors=tensors)
 
 
 def read_part(path: Path) -> Header:
@@ -214,6 +217,11 @@ def read_part(path: Path) -> Header:
         raise WeightsError(
             f"{path} cannot be read: {error.strerror or error}", "Set model.file to a GGUF file."
         ) from None
+
+
+def is_here(path: Path) -> bool:
+    """Return whether a file is on this disk, with all parts if it is the first of several."""
+    return all(path.with_name(name).is_file() for name in split_names(path.name))
 
 
 def split_names(name: str) -> list[str]:
