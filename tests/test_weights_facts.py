@@ -117,7 +117,7 @@ def test_a_file_without_a_pre_tokenizer_is_warned_of_once(
     locate(old)
     locate(old)
     assert [record.getMessage().split()[0] for record in caplog.records] == [str(old)]
-    assert "was converted before April 2024" in caplog.text
+    assert "was converted before May 2024" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from tiny_model import BEGIN, byte_texts, write_tiny_model
 
-from experiments.weights import header, memory
+from experiments.backends.llama_cpp.memory import kv_bytes
+from experiments.schema import ModelConfig, PromptKind, QuantizationConfig
+from experiments.weights import header, locate, memory
 from experiments.weights.header import Header, Tensor
 
 TOKENS = 1024
@@ -223,3 +225,11 @@ def test_it_is_what_llama_cpp_allocates(tmp_path: Path) -> None:
     state = memory.state_bytes(header.read(mamba))
     assert state == 2 * 4 * (3 * 128 + 128 * 16)
     assert allocated(mamba, 64) == pytest.approx(64 * state, abs=2**13)
+
+
+def test_the_estimate_of_a_run_counts_the_state_once_for_each_sequence(tmp_path: Path) -> None:
+    file = ModelConfig("mamba", file=str(write_tiny_mamba(tmp_path / "mamba.gguf")))
+    file.kind = PromptKind.completion
+    found = locate(file, QuantizationConfig("f32", "ALL_F32"), tmp_path / "models")
+    assert (found.kv_values_per_token, found.state_bytes) == (0, 2 * 4 * (3 * 128 + 128 * 16))
+    assert kv_bytes(found, 100, "f16") == kv_bytes(found, 10_000, "q8_0") == found.state_bytes

@@ -116,7 +116,7 @@ def locate(model: ModelConfig, quantization: QuantizationConfig, folder: Path) -
 def _warn_of_old_tokenizer(path: Path) -> None:
     """Warn of a file once, however many runs of a sweep use it."""
     log.warning(
-        "%s was converted before April 2024 and does not say how its text is cut into words: "
+        "%s was converted before May 2024 and does not say how its text is cut into words: "
         "llama.cpp guesses, and the model may write worse than it can. Take a newer file.",
         path,
     )

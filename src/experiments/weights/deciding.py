@@ -83,11 +83,7 @@ class Fetch:
     origin: Origin
     path: Path
     level: str
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """There are none before the file is here."""
-        return ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,7 +123,8 @@ class _Asked:
             WeightsError: it cannot be made from it, or not here.
         """
         known = source.header if isinstance(source, Here) else None
-        missing = f"{target} is missing, and {self.level} cannot be made here"
+        name = self.quantization.name
+        missing = f"{target} is missing, and {name} cannot be made here"
         if self.level in NEED_MATRIX:
             raise WeightsError(
                 f"{missing}: its quantizer needs an importance matrix",

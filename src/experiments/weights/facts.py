@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import Counter
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ def facts(found: Header) -> dict[str, Any]:
     origin = _fetched_from(found.path)
     says = {key: found.text(key) for key in found.metadata if _ORIGIN.fullmatch(key)}
     named = [text for key, text in says.items() if key.endswith(".quantized_by")]
+    whole = max(1, found.parameters)
     dates = [text for key, text in says.items() if key.endswith((".quantized_at", ".date"))]
     return {
         "template_sha256": digest(found.text("tokenizer.chat_template")),
@@ -41,7 +40,7 @@ def facts(found: Header) -> dict[str, Any]:
         "commit": origin.get("commit"),
         "date": next(iter(dates), None),
         "recipe": "of before January 2024" if has_old_recipe(found) else None,
-        "tensor_types": _shares(found),
+        "tensor_types": {name: round(n / whole, 4) for name, n in found.types.most_common()},
         "metadata": says | {key: found.metadata[key] for key in found.metadata if _MATRIX in key},
     }
 
@@ -77,16 +76,6 @@ def lacks_pre_tokenizer(found: Header) -> bool:
 def digest(text: str) -> str:
     """Return the SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _shares(found: Header) -> dict[str, float]:
-    """Return the share of weights that each type holds, the largest first."""
-    weights: Counter[str] = Counter()
-    for tensor in found.tensors:
-        name = TENSOR_TYPES.get(tensor.kind, (f"type{tensor.kind}",))[0]
-        weights[name] += prod(tensor.shape)
-    whole = max(1, sum(weights.values()))
-    return {name: round(count / whole, 4) for name, count in weights.most_common()}
 
 
 def _fetched_from(path: Path) -> dict[str, str]:

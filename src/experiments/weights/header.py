@@ -18,6 +18,7 @@ import struct
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -87,7 +88,7 @@ class Header:
     @property
     def parameters(self) -> int:
         """Number of weights."""
-        return sum(math.prod(tensor.shape) for tensor in self.tensors)
+        return self.types.total()
 
     @property
     def bits_per_weight(self) -> float:
@@ -120,16 +121,18 @@ class Header:
         is_quantized = level in UNQUANTIZED and most not in UNQUANTIZED
         return f"+{most}" if is_other or is_quantized else ""
 
+    @cached_property
+    def types(self) -> Counter[str]:
+        """How many weights each type of tensor holds."""
+        weights: Counter[str] = Counter()
+        for tensor in self.tensors:
+            name = TENSOR_TYPES.get(tensor.kind, (f"type{tensor.kind}",))[0]
+            weights[name] += math.prod(tensor.shape)
+        return weights
+
     @property
     def _most(self) -> str:
-        """The type of most of the weights."""
-        weights: Counter[int] = Counter()
-        for tensor in self.tensors:
-            weights[tensor.kind] += math.prod(tensor.shape)
-        if not weights:
-            return "unknown"
-        kind = weights.most_common(1)[0][0]
-        return TENSOR_TYPES[kind][0] if kind in TENSOR_TYPES else f"type{kind}"
+        return self.types.most_common(1)[0][0] if self.types else "unknown"
 
     def text(self, key: str) -> str:
         """Return a value that is a text; empty if it is missing or of another type."""
@@ -250,18 +253,8 @@ _MAGIC = b"GGUF"
 _OLDER_MAGICS = (b"ggml", b"lmgg", b"ggmf", b"fmgg", b"ggjt", b"tjgg", b"ggla")
 _BOOL, _STRING, _ARRAY = 7, 8, 9
 _SCALARS = {
-    0: "B",
-    1: "b",
-    2: "H",
-    3: "h",
-    4: "I",
-    5: "i",
-    6: "f",
-    7: "?",
-    10: "Q",
-    11: "q",
-    12: "d",
-}
+    0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d",
+}  # fmt: skip
 _TOKENS = "tokenizer.ggml.tokens"
 _SMALL_ARRAY = 1024  # one value per layer, at most
 _MOST_ITEMS = 4_000_000  # entries, tensors and items of arrays; the largest files have 1,500,000
