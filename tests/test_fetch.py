@@ -223,6 +223,15 @@ def test_wrong_names_are_told(hub: Hub, target: Path, changes: dict[str, str], s
     assert said in refused(target, **changes)
 
 
+def test_a_file_that_is_gone_is_told_with_all_that_is_there_now(hub: Hub, target: Path) -> None:
+    hub.files |= {f"{REPOSITORY}/tiny.Q{bits}.gguf": b"" for bits in "48"}
+    line = refused(target, name="tiny.Q4_0.gguf")
+    assert "Did you mean 'tiny.Q4.gguf'?" in line
+    assert line.endswith("It has now: tiny.F16.gguf, tiny.Q4.gguf, tiny.Q8.gguf.")
+    hub.files = {f"{REPOSITORY}/README.md": b""}
+    assert "It has no GGUF now: correct model.repository." in refused(target)
+
+
 @pytest.mark.parametrize("status", [401, 429, 500, 503])
 def test_a_hub_that_refuses_is_told(hub: Hub, target: Path, status: int) -> None:
     hub.refuse = (status, "")

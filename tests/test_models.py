@@ -13,7 +13,8 @@ from experiments import cli
 from experiments.cli import models
 from experiments.errors import WeightsError
 from experiments.schema import ModelConfig
-from experiments.weights import cache, fetching, header, locate, templates
+from experiments.weights import fetching, header, levels, locate, memory, templates
+from experiments.weights.deciding import level_of
 from experiments.weights.quantizing import quantize
 
 CONF = ROOT / "conf"
@@ -94,7 +95,7 @@ def test_a_level_is_one_of_llama_cpps(name: str) -> None:
     level = LEVELS[name]
     assert level.name == name
     assert hasattr(llama_cpp, f"LLAMA_FTYPE_{level.ftype}")
-    assert name in header.LEVELS.values()
+    assert level_of(level) in levels.LEVELS.values()
 
 
 def test_published_figures_are_those_of_the_leaderboard() -> None:
@@ -121,8 +122,32 @@ def test_all_models_are_listed(
     assert cli.main(["models", "--models", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert [name for name in MODELS if name not in said] == []
-    assert "≈4.4 GB" in said  # a 7 B model at q4_k_m
-    assert "Apache-2.0" in said
+    lines = {line.split()[0]: line.split() for line in said.splitlines() if line}
+    assert lines["mistral"][:7] == ["mistral", "7.24", "32k", "3.4", "5.0", "8.2", "15.0"]
+    assert lines["mistral"][-1] == "Apache-2.0"
+
+
+def test_the_list_of_models_has_one_line_each_in_80_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models.results, "width", 80)
+    assert cli.main(["models", "--models", str(tmp_path)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert max(map(len, said)) <= 80
+    local = [name for name, model in MODELS.items() if model.files]
+    assert [line.split()[0] for line in said[1 : len(local) + 1]] == local
+
+
+def test_a_mixture_of_experts_says_how_much_is_read_for_each_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moe = ModelConfig("moe", files={"q8_0": "moe.gguf"}, repository="a/b")
+    moe.parameters_billion, moe.active_parameters_billion = 20.9, 3.6
+    monkeypatch.setattr(models, "models", lambda _: {"moe": moe})
+    assert cli.main(["models", "--models", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:3] == ["moe", "20.9", "3.6"]
+    assert cli.main(["models", "moe", "--models", str(tmp_path)]) == 0
+    assert "20.9 billion weights, of which 3.6 are read for" in capsys.readouterr().out
 
 
 def test_one_model_is_shown_at_every_level(
@@ -137,7 +162,7 @@ def test_one_model_is_shown_at_every_level(
     assert "here" in lines["q4_0"]
     assert "hub" in lines["q8_0"]
     assert lines["f16"][-2:] == ["hub", "mistral-7b-instruct-v0.2-f16.gguf"]
-    assert lines["iq4_nl"][-3:] == ["made", "here", "mistral-iq4_nl.gguf"]
+    assert lines["iq4_nl"][-3:] == ["made", "of", "f16"]
 
 
 def test_a_damaged_file_is_told_and_the_others_are_listed(
@@ -157,8 +182,9 @@ def test_a_damaged_file_is_told_and_the_others_are_listed(
 @pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.files])
 def test_every_level_can_be_had_from_the_name_alone(name: str, tmp_path: Path) -> None:
     """Or is known to be nowhere: what is not quantized cannot be made from what is."""
-    levels = models.levels(MODELS[name], LEVELS, tmp_path)
-    without = {level.name for level in levels if level.decision is None}
+    found = models.levels(MODELS[name], LEVELS, tmp_path)
+    without = {level.name for level in found if level.decision is None}
+    without -= set(levels.NEED_MATRIX)
     if name == "demo":
         return  # its f16 is in this repository, not on the hub
     assert without <= {"f16", "bf16"}
@@ -174,7 +200,7 @@ def test_memory_is_the_file_and_one_sequence(tmp_path: Path) -> None:
 
 def test_what_is_said_of_the_demo_model_is_what_its_file_says() -> None:
     model, found = MODELS["demo"], header.read(ROOT / "models" / "demo" / "demo-f16.gguf")
-    assert model.kv_values_per_token == cache.kv_values_per_token(found)
+    assert model.kv_values_per_token == memory.kv_values_per_token(found)
     assert model.parameters_billion == pytest.approx(found.parameters / 1e9, rel=0.1)
     assert model.context_tokens == found.of_architecture("context_length")
 
@@ -183,7 +209,7 @@ def test_what_can_be_made_from_an_f16_is_said(tiny: Path) -> None:
     model = ModelConfig("tiny", files={"f16": "tiny-f16.gguf"})
     fresh = {name: level for name, level in LEVELS.items() if name in ("f16", "bf16", "q5_0")}
     found = {one.name: one.source for one in models.levels(model, fresh, tiny)}
-    assert found == {"f16": "here", "bf16": "made here", "q5_0": "made here"}
+    assert found == {"f16": "here", "bf16": "made of f16", "q5_0": "made of f16"}
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +220,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize("name", sorted(set(LEVELS) - {"mxfp4", *levels.NEED_MATRIX}))
 def test_every_level_is_made_from_an_f16(name: str, tiny: Path) -> None:
     model = ModelConfig("tiny", files={"f16": "tiny-f16.gguf"})
     made = locate(model, LEVELS[name], tiny)

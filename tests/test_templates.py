@@ -209,7 +209,7 @@ def test_the_audit_of_a_run_tells_what_the_model_reads(tmp_path: Path) -> None:
     from experiments.records import Prompt, Request
     from experiments.schema import Sampling
     from experiments.weights import audit, read_header
-    from experiments.weights.audit import facts
+    from experiments.weights.facts import facts
 
     path = write_tiny_model(tmp_path / "tiny.gguf")
     source = templates.TEMPLATES["llama2"]

@@ -382,7 +382,7 @@ def test_every_header_is_read_once_and_nothing_is_written_to_decide(
     decision = weights.decide(model(), Q8_0, models)
     assert isinstance(decision, weights.Make)
     assert isinstance(decision.source, weights.Here)
-    assert decision.target == models / "tiny" / "tiny-q8_0.gguf"
+    assert decision.path == models / "tiny" / "tiny-q8_0.gguf"
     assert [path.name for path in (models / "tiny").iterdir()] == ["tiny-f16.gguf"]
     assert read == ["tiny-f16.gguf"]
     read.clear()
@@ -400,6 +400,41 @@ def test_what_would_be_fetched_is_decided_without_a_network(models: Path) -> Non
     assert fetched == weights.Fetch(origin, models / "tiny" / "tiny.Q8.gguf", "q8_0")
     made = weights.decide(listed, Q4_0, models)
     assert isinstance(made, weights.Make)
-    assert (made.source, made.target.name) == (fetched, "tiny-q4_0.gguf")
+    assert (made.source, made.path.name) == (fetched, "tiny-q4_0.gguf")
     assert "is quantized already" in made.warnings[0]
     assert not models.exists()
+
+
+@pytest.mark.parametrize("level", ["iq2_xxs", "iq2_m", "iq3_xs", "iq1_s", "q2_k_s"])
+def test_a_level_that_needs_a_matrix_is_told_before_anything_is_fetched(
+    models: Path, level: str
+) -> None:
+    hub = model(repository="maker/tiny-GGUF", files={"f16": "tiny-f16.gguf"})
+    wanted = QuantizationConfig(level, f"MOSTLY_{level.upper()}")
+    with pytest.raises(WeightsError, match=rf"{level} cannot be made here.*importance matrix"):
+        weights.locate(hub, wanted, models)
+    listed = model(repository="maker/tiny-GGUF", files={level: "a.gguf"})
+    assert isinstance(weights.decide(listed, wanted, models), weights.Fetch)
+
+
+def test_levels_for_models_of_few_values_are_warned_of_before_they_are_made(
+    tiny: Path, tmp_path: Path, models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ternary = QuantizationConfig("tq2_0", "MOSTLY_TQ2_0")
+    put(tiny, models / "tiny" / "tiny-f16.gguf")
+    (warning,) = weights.decide(model(), ternary, models).warnings
+    assert "tq2_0 keeps three values per weight" in warning
+    assert "nothing says that tiny is one" in warning
+    weights.locate(model(), ternary, models)
+    caplog.clear()
+    weights.locate(model(), ternary, models)  # it is here now, and still noise
+    assert caplog.messages == [warning]
+    bitnet = put(tiny, tmp_path / "bitnet-b1.58-f16.gguf")
+    assert weights.decide(model(file=str(bitnet)), ternary, models).warnings == ()
+
+
+def test_mxfp4_is_not_made_of_a_model_without_experts(tiny: Path, models: Path) -> None:
+    put(tiny, models / "tiny" / "tiny-f16.gguf")
+    mxfp4 = QuantizationConfig("mxfp4", "MOSTLY_MXFP4_MOE")
+    with pytest.raises(WeightsError, match=r"cannot be made here: it is for models that were"):
+        weights.locate(model(), mxfp4, models)

@@ -1,5 +1,7 @@
 """The reader of GGUF headers: what it finds, and what it says of anything else."""
 
+import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from experiments.errors import WeightsError
 from experiments.schema import BITS_PER_WEIGHT
-from experiments.weights import cache, header, levels
+from experiments.weights import header, levels, memory
 
 WORDS = [f"word{number}" for number in range(1100)]
 
@@ -264,6 +266,24 @@ def _reads_or_tells(path: Path, data: bytes) -> None:
         assert found.bits_per_weight >= 0
         assert isinstance(found.token("tokenizer.ggml.eos_token_id"), str)
         assert isinstance(found.architecture, str)
-        assert cache.kv_values_per_token(found) + cache.state_bytes(found) is not None
+        assert memory.kv_values_per_token(found) + memory.state_bytes(found) is not None
     assert told
     assert "\n" not in told
+
+
+@pytest.mark.parametrize("kind", ["numbers", "texts"])
+def test_many_small_arrays_are_read_in_bounded_time(tmp_path: Path, kind: str) -> None:
+    """A file that declares more than any model has is refused, not read for minutes."""
+    path = tmp_path / "m.gguf"
+    count = 9_000
+    if kind == "numbers":
+        array = struct.pack("<IIQ", 9, 5, 1000) + bytes(4000)
+    else:
+        array = struct.pack("<IIQ", 9, 8, 1000) + bytes(8000)
+    with path.open("wb") as file:
+        file.write(b"GGUF" + struct.pack("<IQQ", 3, 0, count))
+        for number in range(count):
+            file.write(struct.pack("<Q", 6) + b"%06d" % number + array)
+    began = time.process_time()
+    assert "is damaged: near byte" in error_of(path)
+    assert time.process_time() - began < 20

@@ -224,3 +224,28 @@ def byte_texts() -> list[str]:
             texts.append(chr(moved))
             moved += 1
     return texts
+
+
+def split(path: Path, parts: int) -> list[Path]:
+    """Cut a GGUF into parts beside it, as llama.cpp's tool does, and return their paths."""
+    reader = gguf.GGUFReader(str(path))
+    count = len(reader.tensors)
+    paths = []
+    for number in range(parts):
+        name = f"{path.stem}-{number + 1:05}-of-{parts:05}.gguf"
+        writer = gguf.GGUFWriter(str(path.with_name(name)), "llama")
+        for field in reader.fields.values() if number == 0 else ():
+            if not field.name.startswith("GGUF.") and field.name != "general.architecture":
+                value_type, *of = field.types
+                writer.add_key_value(field.name, field.contents(), value_type, *of[:1])
+        writer.add_uint16("split.no", number)
+        writer.add_uint16("split.count", parts)
+        writer.add_int32("split.tensors.count", count)
+        for tensor in reader.tensors[number * count // parts : (number + 1) * count // parts]:
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        paths.append(path.with_name(name))
+    return paths

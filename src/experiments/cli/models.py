@@ -1,8 +1,8 @@
 """What `experiments models` shows, and how weights are fetched ahead of a run.
 
 Sizes of files that are here are read; others are worked out from the number of weights and
-the level's nominal bits, and marked with ≈. Memory is the file and the KV cache (f16) of one
-sequence; each further one adds its cache.
+the level's nominal bits. Memory is the file and the KV cache (f16) of one sequence; each further
+one adds its cache.
 """
 
 from __future__ import annotations
@@ -19,12 +19,24 @@ from rich.text import Text
 from experiments.environment.terminal import results
 from experiments.errors import ConfigError, UserError, did_you_mean
 from experiments.schema import ModelConfig, QuantizationConfig
-from experiments.weights import Decision, Fetch, Here, Make, bits, decide, locate, read_header
-from experiments.weights.levels import NEARLY
+from experiments.weights import (
+    Decision,
+    Fetch,
+    Here,
+    Make,
+    bits,
+    decide,
+    locate,
+    places,
+    read_header,
+)
 
 SEQUENCE_TOKENS = 4096
 SHOWN = ("q2_k", "q4_k_m", "q8_0", "f16")
 """Levels that the table of all models shows."""
+
+WIDE = 100
+"""Columns of a terminal that has room for licences."""
 
 T = TypeVar("T")
 
@@ -38,7 +50,7 @@ class Level:
         bytes: size of its file; an estimate unless it is here.
         memory_bytes: with the KV cache of one sequence; None if the model's is not known.
         decision: what has to happen to have it; None: it cannot be had.
-        problem: why it cannot be had.
+        problem: why its file, which is here, cannot be used.
     """
 
     name: str
@@ -60,23 +72,9 @@ class Level:
                 return "here"
             case Fetch():
                 return "hub"
-            case Make(source=Here(header=source)) if source.level == NEARLY:
-                return f"made here, of {NEARLY}"
-            case Make(source=Fetch(level=level)) if level == NEARLY:
-                return f"made here, of {NEARLY}"
-            case Make():
-                return "made here"
+            case Make(source=source):
+                return f"made of {source.level}"
         return "nowhere"
-
-    @property
-    def file(self) -> str:
-        """The name of the file that holds it, or that would."""
-        match self.decision:
-            case Here(header=found):
-                return found.path.name
-            case Fetch(target=target) | Make(target=target):
-                return target.name
-        return ""
 
 
 def models(conf: Path) -> dict[str, ModelConfig]:
@@ -102,49 +100,56 @@ def levels(
         folder: of all models.
     """
     read = cache(read_header)  # an F16 that is here is the source of every level
-    tokens = min(SEQUENCE_TOKENS, model.context_tokens or SEQUENCE_TOKENS)
-    kv_bytes = model.kv_values_per_token and 2 * tokens * model.kv_values_per_token
+    kept = model.kv_values_per_token and 2 * _tokens(model) * model.kv_values_per_token
     for name, level in quantizations.items():
+        decision, problem = None, ""
         try:
-            decision: Decision | None = decide(model, level, folder, read)
-            problem = ""
+            decision = decide(model, level, folder, read)
         except UserError as error:
-            decision, problem = None, str(error)
+            if any(path.is_file() for path in places(model, name, folder)):
+                problem = str(error)
         size = (model.parameters_billion or 0) * 1e9 * bits(level) / 8
         if isinstance(decision, Here):
             size = decision.header.file_bytes
-        memory = size + kv_bytes if kv_bytes else None
-        yield Level(name, size, memory, decision, problem)
+        yield Level(name, size, size + kept if kept else None, decision, problem)
 
 
 def show(conf: Path, folder: Path) -> None:
-    """Print all models: size, licence, what is here."""
+    """Print all models: how large, how much memory they take, what is here."""
     known = quantizations(conf)
-    table = Table(box=None, pad_edge=False)
-    for title in ("model", "weights", "context", *SHOWN, "memory", "here", "licence"):
-        right = title in ("weights", "context", "memory", *SHOWN)
-        table.add_column(title, justify="right" if right else "left", no_wrap=title != "licence")
+    is_wide = results.width >= WIDE
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for title in ("model", "weights", "active", "context", *SHOWN, "here"):
+        left = title in ("model", "here")
+        table.add_column(title, justify="left" if left else "right", no_wrap=title != "here")
+    if is_wide:
+        table.add_column("licence")
+    servers = []
     for name, model in models(conf).items():
-        found = {level.name: level for level in levels(model, known, folder)}
-        if model.api.model or not (model.files or model.repository):
-            where = "backend=openai" if name != "local" else "model.file=PATH"
-            table.add_row(name, *[""] * (len(SHOWN) + 3), where, model.licence)
+        if model.api.model or not model.files:
+            if name != "local":
+                servers.append(f"{name} (ended)" if model.ended else name)
             continue
+        found = {level.name: level for level in levels(model, known, folder)}
         here = " ".join(level.name for level in found.values() if level.is_here)
-        memory = found["q4_k_m"].memory_bytes
         table.add_row(
             name,
-            f"{model.parameters_billion:g} B" if model.parameters_billion else "",
-            f"{model.context_tokens:,}" if model.context_tokens else "",
-            *(_size(found[level]) for level in SHOWN),
-            f"≈{_gigabytes(memory)}" if memory else "",
-            Text(here or "no", style="green" if here else "dim"),
-            model.licence,
+            _billions(model.parameters_billion),
+            _billions(model.active_parameters_billion),
+            f"{model.context_tokens // 1024}k" if model.context_tokens else "",
+            *(_number(found[level].memory_bytes or found[level].bytes) for level in SHOWN),
+            Text(here, style="green"),
+            *([model.licence] if is_wide else []),
         )
     results.print(table)
     results.print(
-        f"\nMemory is that of q4_k_m with one sequence of up to {SEQUENCE_TOKENS:,} tokens. "
-        "All levels of a model: experiments models NAME"
+        f"\nweights and active: in billions, active where not all are read for each token. "
+        f"{', '.join(SHOWN)}: GB of memory with one sequence of up to {SEQUENCE_TOKENS:,} tokens; "
+        "estimated for what is not here. All levels of a model: experiments models NAME\n"
+        f"Behind a server, with backend=openai: {', '.join(servers)}\n"
+        "Any other GGUF: model=local model.file=PATH",
+        markup=False,
+        highlight=False,
     )
 
 
@@ -155,20 +160,32 @@ def show_one(name: str, conf: Path, folder: Path) -> None:
         ConfigError: there is no such model.
     """
     model = _known(name, models(conf), "model")
-    for line in (model.card, model.licence, model.note):
+    size = f"{_billions(model.parameters_billion)} billion weights"
+    if model.active_parameters_billion:
+        size += f", of which {_billions(model.active_parameters_billion)} are read for each token"
+    lines = (model.card, model.licence, size if model.parameters_billion else "", model.note)
+    for line in (*lines, model.ended):
         if line:
-            results.print(line, markup=False)
-    table = Table(box=None, pad_edge=False)
+            results.print(line, markup=False, highlight=False)
+    if model.api.model or not model.files:
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
     for title in ("quantization", "size", "memory", "from", "file"):
-        table.add_column(title, justify="right" if title in ("size", "memory") else "left")
-    problems: dict[str, None] = {}
-    for level in levels(model, quantizations(conf), folder):
+        right = title in ("size", "memory")
+        table.add_column(title, justify="right" if right else "left", no_wrap=title != "file")
+    found = list(levels(model, quantizations(conf), folder))
+    for level in found:
         memory = f"≈{_gigabytes(level.memory_bytes)}" if level.memory_bytes else ""
-        table.add_row(level.name, _size(level), memory, level.source, level.file)
-        if level.problem:
-            problems[level.problem] = None
+        named = level.decision if isinstance(level.decision, Here | Fetch) else None
+        file = Text(named.path.name if named else "", overflow="fold")
+        table.add_row(level.name, _size(level), memory, level.source, file)
     results.print(table)
-    for problem in problems:
+    if model.kv_values_per_token:
+        tokens = _tokens(model)
+        each = _gigabytes(2 * tokens * model.kv_values_per_token)
+        said = f"Memory is with one sequence of {tokens:,} tokens; each further one adds {each}."
+        results.print(f"\n{said}", highlight=False)
+    for problem in dict.fromkeys(level.problem for level in found if level.problem):
         results.print(problem, markup=False, soft_wrap=True)
 
 
@@ -218,6 +235,11 @@ def _read(folder: Path, kind: type[T]) -> dict[str, T]:
     return found
 
 
+def _tokens(model: ModelConfig) -> int:
+    """Return the length of the sequence that memory is told for."""
+    return min(SEQUENCE_TOKENS, model.context_tokens or SEQUENCE_TOKENS)
+
+
 def _known(name: str, known: dict[str, T], what: str) -> T:
     if name not in known:
         raise ConfigError(f"There is no {what} '{name}'", did_you_mean(name, known))
@@ -228,6 +250,16 @@ def _size(level: Level) -> str:
     if not level.bytes:
         return ""
     return _gigabytes(level.bytes) if level.is_here else f"≈{_gigabytes(level.bytes)}"
+
+
+def _billions(number: float | None) -> str:
+    return f"{number:.3g}" if number else ""
+
+
+def _number(count: float) -> str:
+    """Return gigabytes without their unit, for a narrow column."""
+    digits = 1 if count >= 1e8 else 2
+    return f"{count / 1e9:.{digits}f}" if count else ""
 
 
 def _gigabytes(number: Any) -> str:

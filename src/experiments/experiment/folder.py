@@ -55,6 +55,7 @@ def _manifest(plan: Plan, verdicts: Sequence[Verdict]) -> dict[str, Any]:
             "bits_per_weight": weights.bits_per_weight,
             "parameters": weights.parameters,
             "chat_template": weights.template_source,
+            "importance_matrix": weights.facts.get("importance_matrix"),
         },
         "prompt_kind": plan.kind,
         "backend": plan.backend.describe(),

@@ -22,12 +22,13 @@ disagree is an error: results are labelled by quantization.
 from __future__ import annotations
 
 import logging
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.records import Weights
-from experiments.weights import cache, digests, header
-from experiments.weights.audit import audit, facts
+from experiments.weights import digests, header
+from experiments.weights.audit import audit
 from experiments.weights.deciding import (
     Decision,
     Fetch,
@@ -39,10 +40,13 @@ from experiments.weights.deciding import (
     decide,
     holds,
     level_of,
+    places,
     template,
 )
+from experiments.weights.facts import facts, lacks_pre_tokenizer
 from experiments.weights.fetching import fetch
 from experiments.weights.header import Header
+from experiments.weights.memory import kv_values_per_token, state_bytes
 from experiments.weights.quantizing import quantize
 
 if TYPE_CHECKING:
@@ -60,6 +64,7 @@ __all__ = [
     "carry_out",
     "decide",
     "locate",
+    "places",
     "read_header",
 ]
 
@@ -77,17 +82,20 @@ def locate(model: ModelConfig, quantization: QuantizationConfig, folder: Path) -
     for warning in decision.warnings:
         log.warning("%s", warning)
     found = carry_out(decision, folder)
+    if lacks_pre_tokenizer(found):
+        _warn_of_old_tokenizer(found.path)
     text, source = template(found, model)
     if text and model.kind is not None and model.kind.value == "completion":
         log.warning(
             "%s has a chat template, and model.kind=completion: it gets completion prompts.",
             found.path,
         )
+    label = quantization.name if holds(found, level_of(quantization)) else found.level
     return Weights(
         path=found.path,
         sha256=digests.of_parts(found.parts, folder),
         model=model.name,
-        quantization=quantization.name if holds(found, level_of(quantization)) else found.level,
+        quantization=label + found.mixed,
         bytes=found.file_bytes,
         bits_per_weight=found.bits_per_weight,
         parameters=found.parameters,
@@ -98,9 +106,19 @@ def locate(model: ModelConfig, quantization: QuantizationConfig, folder: Path) -
         eos_token=found.token("tokenizer.ggml.eos_token_id"),
         context_tokens=found.of_architecture("context_length") or 0,
         vocabulary=found.vocabulary,
-        kv_values_per_token=cache.kv_values_per_token(found),
-        state_bytes=cache.state_bytes(found),
+        kv_values_per_token=kv_values_per_token(found),
+        state_bytes=state_bytes(found),
         facts=facts(found),
+    )
+
+
+@cache
+def _warn_of_old_tokenizer(path: Path) -> None:
+    """Warn of a file once, however many runs of a sweep use it."""
+    log.warning(
+        "%s was converted before May 2024 and does not say how its text is cut into words: "
+        "llama.cpp guesses, and the model may write worse than it can. Take a newer file.",
+        path,
     )
 
 
@@ -113,14 +131,14 @@ def carry_out(decision: Decision, folder: Path) -> Header:
     if isinstance(decision, Here):
         return decision.header
     if isinstance(decision, Fetch):
-        found = fetch(decision.origin, decision.target)
+        found = fetch(decision.origin, decision.path)
         check_level(found, decision.level)
         return found
     if isinstance(decision.source, Fetch):
-        name, origin = decision.target.name, decision.source.origin
+        name, origin = decision.path.name, decision.source.origin
         log.info("%s is on no hub: it is made from %s of %s.", name, origin.name, origin.repository)
     source = carry_out(decision.source, folder)
     level = decision.quantization
     return quantize(
-        source, digests.of_parts(source.parts, folder), decision.target, level.ftype, bits(level)
+        source, digests.of_parts(source.parts, folder), decision.path, level.ftype, bits(level)
     )

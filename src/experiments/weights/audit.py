@@ -1,29 +1,17 @@
 """What one prompt of a run looked like to the model: kept with each run, for a person to check.
 
 A wrong template, a doubled begin token or a missing stop token costs a model many points and
-raises no error, so each run says what it used.
+raises no error, so each run says what it used; and, in `file`, what the weights tell of where
+they come from (see `facts`).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from experiments.records import Request, Weights
-from experiments.weights.header import Header
-
-_ENDS = ("eos", "eot", "eom")
-
-
-def facts(found: Header) -> dict[str, Any]:
-    """Return what a file says of itself and an audit tells, as plain data."""
-    ends = {name: found.token(f"tokenizer.ggml.{name}_token_id") for name in _ENDS}
-    return {
-        "template_sha256": _digest(found.text("tokenizer.chat_template")),
-        "adds_begin_token": found.metadata.get("tokenizer.ggml.add_bos_token"),
-        "stop_tokens": {name: text for name, text in ends.items() if text},
-    }
+from experiments.weights.facts import digest
 
 
 def audit(request: Request, weights: Weights | None, backend: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,13 +34,14 @@ def audit(request: Request, weights: Weights | None, backend: Mapping[str, Any])
         return said
     begin = weights.bos_token
     written = _leading(request.text, begin) if is_chat else 0
-    adds = weights.facts.get("adds_begin_token")
+    told = dict(weights.facts)
+    adds, of_file = told.pop("adds_begin_token", None), told.pop("template_sha256", None)
     if is_chat and weights.chat_template:
-        digest = _digest(weights.chat_template)
+        sha256 = digest(weights.chat_template)
         said["template"] = {
             "source": weights.template_source,
-            "sha256": digest,
-            "same_as_in_gguf": digest == weights.facts.get("template_sha256"),
+            "sha256": sha256,
+            "same_as_in_gguf": sha256 == of_file,
         }
     said["begin_token"] = {
         "text": begin,
@@ -61,12 +50,8 @@ def audit(request: Request, weights: Weights | None, backend: Mapping[str, Any])
         # The engine adds one only where the text has none.
         "read_by_model": max(written, 1) if adds else written if adds is False else None,
     }
-    said["stop_tokens"] = weights.facts.get("stop_tokens", {})
-    return said
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    said["stop_tokens"] = told.pop("stop_tokens", {})
+    return said | {"file": told}
 
 
 def _leading(text: str, token: str) -> int:

@@ -13,6 +13,7 @@ file may have that name or the plain one: `MODEL-LEVEL.gguf`.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,7 +23,7 @@ from experiments.errors import ConfigError, WeightsError, did_you_mean
 from experiments.schema import BITS_PER_WEIGHT
 from experiments.weights import digests, header, templates
 from experiments.weights.header import Header
-from experiments.weights.levels import LEVELS, NEARLY, UNQUANTIZED
+from experiments.weights.levels import FEW_VALUES, LEVELS, NEARLY, NEED_MATRIX, UNQUANTIZED
 from experiments.weights.quantizing import made_before
 
 if TYPE_CHECKING:
@@ -58,6 +59,16 @@ class Here:
     header: Header
     warnings: tuple[str, ...] = ()
 
+    @property
+    def path(self) -> Path:
+        """The file; the first of several parts."""
+        return self.header.path
+
+    @property
+    def level(self) -> str:
+        """What it holds."""
+        return self.header.level + self.header.mixed
+
 
 @dataclass(frozen=True)
 class Fetch:
@@ -65,18 +76,14 @@ class Fetch:
 
     Attributes:
         origin: where it is.
-        target: where it is put.
+        path: where it is put.
         level: what it has to hold.
     """
 
     origin: Origin
-    target: Path
+    path: Path
     level: str
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """There are none before the file is here."""
-        return ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,13 +92,13 @@ class Make:
 
     Attributes:
         source: what it is made from.
-        target: the file to write.
+        path: the file to write.
         quantization: its level.
         warnings: what a person should know before it is made.
     """
 
     source: Here | Fetch
-    target: Path
+    path: Path
     quantization: QuantizationConfig
     warnings: tuple[str, ...] = ()
 
@@ -109,8 +116,42 @@ class _Asked:
     folder: Path
     read: Callable[[Path], Header]
 
-    def make(self, source: Here | Fetch, target: Path, *warnings: str) -> Make:
+    def make(self, source: Here | Fetch, target: Path) -> Make:
+        """Return how a level is made from a source.
+
+        Raises:
+            WeightsError: it cannot be made from it, or not here.
+        """
+        known = source.header if isinstance(source, Here) else None
+        name = self.quantization.name
+        missing = f"{target} is missing, and {name} cannot be made here"
+        if self.level in NEED_MATRIX:
+            raise WeightsError(
+                f"{missing}: its quantizer needs an importance matrix",
+                "Put a file of that level there, or choose q2_k or q3_k_m.",
+            )
+        is_dense = known is not None and not known.of_architecture("expert_count")
+        if self.level == "nvfp4" or (self.level == "mxfp4_moe" and is_dense):
+            raise WeightsError(
+                f"{missing}: it is for models that were trained in it", "Choose q4_k_m or q4_0."
+            )
+        warnings = self.warnings(known)
+        if source.level not in UNQUANTIZED:
+            warnings += (
+                f"{target.name} is made from {source.path}, which is quantized already: it loses a "
+                "little more than one that is made from an F16.",
+            )
         return Make(source, target, self.quantization, warnings)
+
+    def warnings(self, found: Header | None) -> tuple[str, ...]:
+        """Return what a person should know of a level that is made, or was made, here."""
+        if self.level not in FEW_VALUES or (found and _TRAINED_SO.search(_names(found))):
+            return ()
+        return (
+            f"{self.level} keeps {FEW_VALUES[self.level]} values per weight, for models that were "
+            f"trained so (BitNet, TriLM, Bonsai). Any other writes noise at it, and nothing says "
+            f"that {self.model.name} is one.",
+        )
 
 
 def decide(
@@ -238,17 +279,18 @@ def _named(asked: _Asked, path: Path) -> Decision:
     name = asked.quantization.name
     if holds(found, asked.level):
         return Here(found)
-    if found.level not in UNQUANTIZED:
+    label = found.level + found.mixed
+    if label not in UNQUANTIZED:
         warning = (
-            f"{path} is already quantized, to {found.level}. It is used as it is, and the results "
-            f"are labelled {found.level}: quantization={name} has no effect on it."
+            f"{path} is already quantized, to {label}. It is used as it is, and the results are "
+            f"labelled {label}: quantization={name} has no effect on it."
         )
         return Here(found, (warning,))
     digest = digests.of_parts(found.parts, asked.folder)
     # Two files of one name may come from different folders.
     target = asked.folder / asked.model.name / f"{path.stem}-{digest[:8]}-{name}.gguf"
     made = made_before(target, digest)
-    return Here(made) if made else asked.make(Here(found), target)
+    return Here(made, asked.warnings(made)) if made else asked.make(Here(found), target)
 
 
 def _listed(asked: _Asked) -> Decision:
@@ -256,7 +298,7 @@ def _listed(asked: _Asked) -> Decision:
     model, level, folder = asked.model, asked.level, asked.folder
     source = _source(asked, [each for each in UNQUANTIZED if each != level])
     target, *_ = possible = places(model, asked.quantization.name, folder)
-    for path in filter(Path.is_file, possible):
+    for path in filter(header.is_here, possible):
         found = asked.read(path)
         of = found.made_from
         if of and source and of != digests.of_parts(source.header.parts, folder):
@@ -265,19 +307,17 @@ def _listed(asked: _Asked) -> Decision:
             break
         check_level(found, level)
         template(found, model)
-        return Here(found)
+        return Here(found, asked.warnings(found) if found.made_from else ())
     if source:
         return asked.make(source, target)
     if listed := origin(model, asked.quantization.name):
         return Fetch(listed, target, level)
     nearly = () if level in UNQUANTIZED else (NEARLY,)  # what is lost does not come back
     if source := _source(asked, nearly):
-        return asked.make(source, target, _loses(source.header.path, target))
+        return asked.make(source, target)
     for better in (*UNQUANTIZED, *nearly):
         if listed := origin(model, better):
-            fetched = Fetch(listed, places(model, better, folder)[0], better)
-            warnings = [_loses(fetched.target, target)] if better == NEARLY else []
-            return asked.make(fetched, target, *warnings)
+            return asked.make(Fetch(listed, places(model, better, folder)[0], better), target)
     if not model.repository:
         raise WeightsError(
             f"{target} is missing: the model '{model.name}' names no repository to fetch it from",
@@ -293,7 +333,7 @@ def _listed(asked: _Asked) -> Decision:
 def _source(asked: _Asked, levels: Sequence[str]) -> Here | None:
     """Return the first file of some levels that others may be made from, if one is here."""
     for level in levels:
-        for path in filter(Path.is_file, places(asked.model, level, asked.folder)):
+        for path in filter(header.is_here, places(asked.model, level, asked.folder)):
             found = asked.read(path)
             # One that was itself made here is no origin: F16 from F32 comes from the F32.
             if not found.made_from:
@@ -303,8 +343,9 @@ def _source(asked: _Asked, levels: Sequence[str]) -> Here | None:
     return None
 
 
-def _loses(source: Path, target: Path) -> str:
-    return (
-        f"{target.name} is made from {source}, which is quantized already: it loses a little more "
-        "than one that is made from an F16."
-    )
+_TRAINED_SO = re.compile("bitnet|bonsai|trilm|ternary", re.IGNORECASE)
+
+
+def _names(found: Header) -> str:
+    keys = ("general.architecture", "general.name", "general.basename")
+    return " ".join(found.text(key) for key in keys) + found.path.name

@@ -18,11 +18,12 @@ import struct
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from experiments.errors import WeightsError
-from experiments.weights.levels import GUESSED, LEVELS, TENSOR_TYPES
+from experiments.weights.levels import GUESSED, LEVELS, TENSOR_TYPES, UNQUANTIZED
 
 SUPPORTED_VERSIONS = (2, 3)
 FETCH_AGAIN = "Fetch the file again."
@@ -87,7 +88,7 @@ class Header:
     @property
     def parameters(self) -> int:
         """Number of weights."""
-        return sum(math.prod(tensor.shape) for tensor in self.tensors)
+        return self.types.total()
 
     @property
     def bits_per_weight(self) -> float:
@@ -107,13 +108,31 @@ class Header:
         declared = self.number("general.file_type")
         if declared is not None and declared % GUESSED in LEVELS:
             return LEVELS[declared % GUESSED]
-        weights: Counter[int] = Counter()
+        return self._most
+
+    @property
+    def mixed(self) -> str:
+        """What to add to the level of a file whose weights are mostly of another kind.
+
+        `+mxfp4` for a model that was trained in that type, whatever its other tensors are in.
+        """
+        most, level = self._most, self.level
+        is_other = most in _TRAINED_IN and not level.startswith(most)
+        is_quantized = level in UNQUANTIZED and most not in UNQUANTIZED
+        return f"+{most}" if is_other or is_quantized else ""
+
+    @cached_property
+    def types(self) -> Counter[str]:
+        """How many weights each type of tensor holds."""
+        weights: Counter[str] = Counter()
         for tensor in self.tensors:
-            weights[tensor.kind] += math.prod(tensor.shape)
-        if not weights:
-            return "unknown"
-        kind = weights.most_common(1)[0][0]
-        return TENSOR_TYPES[kind][0] if kind in TENSOR_TYPES else f"type{kind}"
+            name = TENSOR_TYPES.get(tensor.kind, (f"type{tensor.kind}",))[0]
+            weights[name] += math.prod(tensor.shape)
+        return weights
+
+    @property
+    def _most(self) -> str:
+        return self.types.most_common(1)[0][0] if self.types else "unknown"
 
     def text(self, key: str) -> str:
         """Return a value that is a text; empty if it is missing or of another type."""
@@ -175,12 +194,15 @@ def read(path: Path) -> Header:
             "Put all parts into one folder.",
         )
     parts = [first, *map(read_part, paths[1:])]
-    return replace(
-        first,
-        parts=tuple(paths),
-        file_bytes=sum(part.file_bytes for part in parts),
-        tensors=tuple(tensor for part in parts for tensor in part.tensors),
-    )
+    tensors = tuple(tensor for part in parts for tensor in part.tensors)
+    declared = first.number("split.tensors.count")
+    if declared is not None and declared != len(tensors):
+        raise WeightsError(
+            f"{path} has {len(tensors)} tensors in its {count} parts, and should have {declared}",
+            "Fetch all parts again, of one model.",
+        )
+    size = sum(part.file_bytes for part in parts)
+    return replace(first, parts=tuple(paths), file_bytes=size, tensors=tensors)
 
 
 def read_part(path: Path) -> Header:
@@ -198,6 +220,11 @@ def read_part(path: Path) -> Header:
         raise WeightsError(
             f"{path} cannot be read: {error.strerror or error}", "Set model.file to a GGUF file."
         ) from None
+
+
+def is_here(path: Path) -> bool:
+    """Return whether a file is on this disk, with all parts if it is the first of several."""
+    return all(path.with_name(name).is_file() for name in split_names(path.name))
 
 
 def split_names(name: str) -> list[str]:
@@ -219,22 +246,15 @@ def human_bytes(number: int) -> str:
     raise AssertionError(number)
 
 
+_TRAINED_IN = ("mxfp4", "nvfp4")
+"""Types of tensors that no quantizer chooses for a model of another level."""
+
 _MAGIC = b"GGUF"
 _OLDER_MAGICS = (b"ggml", b"lmgg", b"ggmf", b"fmgg", b"ggjt", b"tjgg", b"ggla")
 _BOOL, _STRING, _ARRAY = 7, 8, 9
 _SCALARS = {
-    0: "B",
-    1: "b",
-    2: "H",
-    3: "h",
-    4: "I",
-    5: "i",
-    6: "f",
-    7: "?",
-    10: "Q",
-    11: "q",
-    12: "d",
-}
+    0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d",
+}  # fmt: skip
 _TOKENS = "tokenizer.ggml.tokens"
 _SMALL_ARRAY = 1024  # one value per layer, at most
 _MOST_ITEMS = 4_000_000  # entries, tensors and items of arrays; the largest files have 1,500,000

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from tiny_model import BEGIN, byte_texts, write_tiny_model
 
-from experiments.weights import cache, header
+from experiments.backends.llama_cpp.memory import kv_bytes
+from experiments.schema import ModelConfig, PromptKind, QuantizationConfig
+from experiments.weights import header, locate, memory
 from experiments.weights.header import Header, Tensor
 
 TOKENS = 1024
@@ -42,8 +44,8 @@ def test_a_mamba_of_7_billion_parameters_keeps_a_quarter_of_a_gigabyte() -> None
         "ssm.conv_kernel": 4, "ssm.inner_size": 8192, "ssm.state_size": 128, "ssm.group_count": 8
     }  # fmt: skip
     found = model("mamba2", {**numbers, "attention.head_count": 0}, [MAMBA] * 64)
-    assert cache.kv_values_per_token(found) == 0
-    assert cache.state_bytes(found) == pytest.approx(0.276e9, rel=0.01)
+    assert memory.kv_values_per_token(found) == 0
+    assert memory.state_bytes(found) == pytest.approx(0.276e9, rel=0.01)
 
 
 def test_layers_without_attention_keep_no_tokens() -> None:
@@ -54,8 +56,8 @@ def test_layers_without_attention_keep_no_tokens() -> None:
     }  # fmt: skip
     ffn = {"attn_norm": (64,), "ffn_up": (64, 64)}
     found = model("nemotron_h", numbers, [MAMBA, ATTENTION, ffn, ATTENTION])
-    assert cache.kv_values_per_token(found) == 2 * 4 * (8 + 8)
-    assert cache.state_bytes(found) == 4 * (3 * (128 + 2 * 16) + 128 * 16)
+    assert memory.kv_values_per_token(found) == 2 * 4 * (8 + 8)
+    assert memory.state_bytes(found) == 4 * (3 * (128 + 2 * 16) + 128 * 16)
 
 
 def test_a_gated_delta_net_calls_its_projection_attention_and_keeps_a_state() -> None:
@@ -68,8 +70,8 @@ def test_a_gated_delta_net_calls_its_projection_attention_and_keeps_a_state() ->
     linear = {"attn_qkv": (64, 192), "attn_gate": (64, 128), "ssm_out": (128, 64)}
     full = {**ATTENTION, "attn_k": (64, 64), "attn_v": (64, 64)}
     found = model("qwen35", numbers, [linear, linear, linear, full, full])
-    assert cache.kv_values_per_token(found) == 64 + 64
-    assert cache.state_bytes(found) == 3 * 4 * (3 * (128 + 2 * 2 * 16) + 128 * 16)
+    assert memory.kv_values_per_token(found) == 64 + 64
+    assert memory.state_bytes(found) == 3 * 4 * (3 * (128 + 2 * 2 * 16) + 128 * 16)
 
 
 def test_layers_with_attention_and_a_state_keep_both() -> None:
@@ -80,8 +82,8 @@ def test_layers_with_attention_and_a_state_keep_both() -> None:
     }  # fmt: skip
     both = {**ATTENTION, **MAMBA, "attn_k": (64, 32), "attn_v": (64, 32)}
     found = model("falcon-h1", numbers, [both, both])
-    assert cache.kv_values_per_token(found) == 2 * (32 + 32)
-    assert cache.state_bytes(found) > 0
+    assert memory.kv_values_per_token(found) == 2 * (32 + 32)
+    assert memory.state_bytes(found) > 0
 
 
 def test_latent_attention_keeps_one_row_of_keys() -> None:
@@ -92,12 +94,12 @@ def test_latent_attention_keeps_one_row_of_keys() -> None:
         "attention.key_length_mla": 192, "attention.value_length_mla": 128,
     }  # fmt: skip
     layer = {"attn_q": (2048, 3072), "attn_kv_a_mqa": (2048, 576), "attn_k_b": (128, 512, 16)}
-    assert cache.kv_values_per_token(model("deepseek2", numbers, [layer] * 27)) == 27 * 576
+    assert memory.kv_values_per_token(model("deepseek2", numbers, [layer] * 27)) == 27 * 576
     older = {key: value for key, value in numbers.items() if not key.endswith("_mla")}
     older |= {
         "attention.head_count_kv": 16, "attention.key_length": 192, "attention.value_length": 128
     }  # fmt: skip
-    assert cache.kv_values_per_token(model("deepseek2", older, [layer] * 27)) == 27 * 16 * 320
+    assert memory.kv_values_per_token(model("deepseek2", older, [layer] * 27)) == 27 * 16 * 320
 
 
 def test_layers_that_share_the_cache_of_others_keep_nothing() -> None:
@@ -109,7 +111,7 @@ def test_layers_that_share_the_cache_of_others_keep_nothing() -> None:
     narrow = {**ATTENTION, "attn_k": (64, 16), "attn_v": (64, 16)}
     wide = {**ATTENTION, "attn_k": (64, 32), "attn_v": (64, 32)}
     found = model("gemma4", numbers, [narrow, wide, narrow, wide])
-    assert cache.kv_values_per_token(found) == (16 + 32) + 2 * 32
+    assert memory.kv_values_per_token(found) == (16 + 32) + 2 * 32
 
 
 @pytest.mark.parametrize(
@@ -130,8 +132,8 @@ def test_other_recurrent_layers_are_counted(
 ) -> None:
     numbers = {"embedding_length": 64, "attention.head_count_kv": 0, **numbers}
     found = model(architecture, numbers, [{tensor: (64,)}] * 3)
-    assert cache.kv_values_per_token(found) == 0
-    assert cache.state_bytes(found) == 3 * 4 * values
+    assert memory.kv_values_per_token(found) == 0
+    assert memory.state_bytes(found) == 3 * 4 * values
 
 
 def write_tiny_mamba(path: Path) -> Path:
@@ -216,10 +218,18 @@ def silence(*_: object) -> None:
 def test_it_is_what_llama_cpp_allocates(tmp_path: Path) -> None:
     shape = {"layers": 3, "width": 128, "heads": 8, "kv_heads": 2}
     llama = write_tiny_model(tmp_path / "llama.gguf", **shape)
-    kept = cache.kv_values_per_token(header.read(llama))
+    kept = memory.kv_values_per_token(header.read(llama))
     assert kept == 3 * 2 * (16 + 16)
     assert allocated(llama, 16) == pytest.approx(16 * TOKENS * 2 * kept, abs=2**13)
     mamba = write_tiny_mamba(tmp_path / "mamba.gguf")
-    state = cache.state_bytes(header.read(mamba))
+    state = memory.state_bytes(header.read(mamba))
     assert state == 2 * 4 * (3 * 128 + 128 * 16)
     assert allocated(mamba, 64) == pytest.approx(64 * state, abs=2**13)
+
+
+def test_the_estimate_of_a_run_counts_the_state_once_for_each_sequence(tmp_path: Path) -> None:
+    file = ModelConfig("mamba", file=str(write_tiny_mamba(tmp_path / "mamba.gguf")))
+    file.kind = PromptKind.completion
+    found = locate(file, QuantizationConfig("f32", "ALL_F32"), tmp_path / "models")
+    assert (found.kv_values_per_token, found.state_bytes) == (0, 2 * 4 * (3 * 128 + 128 * 16))
+    assert kv_bytes(found, 100, "f16") == kv_bytes(found, 10_000, "q8_0") == found.state_bytes
