@@ -143,11 +143,10 @@ class LlamaCpp:
                 self._settings["context_tokens"],
             )
         is_chat = any(prompt.messages for prompt in prompts)
-        template = ChatTemplate(self._weights, self._thinking) if is_chat else None
-        texts = [
-            template.render(prompt.messages) if template and prompt.messages else prompt.completion
-            for prompt in prompts
-        ]
+        texts = [prompt.completion for prompt in prompts]
+        if is_chat:
+            template = ChatTemplate(self._weights, self._thinking)
+            texts = template.render([prompt.messages for prompt in prompts])
         decides = self._deciding(is_chat)
         return requests_for(zip(prompts, texts, strict=True), sampling, seed, decides)
 
