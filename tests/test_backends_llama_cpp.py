@@ -439,6 +439,18 @@ def test_an_abort_of_llama_cpp_comes_with_its_last_lines(
     assert "\n" not in str(failure.value)
 
 
+def test_a_warning_of_llama_cpp_about_the_file_is_passed_on_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_tiny_model(tmp_path / "old.gguf", pre_tokenizer="", end_bias=5.0)
+    for _ in range(2):
+        generate(backend(path), count=1)
+        host.close_worker()
+    assert caplog.text.count("missing pre-tokenizer type") == 1
+    assert "llama.cpp warns of old.gguf: " in caplog.text
+    assert "QUALITY WILL BE DEGRADED" in caplog.text
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
 def test_a_truncated_file_is_a_readable_failure(tiny: Path, tmp_path: Path, share: float) -> None:
     content = tiny.read_bytes()

@@ -13,8 +13,7 @@ from hydra import compose, initialize_config_dir
 from tiny_model import byte_texts, write_tiny_model
 
 import experiments.app  # noqa: F401 (registers the schema)
-from experiments.backends.llama_cpp import rendering
-from experiments.backends.llama_cpp.template import ChatTemplate
+from experiments.backends.llama_cpp.template import TODAY, ChatTemplate
 from experiments.errors import ConfigError, WeightsError
 from experiments.records import Message, Weights
 from experiments.weights import templates
@@ -182,7 +181,7 @@ def test_templates_of_other_makers_give_what_transformers_gives(
     class Today(datetime):
         @classmethod
         def now(cls, *_: Any) -> datetime:  # type: ignore[override]
-            return rendering.DATE
+            return datetime.fromisoformat(TODAY)
 
     monkeypatch.setattr(reference, "datetime", Today)
     source = path.read_text(encoding="utf-8")

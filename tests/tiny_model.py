@@ -30,6 +30,7 @@ def write_tiny_model(
     scale: float = 1.0,
     seed: int = 0,
     special: Sequence[str] = ("<s>", "</s>"),
+    pre_tokenizer: str = "gpt-2",
 ) -> Path:
     """Write a llama with random weights and a byte-level vocabulary, and return its path.
 
@@ -39,6 +40,7 @@ def write_tiny_model(
             None: its logit is 0, which is never the largest of many.
         scale: of the output's weights: larger, more certain.
         special: texts of the special tokens; the first begins a text, the second ends it.
+        pre_tokenizer: as the file names it; empty: it does not, as in old files.
     """
     random = np.random.default_rng(seed)
     writer = _begin(
@@ -50,7 +52,7 @@ def write_tiny_model(
         feed_forward=feed_forward,
         context_tokens=context_tokens,
     )
-    _add_vocabulary(writer, vocabulary, list(special))
+    _add_vocabulary(writer, vocabulary, list(special), pre_tokenizer=pre_tokenizer)
     if template is not None:
         writer.add_chat_template(template)
 
@@ -182,6 +184,7 @@ def _add_vocabulary(
     size: int,
     special: list[str],
     others: Mapping[str, gguf.TokenType] | None = None,
+    pre_tokenizer: str = "gpt-2",
 ) -> None:
     """Add one token per byte, the special ones, and merges of two letters for the rest.
 
@@ -190,6 +193,7 @@ def _add_vocabulary(
         size: of the vocabulary.
         special: texts of the tokens that are not read as text; control tokens,
         others: unless they are said here to be of another kind.
+        pre_tokenizer: see `write_tiny_model`.
     """
     of_bytes = byte_texts()
     letters = [of_bytes[code] for code in b"etaoinshrdlucmfwygpbvk"]
@@ -203,7 +207,8 @@ def _add_vocabulary(
         tokens.append(f"<unused{len(tokens)}>")
         kinds.append(gguf.TokenType.UNUSED)
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
+    if pre_tokenizer:
+        writer.add_tokenizer_pre(pre_tokenizer)
     writer.add_token_list(tokens)
     writer.add_token_types(kinds)
     writer.add_token_merges([f"{a} {b}" for a, b in pairs])

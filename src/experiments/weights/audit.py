@@ -54,6 +54,9 @@ def audit(request: Request, weights: Weights | None, backend: Mapping[str, Any])
             "sha256": digest,
             "same_as_in_gguf": digest == weights.facts.get("template_sha256"),
         }
+        if "strftime_now" in weights.chat_template:
+            said["template"]["today"] = backend.get("today", "")
+        said["thinking"] = backend.get("thinking", {})
     said["begin_token"] = {
         "text": begin,
         "in_prompt": written,

@@ -16,7 +16,7 @@ from experiments.backends import Progress
 from experiments.backends.keys import requests_for
 from experiments.backends.llama_cpp import host, memory
 from experiments.backends.llama_cpp.build import build
-from experiments.backends.llama_cpp.template import ChatTemplate
+from experiments.backends.llama_cpp.template import TODAY, ChatTemplate
 from experiments.environment import machine
 from experiments.errors import ConfigError, did_you_mean
 from experiments.extract import thoughts
@@ -217,6 +217,7 @@ class LlamaCpp:
             "build": self._build,
             **self._settings,
             "thinking": asdict(self._thinking),
+            "today": TODAY,
             "weights_sha256": self._weights.sha256,
         }
 

@@ -7,7 +7,9 @@ the same, and ended before another is started, so that two models are never in m
 from __future__ import annotations
 
 import atexit
+import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -21,6 +23,11 @@ from experiments.errors import BackendError
 
 LINES_KEPT = 20
 """Last lines of llama.cpp's messages that are shown when it fails."""
+
+MOST_WARNINGS = 5
+"""Of those of one file, so many are passed on."""
+
+log = logging.getLogger(__name__)
 
 SECONDS_TO_END = 1.0
 """A worker that does not end by itself in this time is killed."""
@@ -60,6 +67,7 @@ class Worker:
             if "loaded" not in reply:
                 raise self._failure(f"llama.cpp could not load {path}")
             self.load_seconds = reply["loaded"]
+            _warn(path, reply["warnings"])
         except BaseException:
             self.close()
             raise
@@ -212,6 +220,20 @@ def is_loaded(identity: tuple[Any, ...]) -> bool:
 _current: tuple[tuple[Any, ...], Worker] | None = None
 
 atexit.register(close_worker)
+
+
+_LETTERS = re.compile(r"[a-zA-Z]")
+_warned: set[tuple[str, str]] = set()
+
+
+def _warn(path: str, lines: list[str]) -> None:
+    """Pass on what llama.cpp warned of while it loaded a file, each warning once."""
+    said = dict.fromkeys(line.strip() for line in "".join(lines).splitlines())
+    for line in [line for line in said if _LETTERS.search(line)][:MOST_WARNINGS]:
+        words = line.partition(": ")[2] or line  # without the name of llama.cpp's function
+        if (path, words) not in _warned:
+            _warned.add((path, words))
+            log.warning("llama.cpp warns of %s: %s", os.path.basename(path), words)
 
 
 def _environment() -> dict[str, str]:

@@ -4,7 +4,8 @@ A template comes with a downloaded file and is a program: Jinja2's sandbox keeps
 and modules, and the limits of this process keep it from looping for ever and from filling the
 memory. Names and behaviour are those of transformers, for which templates are written.
 
-    → {"source": template, "variables": {...}, "chats": [[{"role", "content"}, ...], ...]}
+    → {"source": template, "variables": {...}, "today": "2024-07-26",
+       "chats": [[{"role", "content"}, ...], ...]}
     ← {"texts": [...]} or {"failed": reason}
 
 It imports nothing of this project, so that it starts quickly.
@@ -29,10 +30,6 @@ MEMORY_BYTES = 2**30
 CHARACTERS = 4_000_000
 """The longest prompt: far more than any context holds."""
 
-DATE = datetime(2024, 7, 26)
-"""What templates are told to be today, so that a run gives the same prompts tomorrow. It is the
-date that Llama's templates have where they are told none."""
-
 
 class _Refused(Exception):
     """The template called `raise_exception`."""
@@ -49,12 +46,16 @@ class _Generation(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
-def fill(source: str, variables: dict[str, Any], chats: list[list[dict[str, str]]]) -> list[str]:
+def fill(
+    source: str, variables: dict[str, Any], today: str, chats: list[list[dict[str, str]]]
+) -> list[str]:
     """Return the prompts of some chats, up to where the assistant's turn begins.
 
     A template that refuses a system message gets its text at the head of the first user message.
     """
-    template = _environment().from_string(source)
+    environment = _environment()
+    environment.globals["strftime_now"] = datetime.fromisoformat(today).strftime
+    template = environment.from_string(source)
 
     def filled(turns: list[dict[str, str]]) -> str:
         known = {"tools": None, "documents": None} | variables
@@ -91,7 +92,6 @@ def _environment() -> ImmutableSandboxedEnvironment:
         extensions=["jinja2.ext.loopcontrols", _Generation],
     )
     environment.globals["raise_exception"] = _refuse
-    environment.globals["strftime_now"] = DATE.strftime
     environment.filters["tojson"] = _to_json
     return environment
 
@@ -131,7 +131,7 @@ def main() -> None:
     _limit()
     reply: dict[str, Any]
     try:
-        reply = {"texts": fill(request["source"], request["variables"], request["chats"])}
+        reply = {"texts": fill(**request)}
     except MemoryError:
         reply = {"failed": f"it takes more than {MEMORY_BYTES >> 20} MiB"}
     except Exception as error:  # it came with the file, and may raise anything

@@ -14,6 +14,10 @@ from experiments.records import Message, Thinking, Weights
 
 RENDERING = Path(__file__).with_name("rendering.py")
 
+TODAY = "2024-07-26"
+"""The date that templates are told, on every day: tomorrow, a run shall have the same prompts. It
+is the one that Llama's templates have where they are told none."""
+
 PATIENCE_SECONDS = 120.0
 """Wall clock of all prompts of a run; the process has a limit of CPU time of its own."""
 
@@ -59,6 +63,7 @@ class ChatTemplate:
         request = {
             "source": self._weights.chat_template,
             "variables": {**self._thinking.arguments, **tokens},
+            "today": TODAY,
             "chats": turns,
         }
         try:
