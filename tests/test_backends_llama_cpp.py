@@ -436,6 +436,7 @@ def test_an_abort_of_llama_cpp_comes_with_its_last_lines(
         generate(made)
     assert "by signal 6" in str(failure.value)
     assert "GGML_ASSERT(ctx) failed" in str(failure.value)
+    assert "the same command goes on" not in str(failure.value)  # it would end the same way
     assert "\n" not in str(failure.value)
 
 

@@ -52,7 +52,7 @@ def write_tiny_model(
         feed_forward=feed_forward,
         context_tokens=context_tokens,
     )
-    _add_vocabulary(writer, vocabulary, list(special), pre_tokenizer=pre_tokenizer)
+    add_vocabulary(writer, vocabulary, list(special), pre_tokenizer=pre_tokenizer)
     if template is not None:
         writer.add_chat_template(template)
 
@@ -86,7 +86,7 @@ def write_tiny_model(
     else:
         output[END, 0] = end_bias
     writer.add_tensor("output.weight", output.astype(np.float16))
-    _end(writer)
+    end(writer)
     return path
 
 
@@ -115,7 +115,7 @@ def write_reciting_model(
     writer = _begin(path, layers=1, width=width, heads=1, kv_heads=1, feed_forward=32)
     writer.add_chat_template(template)
     kinds = {name: gguf.TokenType.USER_DEFINED for name in pieces if name not in control}
-    _add_vocabulary(writer, size, special, kinds)
+    add_vocabulary(writer, size, special, kinds)
     embedding = np.eye(size, width, dtype=np.float16)
     writer.add_tensor("token_embd.weight", embedding)
     shapes = {"attn_q": width, "attn_k": width, "attn_v": width, "attn_output": width}
@@ -139,7 +139,7 @@ def write_reciting_model(
     output = np.zeros((size, width), np.float16)
     output[following, np.arange(size)] = 1
     writer.add_tensor("output.weight", output)
-    _end(writer)
+    end(writer)
     return path
 
 
@@ -171,7 +171,7 @@ def _begin(
     return writer
 
 
-def _end(writer: gguf.GGUFWriter) -> None:
+def end(writer: gguf.GGUFWriter) -> None:
     """Write what was added."""
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -179,7 +179,7 @@ def _end(writer: gguf.GGUFWriter) -> None:
     writer.close()
 
 
-def _add_vocabulary(
+def add_vocabulary(
     writer: gguf.GGUFWriter,
     size: int,
     special: list[str],

@@ -18,12 +18,19 @@ from experiments.backends.llama_cpp import host, memory
 from experiments.backends.llama_cpp.build import build
 from experiments.backends.llama_cpp.template import TODAY, ChatTemplate
 from experiments.environment import machine
-from experiments.errors import ConfigError, did_you_mean
+from experiments.errors import ConfigError, WeightsError, did_you_mean
 from experiments.extract import thoughts
 from experiments.records import FinishReason, Generation, Prompt, Request, Thinking, Weights
 from experiments.schema import Sampling
 
 KV_TYPES = ("f16", "q8_0", "q4_0", "f32", "bf16")
+
+DIFFUSION = ("dream", "llada", "llada-moe", "rnd1")
+ENCODERS = (
+    *("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "eurobert"),
+    *("jina-bert-v2", "jina-bert-v3", "gemma-embedding", "llama-embed", "t5", "t5encoder", "clip"),
+)
+"""Architectures of llama.cpp that cannot be decoded token by token."""
 
 AUTOMATIC = ("parallel", "threads", "context_tokens")
 """Settings that may be `auto`."""
@@ -132,8 +139,10 @@ class LlamaCpp:
         """Return requests in the model's own chat template, keyed; see `Backend`.
 
         Raises:
-            WeightsError: there is no chat template for chat prompts, or it fails.
+            WeightsError: there is no chat template for chat prompts, or it fails; or no model of
+                this architecture can be decoded.
         """
+        self._refuse_architecture()
         self._size_up(sampling)
         if sampling.max_tokens >= self._settings["context_tokens"]:
             log.warning(
@@ -248,6 +257,17 @@ class LlamaCpp:
         if "energy_joules" in totals:
             numbers["energy_joules"] = totals["energy_joules"]
         return numbers
+
+    def _refuse_architecture(self) -> None:
+        name = self._weights.architecture
+        kind = (
+            "a diffusion model" if name in DIFFUSION else "an encoder" if name in ENCODERS else ""
+        )
+        if kind:
+            raise WeightsError(
+                f"{self._weights.path} is {kind} ({name}), which does not write from left to right",
+                "Choose a model that does: type experiments models for a list.",
+            )
 
     def _deciding(self, is_chat: bool) -> dict[str, Any]:
         """Return the settings that decide a text, its weights and llama.cpp's build."""

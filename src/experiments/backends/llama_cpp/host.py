@@ -10,6 +10,7 @@ import atexit
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -162,16 +163,23 @@ class Worker:
             code = self._process.wait()
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         reason = " (which the system sends when memory runs out)" if code == -9 else ""
-        return self._failure(f"llama.cpp died {when}, {how}{reason}, with {self._path}")
+        is_abort = code == -signal.SIGABRT
+        return self._failure(f"llama.cpp died {when}, {how}{reason}, with {self._path}", is_abort)
 
-    def _failure(self, what: str) -> BackendError:
+    def _failure(self, what: str, is_abort: bool = False) -> BackendError:
         self._errors.join(0.2)  # the last lines may still be on their way
         lines = [line.strip() for line in self._lines if line.strip()]
         said = f". It wrote: {' | '.join(lines[-6:])}" if lines else ""
-        return BackendError(
-            what + said,
-            "What was generated is kept: the same command goes on from there.",
-        )
+        words = " ".join(lines)
+        hint = "What was generated is kept: the same command goes on from there."
+        if match := _UNKNOWN.search(words):
+            hint = (
+                f"This llama.cpp does not know '{match[1]}': choose another model, or install a "
+                "newer llama-cpp-python."
+            )
+        elif is_abort or not self.load_seconds:
+            hint = "The same command would end like this again: choose another file or setting."
+        return BackendError(what + said, hint)
 
     def _keep_lines(self) -> None:
         assert self._process.stderr is not None
@@ -222,6 +230,7 @@ _current: tuple[tuple[Any, ...], Worker] | None = None
 atexit.register(close_worker)
 
 
+_UNKNOWN = re.compile(r"unknown (?:model architecture|pre-tokenizer type): '([^']+)'")
 _LETTERS = re.compile(r"[a-zA-Z]")
 _warned: set[tuple[str, str]] = set()
 
