@@ -223,3 +223,9 @@ def test_it_is_what_llama_cpp_allocates(tmp_path: Path) -> None:
     state = cache.state_bytes(header.read(mamba))
     assert state == 2 * 4 * (3 * 128 + 128 * 16)
     assert allocated(mamba, 64) == pytest.approx(64 * state, abs=2**13)
+
+
+def test_the_layer_with_most_heads_counts() -> None:
+    assert cache.most_heads(model("lfm2", {"attention.head_count": (0, 8, 4)}, [])) == 8
+    assert cache.most_heads(model("llama", {"attention.head_count": 32}, [])) == 32
+    assert cache.most_heads(model("rwkv7", {}, [])) == 0

@@ -100,6 +100,7 @@ def locate(model: ModelConfig, quantization: QuantizationConfig, folder: Path) -
         vocabulary=found.vocabulary,
         kv_values_per_token=cache.kv_values_per_token(found),
         state_bytes=cache.state_bytes(found),
+        heads=cache.most_heads(found),
         facts=facts(found),
     )
 

@@ -289,7 +289,9 @@ class LlamaCpp:
     def _check_memory(self, requests: Sequence[Request], sampling: Sampling) -> None:
         longest = max(len(one.text.encode()) for one in requests)  # no token is under a byte
         tokens = min(self._settings["context_tokens"], longest + sampling.max_tokens)
-        memory.check(self._weights, tokens, self._settings["parallel"], self._settings["kv_type"])
+        settings = self._settings
+        at_once = 0 if settings["flash_attention"] else settings["micro_batch_tokens"]
+        memory.check(self._weights, tokens, settings["parallel"], settings["kv_type"], at_once)
 
     def _add(self, name: str, value: float) -> None:
         self._totals[name] = self._totals.get(name, 0.0) + value

@@ -16,10 +16,9 @@ import time
 from collections import deque
 from typing import Any
 
+from experiments.backends.llama_cpp.memory import SPARE_STREAMS
 from experiments.backends.llama_cpp.sequence import Sequence
 from experiments.backends.llama_cpp.slots import WORTH_A_COPY, Slot, SlotTable, common
-
-SPARE_STREAMS = 2
 
 
 class CheckpointedSlots(SlotTable):

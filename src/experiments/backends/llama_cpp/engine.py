@@ -24,7 +24,8 @@ from typing import Any
 import llama_cpp.llama_cpp as llama
 
 from experiments.backends.llama_cpp.batch import Batch, likeliest
-from experiments.backends.llama_cpp.checkpoints import SPARE_STREAMS, CheckpointedSlots
+from experiments.backends.llama_cpp.checkpoints import CheckpointedSlots
+from experiments.backends.llama_cpp.memory import SPARE_STREAMS
 from experiments.backends.llama_cpp.model import EngineError, Model
 from experiments.backends.llama_cpp.samplers import chain, is_argmax
 from experiments.backends.llama_cpp.sequence import (
