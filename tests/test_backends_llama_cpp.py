@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from tiny_model import write_tiny_model
 
-from experiments.backends.llama_cpp import LlamaCpp, host
+from experiments.backends.llama_cpp import LlamaCpp, host, memory
 from experiments.backends.llama_cpp.engine import Engine, Settings
 from experiments.backends.llama_cpp.model import Model
 from experiments.backends.llama_cpp.sequence import Completion, Job
@@ -436,7 +436,20 @@ def test_an_abort_of_llama_cpp_comes_with_its_last_lines(
         generate(made)
     assert "by signal 6" in str(failure.value)
     assert "GGML_ASSERT(ctx) failed" in str(failure.value)
+    assert "the same command goes on" not in str(failure.value)  # it would end the same way
     assert "\n" not in str(failure.value)
+
+
+def test_a_warning_of_llama_cpp_about_the_file_is_passed_on_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_tiny_model(tmp_path / "old.gguf", pre_tokenizer="", end_bias=5.0)
+    for _ in range(2):
+        generate(backend(path), count=1)
+        host.close_worker()
+    assert caplog.text.count("missing pre-tokenizer type") == 1
+    assert "llama.cpp warns of old.gguf: " in caplog.text
+    assert "QUALITY WILL BE DEGRADED" in caplog.text
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
@@ -520,6 +533,34 @@ def test_fewer_at_once_are_proposed_where_they_fit(
     made = LlamaCpp(weights, parallel=16)
     with pytest.raises(BackendError, match=r"with fewer at once: backend\.parallel=1"):
         generate(made, max_tokens=2048)
+
+
+def test_a_long_context_counts_with_its_scores_of_attention(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "memory_available", lambda: 4 * 2**30)
+    weights = replace(
+        weights_of(tmp_path / "small.gguf"),
+        bytes=2**31, parameters=2**31, kv_values_per_token=2**10, context_tokens=2**16, heads=32,
+    )  # fmt: skip
+    memory.check(weights, 4096, 1, "f16", 512)
+    with pytest.raises(BackendError, match=r"flash_attention=true, which keeps no scores"):
+        memory.check(weights, 2**16, 1, "f16", 512)
+    memory.check(weights, 2**16, 1, "f16", 0)
+
+
+def test_a_context_has_room_for_long_answers(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def context(asked: int | str, max_tokens: int, trained: int = 0) -> int:
+        made = LlamaCpp(weights_of(tiny, context_tokens=trained), context_tokens=asked)
+        made.prepare(prompts(1), Sampling(max_tokens=max_tokens), 0)
+        return int(made.describe()["context_tokens"])
+
+    assert context("auto", 1024) == context("auto", 2048) == 4096
+    assert context("auto", 32768) == 32768 + 2048
+    assert context(5000, 4000) == 5000
+    assert not caplog.text
+    assert context("auto", 8192, trained=4096) == 4096
+    assert "Answers may have 8192 tokens, and the context has room for 4096" in caplog.text
 
 
 def test_automatic_parallel_follows_the_memory(

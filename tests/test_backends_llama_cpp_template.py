@@ -12,7 +12,8 @@ def render(template: str | None, *messages: tuple[str, str]) -> str:
         Path("m.gguf"), "0" * 64, "m", "q8_0", 1, 8.0, 1,
         chat_template=template, bos_token="<s>", eos_token="</s>",
     )  # fmt: skip
-    return ChatTemplate(weights).render([Message(*message) for message in messages])
+    (text,) = ChatTemplate(weights).render([[Message(*message) for message in messages]])
+    return text
 
 
 MISTRAL = (
@@ -58,9 +59,47 @@ def test_json_break_and_namespaces_work() -> None:
     assert render(template, ("user", "é<"), ("user", "b")) == '{"role": "user", "content": "é<"}1'
 
 
-def test_no_template_puts_todays_date_into_a_prompt() -> None:
-    template = "{% if strftime_now is defined %}{{ strftime_now('%d') }}{% else %}fixed{% endif %}"
-    assert render(template, ("user", "a")) == "fixed"
+def test_the_date_in_a_prompt_is_the_same_on_every_day() -> None:
+    assert render("{{ strftime_now('%d %B %Y') }}", ("user", "a")) == "26 July 2024"
+
+
+def test_marks_for_training_are_passed_through() -> None:
+    template = (
+        "{% generation %}{% for m in messages %}{{ m.content }}{% endfor %}{% endgeneration %}"
+    )
+    assert render(template, ("user", "a")) == "a"
+
+
+def test_json_takes_the_arguments_that_transformers_has() -> None:
+    template = (
+        "{{ messages[0] | tojson(indent=1, sort_keys=true, ensure_ascii=true, "
+        "separators=(',', ':')) }}"
+    )
+    said = '{\n "content":"\\u00e9",\n "role":"user"\n}'
+    assert render(template, ("user", "é")) == said
+
+
+def test_tools_and_documents_are_none_as_in_transformers() -> None:
+    template = "{% if tools is not none or documents is not none %}many{% else %}no{% endif %}"
+    assert render(template, ("user", "a")) == "no"
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        (
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+            "an end",
+        ),
+        ("{{ 'a' * 3000000000 }}", "more than 1024 MiB"),
+        ("{% for a in range(99) %}{{ 'a' * 100000 }}{% endfor %}", "9900000 characters"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recursion"),
+    ],
+    ids=["endless", "huge", "long", "recursive"],
+)
+def test_a_template_that_takes_too_much_is_stopped(template: str, reason: str) -> None:
+    with pytest.raises(WeightsError, match=rf"template of m\.gguf fails: .*{reason}"):
+        render(template, ("user", "a"))
 
 
 def test_no_template_is_an_error_and_no_silent_default() -> None:

@@ -1,8 +1,11 @@
 """Chat templates, against the text and the tokens that the makers of the models publish."""
 
+import os
 import re
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import gguf
 import pytest
@@ -10,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from tiny_model import byte_texts, write_tiny_model
 
 import experiments.app  # noqa: F401 (registers the schema)
-from experiments.backends.llama_cpp.template import ChatTemplate
+from experiments.backends.llama_cpp.template import TODAY, ChatTemplate
 from experiments.errors import ConfigError, WeightsError
 from experiments.records import Message, Weights
 from experiments.weights import templates
@@ -125,8 +128,7 @@ def weights(source: str | None, begin: str = "<s>", end: str = "</s>") -> Weight
 def test_prompts_are_as_the_makers_publish_them(model: str) -> None:
     template = template_of(model)
     _, alone, dialogue = PUBLISHED[SAME_AS.get(model, model)]
-    assert template.render([FIRST]) == alone
-    assert template.render([SYSTEM, FIRST, ANSWER, SECOND]) == dialogue
+    assert template.render([[FIRST], [SYSTEM, FIRST, ANSWER, SECOND]]) == [alone, dialogue]
 
 
 def test_every_chat_model_of_the_configuration_is_in_this_table() -> None:
@@ -140,7 +142,7 @@ def test_every_chat_model_of_the_configuration_is_in_this_table() -> None:
 
 def test_the_text_of_a_system_message_is_never_lost() -> None:
     for name, source in templates.TEMPLATES.items():
-        text = ChatTemplate(weights(source)).render([SYSTEM, FIRST])
+        (text,) = ChatTemplate(weights(source)).render([[SYSTEM, FIRST]])
         assert text.count("Be brief.") == 1, name
         assert text.index("Be brief.") < text.index("Write add."), name
 
@@ -150,7 +152,7 @@ def test_a_template_that_refuses_a_system_message_gets_its_text_before_the_quest
         "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}"
         "{% endif %}[{{ m.content }}]{% endfor %}"
     )
-    assert ChatTemplate(weights(source)).render([SYSTEM, FIRST]) == "[Be brief.\n\nWrite add.]"
+    assert ChatTemplate(weights(source)).render([[SYSTEM, FIRST]]) == ["[Be brief.\n\nWrite add.]"]
 
 
 def test_no_template_is_an_error_that_says_where_to_name_one() -> None:
@@ -161,6 +163,41 @@ def test_no_template_is_an_error_that_says_where_to_name_one() -> None:
 def test_a_misspelled_name_of_a_template_is_told() -> None:
     with pytest.raises(ConfigError, match=r"no chat template 'chatlm'\. Did you mean 'chatml'"):
         templates.source("chatlm")
+
+
+CHATS = [[FIRST], [SYSTEM, FIRST], [FIRST, ANSWER, SECOND]]
+
+OF_OTHERS = sorted(Path(os.environ.get("CHAT_TEMPLATES", "nowhere")).glob("*.jinja"))
+"""Templates of other makers, where somebody has them: `models/templates` of llama.cpp's source,
+which the source package of llama-cpp-python has in `vendor/llama.cpp`."""
+
+
+@pytest.mark.parametrize("path", OF_OTHERS, ids=lambda path: path.stem)
+def test_templates_of_other_makers_give_what_transformers_gives(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = pytest.importorskip("transformers.utils.chat_template_utils")
+
+    class Today(datetime):
+        @classmethod
+        def now(cls, *_: Any) -> datetime:  # type: ignore[override]
+            return datetime.fromisoformat(TODAY)
+
+    monkeypatch.setattr(reference, "datetime", Today)
+    source = path.read_text(encoding="utf-8")
+    for chat in CHATS:
+        turns = [{"role": m.role, "content": m.content} for m in chat]
+        try:
+            (expected,), _ = reference.render_jinja_template(
+                [turns],
+                chat_template=source,
+                add_generation_prompt=True,
+                bos_token="<s>",
+                eos_token="</s>",
+            )
+        except Exception:  # it wants a tool, or has no system role: ours may do better
+            continue
+        assert ChatTemplate(weights(source)).render([chat]) == [expected]
 
 
 BYTES = byte_texts()
@@ -215,7 +252,7 @@ def test_the_audit_of_a_run_tells_what_the_model_reads(tmp_path: Path) -> None:
     source = templates.TEMPLATES["llama2"]
     found = replace(weights(source), path=path, facts=facts(read_header(path)))
     prompt = Prompt("easy/one", "one", messages=(SYSTEM, FIRST))
-    text = ChatTemplate(found).render(prompt.messages)
+    (text,) = ChatTemplate(found).render([prompt.messages])
 
     def request(prompt: Prompt, text: str) -> Request:
         (made,) = requests_for([(prompt, text)], Sampling(), 0, {})

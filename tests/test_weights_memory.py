@@ -233,3 +233,9 @@ def test_the_estimate_of_a_run_counts_the_state_once_for_each_sequence(tmp_path:
     found = locate(file, QuantizationConfig("f32", "ALL_F32"), tmp_path / "models")
     assert (found.kv_values_per_token, found.state_bytes) == (0, 2 * 4 * (3 * 128 + 128 * 16))
     assert kv_bytes(found, 100, "f16") == kv_bytes(found, 10_000, "q8_0") == found.state_bytes
+
+
+def test_the_layer_with_most_heads_counts() -> None:
+    assert memory.most_heads(model("lfm2", {"attention.head_count": (0, 8, 4)}, [])) == 8
+    assert memory.most_heads(model("llama", {"attention.head_count": 32}, [])) == 32
+    assert memory.most_heads(model("rwkv7", {}, [])) == 0

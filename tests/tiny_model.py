@@ -30,6 +30,7 @@ def write_tiny_model(
     scale: float = 1.0,
     seed: int = 0,
     special: Sequence[str] = ("<s>", "</s>"),
+    pre_tokenizer: str = "gpt-2",
 ) -> Path:
     """Write a llama with random weights and a byte-level vocabulary, and return its path.
 
@@ -39,6 +40,7 @@ def write_tiny_model(
             None: its logit is 0, which is never the largest of many.
         scale: of the output's weights: larger, more certain.
         special: texts of the special tokens; the first begins a text, the second ends it.
+        pre_tokenizer: as the file names it; empty: it does not, as in old files.
     """
     random = np.random.default_rng(seed)
     writer = _begin(
@@ -50,7 +52,7 @@ def write_tiny_model(
         feed_forward=feed_forward,
         context_tokens=context_tokens,
     )
-    _add_vocabulary(writer, vocabulary, list(special))
+    add_vocabulary(writer, vocabulary, list(special), pre_tokenizer=pre_tokenizer)
     if template is not None:
         writer.add_chat_template(template)
 
@@ -84,7 +86,7 @@ def write_tiny_model(
     else:
         output[END, 0] = end_bias
     writer.add_tensor("output.weight", output.astype(np.float16))
-    _end(writer)
+    end(writer)
     return path
 
 
@@ -113,7 +115,7 @@ def write_reciting_model(
     writer = _begin(path, layers=1, width=width, heads=1, kv_heads=1, feed_forward=32)
     writer.add_chat_template(template)
     kinds = {name: gguf.TokenType.USER_DEFINED for name in pieces if name not in control}
-    _add_vocabulary(writer, size, special, kinds)
+    add_vocabulary(writer, size, special, kinds)
     embedding = np.eye(size, width, dtype=np.float16)
     writer.add_tensor("token_embd.weight", embedding)
     shapes = {"attn_q": width, "attn_k": width, "attn_v": width, "attn_output": width}
@@ -137,7 +139,7 @@ def write_reciting_model(
     output = np.zeros((size, width), np.float16)
     output[following, np.arange(size)] = 1
     writer.add_tensor("output.weight", output)
-    _end(writer)
+    end(writer)
     return path
 
 
@@ -169,7 +171,7 @@ def _begin(
     return writer
 
 
-def _end(writer: gguf.GGUFWriter) -> None:
+def end(writer: gguf.GGUFWriter) -> None:
     """Write what was added."""
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -177,11 +179,12 @@ def _end(writer: gguf.GGUFWriter) -> None:
     writer.close()
 
 
-def _add_vocabulary(
+def add_vocabulary(
     writer: gguf.GGUFWriter,
     size: int,
     special: list[str],
     others: Mapping[str, gguf.TokenType] | None = None,
+    pre_tokenizer: str = "gpt-2",
 ) -> None:
     """Add one token per byte, the special ones, and merges of two letters for the rest.
 
@@ -190,6 +193,7 @@ def _add_vocabulary(
         size: of the vocabulary.
         special: texts of the tokens that are not read as text; control tokens,
         others: unless they are said here to be of another kind.
+        pre_tokenizer: see `write_tiny_model`.
     """
     of_bytes = byte_texts()
     letters = [of_bytes[code] for code in b"etaoinshrdlucmfwygpbvk"]
@@ -203,7 +207,8 @@ def _add_vocabulary(
         tokens.append(f"<unused{len(tokens)}>")
         kinds.append(gguf.TokenType.UNUSED)
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
+    if pre_tokenizer:
+        writer.add_tokenizer_pre(pre_tokenizer)
     writer.add_token_list(tokens)
     writer.add_token_types(kinds)
     writer.add_token_merges([f"{a} {b}" for a, b in pairs])

@@ -82,6 +82,7 @@ class Weights:
         context_tokens: the longest context that the model was trained for; 0 if unknown.
         vocabulary: number of tokens.
         kv_values_per_token: numbers kept in the KV cache for one token, over all layers.
+        heads: attention heads of a layer, the most; 0 if unknown.
         state_bytes: that recurrent layers keep for a sequence, however long it is.
         facts: what the file says of itself and `weights.audit` tells.
     """
@@ -102,6 +103,7 @@ class Weights:
     vocabulary: int = 0
     kv_values_per_token: int = 0
     state_bytes: int = 0
+    heads: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 

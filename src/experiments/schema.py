@@ -385,7 +385,7 @@ class Config:
     """Everything that decides a run.
 
     Attributes:
-        thinking: how much the model is to think; null: as its template has it by itself.
+        thinking: a mode of `ThinkingConfig.modes`; null: as the model does by itself.
         thinking_budget: most tokens of a thought, which is closed then; null: no such limit.
         limit: take the first N problems; null takes all.
         seed: of the run; each generation has its own, made from it.

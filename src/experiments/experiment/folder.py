@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from experiments.environment.provenance import provenance
@@ -58,6 +59,7 @@ def _manifest(plan: Plan, verdicts: Sequence[Verdict]) -> dict[str, Any]:
             "importance_matrix": weights.facts.get("importance_matrix"),
         },
         "prompt_kind": plan.kind,
+        "sampling": asdict(plan.sampling),
         "backend": plan.backend.describe(),
         "isolation": sorted({verdict.isolation for verdict in verdicts}),
         **provenance(),

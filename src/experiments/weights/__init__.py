@@ -46,7 +46,7 @@ from experiments.weights.deciding import (
 from experiments.weights.facts import facts, lacks_pre_tokenizer
 from experiments.weights.fetching import fetch
 from experiments.weights.header import Header
-from experiments.weights.memory import kv_values_per_token, state_bytes
+from experiments.weights.memory import kv_values_per_token, most_heads, state_bytes
 from experiments.weights.quantizing import quantize
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def locate(model: ModelConfig, quantization: QuantizationConfig, folder: Path) -
         vocabulary=found.vocabulary,
         kv_values_per_token=kv_values_per_token(found),
         state_bytes=state_bytes(found),
+        heads=most_heads(found),
         facts=facts(found),
     )
 

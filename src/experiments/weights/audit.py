@@ -43,6 +43,9 @@ def audit(request: Request, weights: Weights | None, backend: Mapping[str, Any])
             "sha256": sha256,
             "same_as_in_gguf": sha256 == of_file,
         }
+        if "strftime_now" in weights.chat_template:
+            said["template"]["today"] = backend.get("today", "")
+        said["thinking"] = backend.get("thinking", {})
     said["begin_token"] = {
         "text": begin,
         "in_prompt": written,

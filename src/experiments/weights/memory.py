@@ -35,6 +35,13 @@ def kv_values_per_token(found: Header) -> int:
     return sum(keys) + max(values, default=0) * len(values)
 
 
+def most_heads(found: Header) -> int:
+    """Return the number of attention heads of the layer that has most; 0 if it is not known."""
+    value = found.metadata.get(f"{found.architecture}.attention.head_count")
+    counts = value if isinstance(value, tuple) else (value,)
+    return max((count for count in counts if type(count) is int), default=0)
+
+
 def state_bytes(found: Header) -> int:
     """Return the bytes that a sequence of any length keeps in recurrent layers."""
 

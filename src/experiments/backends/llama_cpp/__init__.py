@@ -16,14 +16,21 @@ from experiments.backends import Progress
 from experiments.backends.keys import requests_for
 from experiments.backends.llama_cpp import host, memory
 from experiments.backends.llama_cpp.build import build
-from experiments.backends.llama_cpp.template import ChatTemplate
+from experiments.backends.llama_cpp.template import TODAY, ChatTemplate
 from experiments.environment import machine
-from experiments.errors import ConfigError, did_you_mean
+from experiments.errors import ConfigError, WeightsError, did_you_mean
 from experiments.extract import thoughts
 from experiments.records import FinishReason, Generation, Prompt, Request, Thinking, Weights
 from experiments.schema import Sampling
 
 KV_TYPES = ("f16", "q8_0", "q4_0", "f32", "bf16")
+
+DIFFUSION = ("dream", "llada", "llada-moe", "rnd1")
+ENCODERS = (
+    *("bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "eurobert"),
+    *("jina-bert-v2", "jina-bert-v3", "gemma-embedding", "llama-embed", "t5", "t5encoder", "clip"),
+)
+"""Architectures of llama.cpp that cannot be decoded token by token."""
 
 AUTOMATIC = ("parallel", "threads", "context_tokens")
 """Settings that may be `auto`."""
@@ -132,8 +139,10 @@ class LlamaCpp:
         """Return requests in the model's own chat template, keyed; see `Backend`.
 
         Raises:
-            WeightsError: there is no chat template for chat prompts, or it fails.
+            WeightsError: there is no chat template for chat prompts, or it fails; or no model of
+                this architecture can be decoded.
         """
+        self._refuse_architecture()
         self._size_up(sampling)
         if sampling.max_tokens >= self._settings["context_tokens"]:
             log.warning(
@@ -143,11 +152,10 @@ class LlamaCpp:
                 self._settings["context_tokens"],
             )
         is_chat = any(prompt.messages for prompt in prompts)
-        template = ChatTemplate(self._weights, self._thinking) if is_chat else None
-        texts = [
-            template.render(prompt.messages) if template and prompt.messages else prompt.completion
-            for prompt in prompts
-        ]
+        texts = [prompt.completion for prompt in prompts]
+        if is_chat:
+            template = ChatTemplate(self._weights, self._thinking)
+            texts = template.render([prompt.messages for prompt in prompts])
         decides = self._deciding(is_chat)
         return requests_for(zip(prompts, texts, strict=True), sampling, seed, decides)
 
@@ -218,6 +226,7 @@ class LlamaCpp:
             "build": self._build,
             **self._settings,
             "thinking": asdict(self._thinking),
+            "today": TODAY,
             "weights_sha256": self._weights.sha256,
         }
 
@@ -249,6 +258,17 @@ class LlamaCpp:
             numbers["energy_joules"] = totals["energy_joules"]
         return numbers
 
+    def _refuse_architecture(self) -> None:
+        name = self._weights.architecture
+        kind = (
+            "a diffusion model" if name in DIFFUSION else "an encoder" if name in ENCODERS else ""
+        )
+        if kind:
+            raise WeightsError(
+                f"{self._weights.path} is {kind} ({name}), which does not write from left to right",
+                "Choose a model that does: type experiments models for a list.",
+            )
+
     def _deciding(self, is_chat: bool) -> dict[str, Any]:
         """Return the settings that decide a text, its weights and llama.cpp's build."""
         without = {"threads", "memory_map"}  # no number depends on them
@@ -269,7 +289,9 @@ class LlamaCpp:
     def _check_memory(self, requests: Sequence[Request], sampling: Sampling) -> None:
         longest = max(len(one.text.encode()) for one in requests)  # no token is under a byte
         tokens = min(self._settings["context_tokens"], longest + sampling.max_tokens)
-        memory.check(self._weights, tokens, self._settings["parallel"], self._settings["kv_type"])
+        settings = self._settings
+        at_once = 0 if settings["flash_attention"] else settings["micro_batch_tokens"]
+        memory.check(self._weights, tokens, settings["parallel"], settings["kv_type"], at_once)
 
     def _add(self, name: str, value: float) -> None:
         self._totals[name] = self._totals.get(name, 0.0) + value

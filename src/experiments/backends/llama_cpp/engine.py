@@ -24,6 +24,8 @@ from typing import Any
 import llama_cpp.llama_cpp as llama
 
 from experiments.backends.llama_cpp.batch import Batch, likeliest
+from experiments.backends.llama_cpp.checkpoints import CheckpointedSlots
+from experiments.backends.llama_cpp.memory import SPARE_STREAMS
 from experiments.backends.llama_cpp.model import EngineError, Model
 from experiments.backends.llama_cpp.samplers import chain, is_argmax
 from experiments.backends.llama_cpp.sequence import (
@@ -192,11 +194,17 @@ class Engine:
             return
         self._free_context()
         parameters = llama.llama_context_default_params()
-        parameters.n_ctx = wanted * settings.parallel
-        parameters.n_batch = settings.batch_tokens
-        parameters.n_ubatch = min(settings.micro_batch_tokens, settings.batch_tokens)
-        parameters.n_seq_max = settings.parallel
-        parameters.n_outputs_max = settings.parallel  # each sequence has at most one
+        streams = settings.parallel
+        micro_batch = min(settings.micro_batch_tokens, settings.batch_tokens)
+        if self._model.has_state:
+            streams += SPARE_STREAMS
+            # Some of these architectures abort where it is no multiple of the streams.
+            micro_batch = max(1, micro_batch // streams) * streams
+        parameters.n_ctx = wanted * streams
+        parameters.n_batch = max(settings.batch_tokens, micro_batch)
+        parameters.n_ubatch = micro_batch
+        parameters.n_seq_max = streams
+        parameters.n_outputs_max = streams  # each sequence has at most one
         parameters.n_threads = parameters.n_threads_batch = settings.threads
         parameters.flash_attn_type = 1 if settings.flash_attention else 0
         parameters.type_k = parameters.type_v = KV_TYPES[settings.kv_type]
@@ -207,7 +215,8 @@ class Engine:
         if not self._context:
             raise EngineError("llama.cpp could not make a context")
         self._context_tokens = wanted
-        self._slots = SlotTable(self._context, settings.parallel)
+        kind = CheckpointedSlots if self._model.has_state else SlotTable
+        self._slots = kind(self._context, settings.parallel)
 
     def _step(self, waiting: deque[Sequence]) -> list[Completion]:
         """Run one batch, and return what was finished by it."""
@@ -224,6 +233,7 @@ class Engine:
         code = llama.llama_decode(self._context, self._batch.for_llama)
         if code != 0:
             raise EngineError(f"llama_decode failed with code {code}")
+        self._slots.save([slot for slot in active if slot.is_prefilling])
         finished = self._take(outputs)
         self._count(time.perf_counter() - began, sum(counts.values()), len(decoding))
         return finished

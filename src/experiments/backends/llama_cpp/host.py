@@ -7,7 +7,10 @@ the same, and ended before another is started, so that two models are never in m
 from __future__ import annotations
 
 import atexit
+import logging
 import os
+import re
+import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +24,11 @@ from experiments.errors import BackendError
 
 LINES_KEPT = 20
 """Last lines of llama.cpp's messages that are shown when it fails."""
+
+MOST_WARNINGS = 5
+"""Of those of one file, so many are passed on."""
+
+log = logging.getLogger(__name__)
 
 SECONDS_TO_END = 1.0
 """A worker that does not end by itself in this time is killed."""
@@ -60,6 +68,7 @@ class Worker:
             if "loaded" not in reply:
                 raise self._failure(f"llama.cpp could not load {path}")
             self.load_seconds = reply["loaded"]
+            _warn(path, reply["warnings"])
         except BaseException:
             self.close()
             raise
@@ -154,16 +163,23 @@ class Worker:
             code = self._process.wait()
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         reason = " (which the system sends when memory runs out)" if code == -9 else ""
-        return self._failure(f"llama.cpp died {when}, {how}{reason}, with {self._path}")
+        is_abort = code == -signal.SIGABRT
+        return self._failure(f"llama.cpp died {when}, {how}{reason}, with {self._path}", is_abort)
 
-    def _failure(self, what: str) -> BackendError:
+    def _failure(self, what: str, is_abort: bool = False) -> BackendError:
         self._errors.join(0.2)  # the last lines may still be on their way
         lines = [line.strip() for line in self._lines if line.strip()]
         said = f". It wrote: {' | '.join(lines[-6:])}" if lines else ""
-        return BackendError(
-            what + said,
-            "What was generated is kept: the same command goes on from there.",
-        )
+        words = " ".join(lines)
+        hint = "What was generated is kept: the same command goes on from there."
+        if match := _UNKNOWN.search(words):
+            hint = (
+                f"This llama.cpp does not know '{match[1]}': choose another model, or install a "
+                "newer llama-cpp-python."
+            )
+        elif is_abort or not self.load_seconds:
+            hint = "The same command would end like this again: choose another file or setting."
+        return BackendError(what + said, hint)
 
     def _keep_lines(self) -> None:
         assert self._process.stderr is not None
@@ -212,6 +228,21 @@ def is_loaded(identity: tuple[Any, ...]) -> bool:
 _current: tuple[tuple[Any, ...], Worker] | None = None
 
 atexit.register(close_worker)
+
+
+_UNKNOWN = re.compile(r"unknown (?:model architecture|pre-tokenizer type): '([^']+)'")
+_LETTERS = re.compile(r"[a-zA-Z]")
+_warned: set[tuple[str, str]] = set()
+
+
+def _warn(path: str, lines: list[str]) -> None:
+    """Pass on what llama.cpp warned of while it loaded a file, each warning once."""
+    said = dict.fromkeys(line.strip() for line in "".join(lines).splitlines())
+    for line in [line for line in said if _LETTERS.search(line)][:MOST_WARNINGS]:
+        words = line.partition(": ")[2] or line  # without the name of llama.cpp's function
+        if (path, words) not in _warned:
+            _warned.add((path, words))
+            log.warning("llama.cpp warns of %s: %s", os.path.basename(path), words)
 
 
 def _environment() -> dict[str, str]:

@@ -15,6 +15,9 @@ BYTES_PER_VALUE = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q4_0":
 USUAL_LEVELS = ("f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0", "q3_k_m", "q2_k")
 """Of the levels that would fit, those that are proposed."""
 
+SPARE_STREAMS = 2
+"""Streams beside those of the sequences, where states are kept that prompts share."""
+
 MARGIN_BYTES = 192 * machine.MEBIBYTE
 """The process itself and llama.cpp's buffers for intermediate results."""
 
@@ -41,7 +44,7 @@ def kv_bytes(weights: Weights, tokens: int, kv_type: str) -> float:
     return weights.kv_values_per_token * tokens * BYTES_PER_VALUE[kv_type] + weights.state_bytes
 
 
-def check(weights: Weights, tokens: int, sequences: int, kv_type: str) -> None:
+def check(weights: Weights, tokens: int, sequences: int, kv_type: str, at_once: int) -> None:
     """Say now if the model does not fit into memory.
 
     Args:
@@ -49,13 +52,16 @@ def check(weights: Weights, tokens: int, sequences: int, kv_type: str) -> None:
         tokens: of the longest sequence.
         sequences: decoded at once.
         kv_type: numbers in the KV cache.
+        at_once: tokens of a pass whose attention scores are kept; 0 with flash attention.
 
     Raises:
         BackendError: it does not fit; names what would.
     """
-    cache = kv_bytes(weights, tokens, kv_type) * sequences
+    spare = SPARE_STREAMS if weights.state_bytes else 0
+    cache = kv_bytes(weights, tokens, kv_type) * (sequences + spare)
     logits = 4 * weights.vocabulary * sequences
-    beside = cache + logits + MARGIN_BYTES
+    scores = 4 * weights.heads * at_once * tokens
+    beside = cache + logits + scores + MARGIN_BYTES
     needed = weights.bytes + beside
     there = machine.memory_available()
     if needed <= there:
@@ -64,7 +70,7 @@ def check(weights: Weights, tokens: int, sequences: int, kv_type: str) -> None:
     fitting = [
         name for name, size in sizes.items() if size < weights.bytes and size + beside <= there
     ]
-    one = kv_bytes(weights, tokens, kv_type) + MARGIN_BYTES
+    one = kv_bytes(weights, tokens, kv_type) * (1 + spare) + scores + MARGIN_BYTES
     if fitting:
         hint = f"These would fit: quantization={','.join(fitting)}."
     elif sequences > 1 and weights.bytes + one <= there:
@@ -73,9 +79,12 @@ def check(weights: Weights, tokens: int, sequences: int, kv_type: str) -> None:
         hint = "No quantization of it would fit: choose a smaller model, or free some memory."
     if fitting and sequences > 1 and weights.bytes + one <= there:
         hint += " So would this one, with fewer at once: backend.parallel=1."
+    if needed - scores <= there:
+        hint = "It would fit with backend.flash_attention=true, which keeps no scores. " + hint
     raise BackendError(
         f"Not enough memory for {weights.path}: {_size(needed)} needed (weights "
-        f"{_size(weights.bytes)}, {sequences} sequences of {tokens} tokens {_size(cache)}), "
+        f"{_size(weights.bytes)}, {sequences} sequences of {tokens} tokens {_size(cache)}, scores "
+        f"of attention {_size(scores)}), "
         f"{_size(there)} there",
         hint,
     )

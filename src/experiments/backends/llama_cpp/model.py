@@ -23,6 +23,9 @@ class Model:
         memory_map: map the file instead of reading it.
         shown: texts; control tokens that are a part of them are not left out of what is generated.
 
+    Attributes:
+        has_state: it keeps a state per sequence, which cannot be cut back to a prefix.
+
     Raises:
         EngineError: llama.cpp cannot load it.
     """
@@ -35,6 +38,10 @@ class Model:
         self.pointer = llama.llama_model_load_from_file(path.encode(), parameters)
         if not self.pointer:
             raise EngineError("llama.cpp could not load the model")
+        self.has_state = bool(
+            llama.llama_model_is_recurrent(self.pointer)
+            or llama.llama_model_is_hybrid(self.pointer)
+        )
         self.vocabulary = llama.llama_model_get_vocab(self.pointer)
         self.size = llama.llama_vocab_n_tokens(self.vocabulary)
         self._begin = (

@@ -30,12 +30,20 @@ TINY_SLICE = 16
 
 
 class Slot:
-    """A KV stream: the tokens in it, and the sequence that it belongs to."""
+    """A KV stream.
+
+    Attributes:
+        number: of the stream.
+        tokens: that are in it.
+        sequence: that it belongs to; None: it is free.
+        stops: lengths of the prompt at which a step of its prefill ends.
+    """
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.tokens: list[int] = []
         self.sequence: Sequence | None = None
+        self.stops: list[int] = []
 
     @property
     def occupant(self) -> Sequence:
@@ -102,15 +110,20 @@ class SlotTable:
                 if admitted is None:
                     break
                 slot = admitted
-            left = len(slot.occupant.prompt) - len(slot.tokens)
+            whole = len(slot.occupant.prompt)
+            end = next((stop for stop in slot.stops if stop > len(slot.tokens)), whole)
+            left = end - len(slot.tokens)
             count = min(left, most)
             if 0 < left - count < TINY_SLICE and count > 2 * TINY_SLICE:
                 count -= TINY_SLICE  # no tiny rest
             shares.append((slot, count))
             most -= count
-            if count < left:
+            if count < left or end < whole:
                 break
         return shares
+
+    def save(self, slots: list[Slot]) -> None:
+        """Keep what is wanted of some slots, which were just prefilled: they keep it themselves."""
 
     def compacted(self, slots: list[Slot]) -> list[Slot]:
         """Move sequences so that they are in the lowest slots, and return these in order."""
@@ -120,6 +133,7 @@ class SlotTable:
                 source, target = self._slots[active.pop()], self._slots[number]
                 self._copy(source, target)
                 target.sequence, source.sequence = source.sequence, None
+                target.stops, source.stops = source.stops, []
                 active = sorted([*active, number])
         return [self._slots[number] for number in active]
 
@@ -166,9 +180,8 @@ class SlotTable:
         """Drop what follows in a slot's stream; return what is left of it."""
         if length < len(slot.tokens):
             if length == 0 or not llama.llama_memory_seq_rm(self._memory, slot.number, length, -1):
-                # A recurrent state cannot be cut: it begins anew.
                 llama.llama_memory_seq_rm(self._memory, slot.number, -1, -1)
-                length = 0
+                length = 0  # where this memory cannot be cut, the sequence begins anew
             del slot.tokens[length:]
         return length
 

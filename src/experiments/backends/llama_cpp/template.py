@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
 
 from experiments.errors import WeightsError
 from experiments.records import Message, Thinking, Weights
 
-if TYPE_CHECKING:
-    from jinja2 import Template
+RENDERING = Path(__file__).with_name("rendering.py")
+
+TODAY = "2024-07-26"
+"""The date that templates are told, on every day: tomorrow, a run shall have the same prompts. It
+is the one that Llama's templates have where they are told none."""
+
+PATIENCE_SECONDS = 120.0
+"""Wall clock of all prompts of a run; the process has a limit of CPU time of its own."""
 
 
 class ChatTemplate:
     """The chat template of one model.
 
-    Templates come with a downloaded file, so they run in Jinja2's sandbox. A template that
-    refuses a system message gets its text at the head of the first user message.
+    Templates come with a downloaded file, so they are filled in a process with limits; see
+    `rendering`.
 
     Args:
         weights: whose template it is.
         thinking: how the model is asked to think; the variables that the template is given.
 
     Raises:
-        WeightsError: there is no template, or it is broken.
+        WeightsError: there is no template.
     """
 
     def __init__(self, weights: Weights, thinking: Thinking | None = None) -> None:
@@ -37,77 +46,49 @@ class ChatTemplate:
             )
         self._weights = weights
         self._thinking = thinking or Thinking()
-        self._template = self._compiled(weights.chat_template)
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """Return the prompt up to where the assistant's turn begins.
+    def render(self, chats: Sequence[Sequence[Message]]) -> list[str]:
+        """Return the prompt of each chat, up to where the assistant's turn begins.
 
         Raises:
-            WeightsError: the template fails on these messages.
+            WeightsError: the template is broken or fails on these messages.
         """
-        turns = [{"role": message.role, "content": message.content} for message in messages]
+        if not chats:
+            return []
+        turns = [[{"role": m.role, "content": m.content} for m in chat] for chat in chats]
         if self._thinking.switch:
-            turns[-1]["content"] += f" {self._thinking.switch}"
+            for chat in turns:
+                chat[-1]["content"] += f" {self._thinking.switch}"
+        tokens = {"bos_token": self._weights.bos_token, "eos_token": self._weights.eos_token}
+        request = {
+            "source": self._weights.chat_template,
+            "variables": {**self._thinking.arguments, **tokens},
+            "today": TODAY,
+            "chats": turns,
+        }
         try:
-            try:
-                return self._filled(turns)
-            except _Refused:
-                merged = _without_system(turns)
-                if merged == turns:
-                    raise
-                return self._filled(merged)
-        except Exception as error:  # it came with the file, and may raise anything
-            raise self._broken(error) from error
+            done = subprocess.run(
+                [sys.executable, "-I", str(RENDERING)],
+                input=json.dumps(request),
+                capture_output=True,
+                encoding="utf-8",
+                timeout=PATIENCE_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise self._broken("it does not come to an end") from None
+        if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+            raise self._broken("it does not come to an end")
+        if done.returncode:
+            raise self._broken(f"its process died: {done.stderr.strip()[-300:]}")
+        reply = json.loads(done.stdout)
+        if "failed" in reply:
+            raise self._broken(reply["failed"])
+        texts: list[str] = reply["texts"]
+        return texts
 
-    def _filled(self, turns: list[dict[str, str]]) -> str:
-        return self._template.render(
-            {
-                **self._thinking.arguments,
-                "messages": turns,
-                "add_generation_prompt": True,
-                "bos_token": self._weights.bos_token,
-                "eos_token": self._weights.eos_token,
-            }
-        )
-
-    def _compiled(self, source: str) -> Template:
-        from jinja2 import TemplateError
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-        )
-        environment.globals["raise_exception"] = _refuse
-        environment.filters["tojson"] = _to_json
-        # `strftime_now` is left undefined on purpose: with it some templates put today's date
-        # into the prompt, and no run could be repeated tomorrow. They have a fixed date else.
-        try:
-            return environment.from_string(source)
-        except TemplateError as error:
-            raise self._broken(error) from error
-
-    def _broken(self, error: Exception) -> WeightsError:
+    def _broken(self, reason: str) -> WeightsError:
         return WeightsError(
-            f"The chat template of {self._weights.path} fails: {error}",
+            f"The chat template of {self._weights.path} fails: {reason}",
             "Set model.chat_template to a corrected one.",
         )
-
-
-class _Refused(Exception):
-    """The template called `raise_exception`."""
-
-
-def _refuse(message: str) -> NoReturn:
-    raise _Refused(message)
-
-
-def _to_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
-    system = [turn["content"] for turn in turns if turn["role"] == "system"]
-    others = [dict(turn) for turn in turns if turn["role"] != "system"]
-    if system and others:
-        others[0]["content"] = "\n\n".join([*system, others[0]["content"]])
-    return others

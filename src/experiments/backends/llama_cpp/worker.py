@@ -2,7 +2,7 @@
 
 It reads frames from standard input and writes frames to what was standard output:
 
-    → {"load": {path, settings}}        ← {"loaded": seconds} or {"failed": text}
+    → {"load": {path, settings}}        ← {"loaded": seconds, "warnings": lines} or {"failed": text}
     → {"complete": {jobs, sampling}}    ← {"completion": …}*, {"progress": …}*, {"done": counters}
                                           or {"failed": text}
 
@@ -62,7 +62,8 @@ def _serve(requests: queue.SimpleQueue[dict[str, Any]], replies: BinaryIO) -> No
     from experiments.backends.llama_cpp.sequence import Job
     from experiments.schema import Sampling
 
-    keep = _log_to_stderr(llama)
+    lines: list[str] = []
+    keep = _log_to_stderr(llama, lines)
     engine: Engine | None = None
     while True:
         request = requests.get()
@@ -73,7 +74,8 @@ def _serve(requests: queue.SimpleQueue[dict[str, Any]], replies: BinaryIO) -> No
                 markers = [text for s in settings.styles for text in (*s.opens, s.closing)]
                 model = Model(request["load"]["path"], settings.memory_map, markers)
                 engine = Engine(model, settings)
-                write_frame(replies, {"loaded": time.perf_counter() - began})
+                loaded = {"loaded": time.perf_counter() - began, "warnings": lines}
+                write_frame(replies, loaded)
             elif "complete" in request:
                 assert engine is not None
                 jobs = [Job(**job) for job in request["complete"]["jobs"]]
@@ -138,8 +140,13 @@ def _forget_peak() -> None:
         reset.write("5")
 
 
-def _log_to_stderr(llama: Any) -> Any:
-    """Write llama.cpp's warnings and errors, and not its chatter; keep the result alive."""
+def _log_to_stderr(llama: Any, lines: list[str]) -> Any:
+    """Write llama.cpp's warnings and errors, and not its chatter; keep the result alive.
+
+    Args:
+        llama: the library.
+        lines: where they are kept as well.
+    """
     warning, more = 3, 5
     shown = False
 
@@ -148,6 +155,7 @@ def _log_to_stderr(llama: Any) -> Any:
         nonlocal shown
         shown = shown if level == more else level >= warning
         if shown:
+            lines.append(text.decode(errors="replace"))
             sys.stderr.write(text.decode(errors="replace"))
             sys.stderr.flush()
 
