@@ -22,9 +22,10 @@ from experiments.records import (
     Solution,
     Verdict,
 )
-from experiments.report import analysis
+from experiments.report import analysis, page
+from experiments.report.collect import KINDS, Sample
 from experiments.report.markdown import markdown
-from experiments.report.plots import plots, spans
+from experiments.report.plots import KIND_COLOURS, plots, spans
 from experiments.stats.comparing import Finding
 from experiments.stats.metrics import summarise
 from experiments.store import runs
@@ -133,9 +134,7 @@ def test_a_hundred_runs_of_164_problems_stay_under_5_megabytes(tmp_path: Path) -
         (folder / "samples.jsonl").write_text(text)
     collection = report.collect([tmp_path / "runs"])
     assert len(collection.runs) == 100
-    from experiments.report.page import page
-
-    text = page(collection, {})
+    text = page.page(collection, {})
     assert len(text.encode()) < LIMIT
     assert sum(len(row) for row in unpacked(text)["cells"]) == 16_400
 
@@ -248,6 +247,24 @@ def test_failed_jobs_are_named(tmp_path: Path) -> None:
     collection = report.collect([tmp_path])
     assert [reason for _, reason in collection.failures] == ["no <weights>"]
     assert "no &lt;weights&gt;" in report.write(collection, tmp_path).page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("program", "valid", "kind"),
+    [("def f(:", False, "syntax_error"), ("", False, "no_code"), ("g = 1", True, "no_code")],
+)
+def test_a_program_that_python_refuses_is_a_syntax_error(
+    program: str, valid: bool, kind: str
+) -> None:
+    verdict = Verdict("p", 0, Outcome.NO_CODE, Outcome.NO_CODE, 0, 1, 0, 0)
+    assert Sample("p", 0, "text", program, verdict, False, valid).kind == kind
+
+
+def test_every_kind_has_its_colour_on_the_page_and_in_the_plots() -> None:
+    style = (Path(page.__file__).parent / "templates" / "page.css").read_text()
+    for kind in KINDS:
+        assert style.count(f"--{kind}: ") == 2, "by day and by night"
+    assert set(KIND_COLOURS) == set(analysis.ALL_KINDS)
 
 
 def test_published_figures_stand_beside_the_measured(tmp_path: Path) -> None:

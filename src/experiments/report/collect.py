@@ -34,7 +34,7 @@ class Sample:
     """What the model wrote, the program in it, and its verdict.
 
     Attributes:
-        text: what the model wrote; empty for programs from elsewhere.
+        text: what the model wrote (its thought if that is all); empty for programs from elsewhere.
         format_kept, syntax_valid: None where the run does not say.
     """
 
@@ -54,13 +54,12 @@ class Sample:
     @property
     def kind(self) -> str:
         """The outcome, with programs that Python refuses told apart."""
-        if self.verdict.plus in _NOT_OF_SYNTAX or self.syntax_valid is not False:
-            return str(self.verdict.plus)
-        return SYNTAX
+        if self.syntax_valid is False and self.program.strip() and not self.passed:
+            return SYNTAX
+        return str(self.verdict.plus)
 
 
 SYNTAX = "syntax_error"
-_NOT_OF_SYNTAX = (Outcome.PASSED, Outcome.NO_CODE, Outcome.THOUGHT_UNFINISHED)
 
 KINDS = (
     str(Outcome.PASSED),
@@ -73,7 +72,7 @@ KINDS = (
     str(Outcome.NO_CODE),
     str(Outcome.THOUGHT_UNFINISHED),
 )
-"""What may become of an sample, the nearest to right first."""
+"""What may become of a sample, the nearest to right first."""
 
 
 @dataclass(frozen=True)
@@ -266,7 +265,7 @@ def _sample(verdict: Verdict, generation: Generation | None, program: Program | 
     return Sample(
         problem_id=verdict.problem_id,
         sample=verdict.sample,
-        text=generation.text if generation else "",
+        text=generation.text or generation.thought if generation else "",
         program=program.source if program else "",
         verdict=verdict,
         format_kept=program.format_kept if program else None,

@@ -21,7 +21,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from experiments.records import Outcome
 from experiments.report import analysis
 from experiments.report.collect import KINDS, Collection, Group, Run, Sample
 from experiments.report.plots import inline
@@ -69,7 +68,8 @@ _FINDINGS = {
     Finding.UNKNOWN: "not known yet",
 }
 
-_CODES = dict(zip(KINDS, "abcdefghi", strict=True))
+_CODES = {kind: chr(ord("a") + number) for number, kind in enumerate(KINDS)}
+"""Class of a kind in the map: one letter, since there are thousands of cells."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ def page(collection: Collection, drawn: Mapping[str, str]) -> str:
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
         "img-src data:; base-uri 'none'; form-action 'none'",
         style=style,
+        codes=_CODES,
         script=script,
         headlines=[analysis.headline(group) for group in collection.groups],
         notes=sorted({run.report.note for run in collection.runs if run.report.note}),
@@ -272,7 +273,7 @@ def _programs(
         row = []
         for number, sample in samples[problem]:
             verdict = sample.verdict
-            text = sample.program if verdict.plus is not Outcome.NO_CODE else sample.text
+            text = sample.program or sample.text
             if len(text) > longest:
                 was_cut = True
                 text = f"{text[:longest]}\n… ({len(text):,} characters)"
@@ -281,12 +282,13 @@ def _programs(
                 told = verdict.failure
                 key = (told.call[:400], told.expected[:400], told.actual[:400])
                 failure = failures.setdefault(key, len(failures))
+            number_of = texts.setdefault(text, len(texts))
             row.append(
                 [
                     number,
                     sample.sample,
                     KINDS.index(sample.kind),
-                    texts.setdefault(text, len(texts)),
+                    number_of if sample.program else -1 - number_of,
                     failure,
                     verdict.tests_passed,
                     verdict.tests_total,
