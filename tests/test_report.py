@@ -337,7 +337,7 @@ def test_the_answer_is_on_the_screen(
     report.show_comparisons(report.collect([tmp_path]))
     told = capsys.readouterr().out
     assert "cot solves 87.5 % of the 80 problems in d (95 % interval" in told
-    assert "It is better than each of the 2 others." in told
+    assert "It is better than each of the other 2." in told
     assert "plain is worse than cot, by 81.2 points" in told
     assert "plain and few_shot differ by less than 5 points" in told or "would show" in told
 
@@ -357,4 +357,4 @@ def test_runs_that_are_equal_share_the_first_place(tmp_path: Path) -> None:
     for name in "abc":
         make_run(tmp_path / name, [True, False], {"prompt": name})
     (group,) = report.collect([tmp_path]).groups
-    assert analysis.headline(group).startswith("a and 2 others solve 50.0 % of the 2 problems")
+    assert analysis.headline(group).startswith("a, b and c solve 50.0 % of the 2 problems")

@@ -24,8 +24,10 @@ from markupsafe import Markup
 from experiments.report import analysis
 from experiments.report.collect import KINDS, Collection, Group, Run, Sample
 from experiments.report.plots import inline
-from experiments.stats.columns import columns
+from experiments.report.recommending import advised, recommend
+from experiments.stats.columns import MIXED, columns
 from experiments.stats.comparing import Finding
+from experiments.stats.costs import is_mixed
 
 LONGEST_TEXTS = (20_000, 8_000, 4_000, 2_000, 1_000, 500)
 """Characters of a program that are kept: the first for which the page is small enough."""
@@ -48,6 +50,7 @@ SECTIONS = {
     "topics": "Difficulty and topics",
     "failures": "Kinds of failure",
     "agreement": "Agreement",
+    "recommendation": "Recommendation",
 }
 """Sections of a data set in their order: the template's name and the heading."""
 
@@ -109,7 +112,7 @@ def page(collection: Collection, drawn: Mapping[str, str]) -> str:
         codes=_CODES,
         script=script,
         headlines=[analysis.headline(group) for group in collection.groups],
-        notes=sorted({run.report.note for run in collection.runs if run.report.note}),
+        notes=[*collection.notes, *sorted({run.report.note for run in collection.runs} - {""})],
         failures=collection.failures,
         groups=[
             {
@@ -179,6 +182,9 @@ def _sections(
         **_extraction(group),
         **_topics(group),
         **_agreement(group),
+        "advice": [(each.limit, advised(each)) for each in recommend(group)],
+        "mixed": MIXED,
+        "is_mixed": any(is_mixed(run.metrics) for run in group.runs),
     }
     contents = {name: _rendered(name, **values).strip() for name in SECTIONS}
     return [
