@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
 from math import comb
@@ -12,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.records import FinishReason, Generation, Outcome, Problem, Solution, Verdict
+from experiments.stats.costs import Measured, is_mixed
 from experiments.stats.intervals import bootstrap_interval, wilson_interval
-from experiments.stats.metrics import pass_at_k, pass_rates, summarise
+from experiments.stats.metrics import pass_all_k, pass_at_k, pass_rates, summarise
 
 # pass@k
 
@@ -47,6 +49,13 @@ def test_pass_at_1_is_the_share_that_passes() -> None:
 def test_pass_at_k_refuses_what_makes_no_sense(case: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="pass@"):
         pass_at_k(*case)
+
+
+@pytest.mark.parametrize("n", range(1, 8))
+def test_pass_all_k_is_the_share_of_draws_in_which_all_pass(n: int) -> None:
+    for passed in range(n + 1):
+        for k in range(1, n + 1):
+            assert pass_all_k(n, passed, k) == pytest.approx(comb(passed, k) / comb(n, k))
 
 
 # summarise
@@ -104,6 +113,9 @@ RUN = {
 }
 
 
+EVERYTHING = Measured(3.0, joules=9.0, usd_per_token=(1e-6, 2e-6))
+
+
 def summary(**changes: object) -> dict[str, float]:
     return summarise(**{**RUN, **changes})  # type: ignore[arg-type]
 
@@ -157,7 +169,7 @@ def test_problems_count_the_same_however_many_tests_they_have() -> None:
     assert "tests_passed/extra" not in found
 
 
-def test_cached_generations_count_for_tokens_but_not_for_speed_and_cost() -> None:
+def test_cached_generations_without_a_clock_count_for_tokens_alone() -> None:
     found = summary()
     assert found["speed/prefill_tokens_per_second"] == 40 / 2
     assert found["speed/decode_tokens_per_second"] == 20 / 4
@@ -167,15 +179,53 @@ def test_cached_generations_count_for_tokens_but_not_for_speed_and_cost() -> Non
     assert found["cost/seconds_per_solved_problem"] == 12.0
 
 
+def stored(name: str, seconds: float, made_on: str) -> Generation:
+    return replace(generation(name, cached=True), wall_seconds=seconds, made_on=made_on)
+
+
+def test_generations_from_the_store_cost_what_they_did_when_they_were_made() -> None:
+    kept = [stored("a", 1.0, "here"), stored("b", 3.0, "here")]
+    found = summary(generations=[*kept, generation("c")], measured=Measured(4.0, "here"))
+    assert found["speed/tokens_per_second"] == 63 / 8
+    assert found["cost/seconds_per_problem"] == found["cost/seconds_per_completion"] == 8 / 3
+    assert found["cost/seconds_per_solved_problem"] == 8.0
+    assert not is_mixed(found)
+    alone = summary(generations=kept, measured=Measured(0.01, "here"))
+    assert alone["cost/seconds_per_problem"] == 2.0  # and nothing was generated
+
+
+def test_what_was_made_elsewhere_or_has_no_clock_is_counted() -> None:
+    kept = [stored("a", 1.0, "another"), stored("b", 3.0, "here"), generation("c", cached=True)]
+    found = summary(generations=kept, measured=Measured(0.0, "here"))
+    assert (found["count/elsewhere"], found["count/untimed"]) == (1, 1)
+    assert is_mixed(found)
+    assert is_mixed({"count/cached": 1.0}), "runs of earlier versions"
+
+
+def test_equal_samples_are_paid_once() -> None:
+    one = generation("a", wall_seconds=2.0)
+    found = summary(generations=[one, replace(one, sample=1)], measured=Measured(2.0))
+    assert found["speed/tokens_per_second"] == 21 / 2
+
+
+def test_energy_and_money_per_solved_problem() -> None:
+    paid = Measured(6.0, joules=30.0, usd_per_token=(1e-3, 1e-2))
+    found = summary(measured=paid)
+    assert found["cost/joules_per_solved_problem"] == 30.0  # `a`, made in this run
+    assert found["cost/usd"] == pytest.approx(300e-3 + (21 + 21 + 999) * 1e-2)
+    assert found["cost/usd_per_solved_problem"] == found["cost/usd"]
+    assert not [name for name in summary() if "joules" in name or "usd" in name]
+
+
 def test_wall_clock_decides_where_it_is_known() -> None:
-    found = summary(generating_seconds=5.0)
+    found = summary(measured=Measured(5.0))
     assert found["cost/seconds_per_problem"] == 2.5
     assert found["speed/tokens_per_second"] == 42 / 5
 
 
 def test_all_cached_tells_no_speed_and_no_cost() -> None:
     found = summary(
-        generations=[generation(name, cached=True) for name in "abc"], generating_seconds=0.1
+        generations=[generation(name, cached=True) for name in "abc"], measured=Measured(0.1)
     )
     assert not [name for name in found if name.startswith(("speed/", "cost/seconds"))]
 
@@ -198,6 +248,9 @@ def test_several_samples_give_every_k_and_intervals_over_problems() -> None:
     assert found["pass_at_2/plus"] == pytest.approx(fmean([1, 0, 2 / 3, 1]))
     assert found["pass_at_3/plus"] == pytest.approx(0.75)
     assert "pass_at_4/plus" not in found
+    assert found["pass_all_2/plus"] == pytest.approx(fmean([1 / 3, 0, 0, 1]))
+    assert found["pass_all_3/plus"] == pytest.approx(0.25)
+    assert "pass_all_1/plus" not in found
     expected = bootstrap_interval([2 / 3, 0, 1 / 3, 1])
     bounds = (found["pass_at_1/plus_low"], found["pass_at_1/plus_high"])
     assert bounds == pytest.approx(expected)
@@ -223,7 +276,7 @@ def test_an_empty_run_has_counts_only() -> None:
 
 
 def test_names_suit_mlflow_and_values_are_finite() -> None:
-    for name, value in summary(generating_seconds=3.0).items():
+    for name, value in summary(measured=EVERYTHING).items():
         assert re.fullmatch(r"[\w/]+", name, re.ASCII), name
         assert isinstance(value, float), name
         assert math.isfinite(value), name
@@ -233,10 +286,10 @@ def test_every_metric_is_explained() -> None:
     import experiments.stats.metrics
 
     table = experiments.stats.metrics.__doc__ or ""
-    for name in summary(generating_seconds=3.0):
+    for name in summary(measured=EVERYTHING):
         section, rest = name.removesuffix("_low").removesuffix("_high").split("/")
         known = [f"`{section}/", f"`{re.sub('_1_.*', '_1_LEVEL', section)}/"]
-        known.append(f"`{re.sub('at_[0-9]+', 'at_K', section)}/")
+        known.append(f"`{re.sub('_[0-9]+$', '_K', section)}/")
         assert any(text in table for text in known), name
         assert rest in table or section in ("outcomes", "outcomes_base", "finish"), name
 

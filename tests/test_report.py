@@ -22,9 +22,10 @@ from experiments.records import (
     Solution,
     Verdict,
 )
-from experiments.report import analysis
+from experiments.report import analysis, page
+from experiments.report.collect import KINDS, Sample
 from experiments.report.markdown import markdown
-from experiments.report.plots import plots, spans
+from experiments.report.plots import KIND_COLOURS, plots, spans
 from experiments.stats.comparing import Finding
 from experiments.stats.metrics import summarise
 from experiments.store import runs
@@ -142,9 +143,7 @@ def test_a_hundred_runs_of_164_problems_stay_under_5_megabytes(tmp_path: Path) -
         (folder / "samples.jsonl").write_text(text)
     collection = report.collect([tmp_path / "runs"])
     assert len(collection.runs) == 100
-    from experiments.report.page import page
-
-    text = page(collection, {})
+    text = page.page(collection, {})
     assert len(text.encode()) < LIMIT
     assert sum(len(row) for row in unpacked(text)["cells"]) == 16_400
 
@@ -259,6 +258,24 @@ def test_failed_jobs_are_named(tmp_path: Path) -> None:
     assert "no &lt;weights&gt;" in report.write(collection, tmp_path).page.read_text()
 
 
+@pytest.mark.parametrize(
+    ("program", "valid", "kind"),
+    [("def f(:", False, "syntax_error"), ("", False, "no_code"), ("g = 1", True, "no_code")],
+)
+def test_a_program_that_python_refuses_is_a_syntax_error(
+    program: str, valid: bool, kind: str
+) -> None:
+    verdict = Verdict("p", 0, Outcome.NO_CODE, Outcome.NO_CODE, 0, 1, 0, 0)
+    assert Sample("p", 0, "text", program, verdict, False, valid).kind == kind
+
+
+def test_every_kind_has_its_colour_on_the_page_and_in_the_plots() -> None:
+    style = (Path(page.__file__).parent / "templates" / "page.css").read_text()
+    for kind in KINDS:
+        assert style.count(f"--{kind}: ") == 2, "by day and by night"
+    assert set(KIND_COLOURS) == set(analysis.ALL_KINDS)
+
+
 def test_published_figures_stand_beside_the_measured(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "a", [True], {"dataset": "humaneval_plus"})
     (folder / ".hydra").mkdir()
@@ -329,7 +346,7 @@ def test_the_answer_is_on_the_screen(
     report.show_comparisons(report.collect([tmp_path]))
     told = capsys.readouterr().out
     assert "cot solves 87.5 % of the 80 problems in d (95 % interval" in told
-    assert "It is better than each of the 2 others." in told
+    assert "It is better than each of the other 2." in told
     assert "plain is worse than cot, by 81.2 points" in told
     assert "plain and few_shot differ by less than 5 points" in told or "would show" in told
 
@@ -349,4 +366,4 @@ def test_runs_that_are_equal_share_the_first_place(tmp_path: Path) -> None:
     for name in "abc":
         make_run(tmp_path / name, [True, False], {"prompt": name})
     (group,) = report.collect([tmp_path]).groups
-    assert analysis.headline(group).startswith("a and 2 others solve 50.0 % of the 2 problems")
+    assert analysis.headline(group).startswith("a, b and c solve 50.0 % of the 2 problems")

@@ -196,6 +196,11 @@ class Generation:
         is_split: the thought was told from the answer; in records of earlier versions it was not,
             and `text` may hold both.
         cached: taken from the store; its timings are those of when it was made.
+        wall_seconds: its share of the wall clock, which is shared with those decoded beside it:
+            from the completion before it to its own. Those of a run add up to the run's time,
+            without loading the model. 0 in records of earlier versions.
+        peak_megabytes: the most memory that the model's process held until then; 0 if unknown.
+        made_on: machine and settings, as far as time depends on them.
         note: what a person should know (why the prompt did not fit, for example).
     """
 
@@ -217,6 +222,9 @@ class Generation:
     thought_seconds: float = 0.0
     thought_finished: bool = True
     is_split: bool = False
+    wall_seconds: float = 0.0
+    peak_megabytes: float = 0.0
+    made_on: str = ""
 
 
 @dataclass(frozen=True)

@@ -156,15 +156,12 @@ class SweepCallback(Callback):
         from experiments import experiment, report
 
         folder = Path(config.hydra.sweep.dir).resolve()
-        results, failures = report.read_sweep(folder)
-        failed_jobs.extend(path for path, _ in failures if path not in failed_jobs)
-        report.show(results)
-        report.show_failures(failures)
-        written = report.write_sweep(folder)
+        written = report.show_sweep(folder)
+        failed_jobs.extend(path for path in written.failed if path not in failed_jobs)
         report.show_next_steps(folder, config.tracking)
         try:
             experiment.close_sweep(
-                folder, bool(failures), written.summary, written.files, written.figures
+                folder, bool(written.failed), written.summary, written.files, written.figures
             )
         except UserError as error:
             log.warning("warning: %s", error)

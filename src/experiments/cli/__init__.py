@@ -86,9 +86,7 @@ def _report(chosen: argparse.Namespace) -> int:
         for folder in report.find_runs(folders)[0]:
             report.judge_sanitized(folder, load_dataset, CACHE)
     collection = report.collect(folders)
-    report.show([run.report for run in collection.runs])
-    report.show_failures(collection.failures)
-    report.show_comparisons(collection)
+    report.show_collection(collection)
     out = chosen.out or (folders[0] if len(folders) == 1 else Path("report"))
     written = report.write(collection, out)
     for path in written.files:

@@ -12,6 +12,7 @@ from experiments import store
 from experiments.environment.terminal import bar
 from experiments.errors import BackendError
 from experiments.experiment.folder import write
+from experiments.experiment.measuring import measured, setting, with_costs
 from experiments.experiment.planning import Plan
 from experiments.experiment.tracked import TrackedRun
 from experiments.extract import extract, thoughts
@@ -33,6 +34,8 @@ from experiments.tracking.traces import Sample
 
 log = logging.getLogger(__name__)
 
+PEAK = "engine/peak_memory_megabytes"
+
 
 def run(plan: Plan, shown: Callable[[RunReport], None] | None = None) -> RunReport:
     """Generate, judge, sum up, track; return the numbers.
@@ -51,11 +54,22 @@ def run(plan: Plan, shown: Callable[[RunReport], None] | None = None) -> RunRepo
         solutions = [_solution(plan, generation) for generation in generations]
         verdicts, counts = _judge(plan, generations, solutions)
         numbers = summarise(
-            verdicts, solutions, generations, plan.dataset.problems, generating_seconds=seconds
+            verdicts,
+            solutions,
+            generations,
+            plan.dataset.problems,
+            measured(plan.backend, seconds),
         )
         engine = {f"engine/{name}": n for name, n in plan.backend.statistics().items()}
+        peak = max(numbers.get(PEAK, 0.0), engine.get(PEAK, 0.0))  # of the store, and of this run
         report = RunReport(
-            {**numbers, **counts, **engine, **_of_weights(plan.weights)},
+            {
+                **numbers,
+                **counts,
+                **engine,
+                **({PEAK: peak} if peak else {}),
+                **_of_weights(plan.weights),
+            },
             plan.folder,
             plan.labels,
             plan.settings.model.note,
@@ -93,7 +107,8 @@ def _generate(plan: Plan, tracked: TrackedRun) -> tuple[list[Generation], float]
         store.appending(plan.folder / runs.GENERATIONS) as append,
         bar("Generating", len(plan.requests), len(plan.requests) - len(new)) as progress,
     ):
-        for generation in plan.backend.generate(new, plan.sampling, progress.remark):
+        made = plan.backend.generate(new, plan.sampling, progress.remark)
+        for generation in with_costs(made, setting(plan.backend)):
             kept.append(generation)
             append(generation)
             found[generation.key] = generation

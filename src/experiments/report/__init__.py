@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.environment.terminal import console, results
@@ -12,7 +12,6 @@ from experiments.report.comparisons import show_comparisons
 from experiments.report.imported import import_evalplus
 from experiments.report.sanitizer import judge_sanitized
 from experiments.report.terminal import (
-    read_sweep,
     show,
     show_failures,
     show_next_steps,
@@ -30,13 +29,11 @@ __all__ = [
     "judge_sanitized",
     "newest",
     "read_report",
-    "read_sweep",
     "show",
-    "show_comparisons",
-    "show_failures",
+    "show_collection",
     "show_next_steps",
+    "show_sweep",
     "write",
-    "write_sweep",
 ]
 
 
@@ -49,12 +46,14 @@ class Written:
         table: Markdown.
         figures: SVG, one file per plot.
         summary: the main result in a sentence or two, as plain text.
+        failed: folders of jobs without a result.
     """
 
     page: Path
     table: Path
     figures: tuple[Path, ...] = ()
     summary: str = ""
+    failed: tuple[Path, ...] = ()
 
     @property
     def files(self) -> list[Path]:
@@ -62,21 +61,40 @@ class Written:
         return [path for path in (self.page, self.table) if path.exists()]
 
 
-def write_sweep(folder: Path) -> Written:
-    """Write the report of a sweep into its folder; say what it found and where it is.
+def show_sweep(folder: Path) -> Written:
+    """Show a sweep's runs and what they say, and write its report into its folder.
 
     A report that fails is a warning: the runs are done, and `experiments report` makes it
     again.
     """
+    nothing = Written(folder / "report.html", folder / "report.md")
     try:
         collection = collect([folder])
+        show_collection(collection)
+    except UserError as error:
+        _warn(error)
+        return nothing
+    failed = tuple(path for path, _ in collection.failures)
+    try:
         written = write(collection, folder)
     except UserError as error:
-        console.print(f"warning: there is no report: {error}", style="yellow", markup=False)
-        return Written(folder / "report.html", folder / "report.md")
-    show_comparisons(collection)
+        _warn(error)
+        return replace(nothing, failed=failed)
     results.print(f"\nReport: {shown(written.page)}", soft_wrap=True)
     return written
+
+
+def show_collection(collection: Collection) -> None:
+    """Show runs in a table, name the jobs that failed, and say what is known of the rest."""
+    show([run.report for run in collection.runs])
+    for note in collection.notes:
+        results.print(note, style="dim", soft_wrap=True, markup=False)
+    show_failures(collection.failures)
+    show_comparisons(collection)
+
+
+def _warn(error: UserError) -> None:
+    console.print(f"warning: there is no report: {error}", style="yellow", markup=False)
 
 
 def write(collection: Collection, folder: Path) -> Written:
@@ -102,6 +120,7 @@ def write(collection: Collection, folder: Path) -> Written:
         table=folder / "report.md",
         figures=tuple(folder / "figures" / f"{name}.svg" for name in drawn),
         summary=" ".join(headline(group) for group in collection.groups),
+        failed=tuple(path for path, _ in collection.failures),
     )
     write_text(written.page, page(collection, drawn))
     write_text(written.table, markdown(collection))

@@ -79,17 +79,25 @@ def axes(group: Group, labels: Iterable[str]) -> list[Axis]:
     return found
 
 
-@lru_cache(maxsize=16)
 def against_the_best(group: Group) -> list[Pair]:
-    """Return the best run compared with each other one.
+    """Return the best run compared with each other one."""
+    return against(group, 0)
 
-    The best was chosen by the same results, so the comparisons allow for all pairs of runs,
+
+@lru_cache(maxsize=32)
+def against(group: Group, index: int) -> list[Pair]:
+    """Return one run of a group compared with each other one.
+
+    The run was chosen by the same results, so the comparisons allow for all pairs of runs,
     each of which might have been shown here.
     """
-    best, *others = group.runs
-    kept = [run for run in others if best.rates.keys() & run.rates.keys()]
-    made = _compared([[(best, run)] for run in kept], together=math.comb(len(kept) + 1, 2))
-    return [Pair(best.name, run.name, "", each) for run, each in zip(kept, made, strict=True)]
+    chosen = group.runs[index]
+    others = [
+        run for run in group.runs if run is not chosen and run.rates.keys() & chosen.rates.keys()
+    ]
+    together = math.comb(len(group.runs), 2)
+    made = _compared([[(chosen, run)] for run in others], together=together)
+    return [Pair(chosen.name, run.name, "", each) for run, each in zip(others, made, strict=True)]
 
 
 def sentence(pair: Pair) -> str:
@@ -308,14 +316,8 @@ def headline(group: Group) -> str:
     if share is None:
         return f"{best.name} has no verdicts on {group.dataset}."
     low, high = (100 * best.metrics[f"pass_at_1/plus_{end}"] for end in ("low", "high"))
-    equals = sum(run.metrics.get("pass_at_1/plus") == share for run in others)
-    match equals:
-        case 0:
-            solved = f"{best.name} solves"
-        case 1:
-            solved = f"{best.name} and one other solve"
-        case _:
-            solved = f"{best.name} and {equals} others solve"
+    equals = [run.name for run in others if run.metrics.get("pass_at_1/plus") == share]
+    solved = f"{named([best.name, *equals])} {'solve' if equals else 'solves'}"
     where = "" if group.dataset == "problems" else f" in {group.dataset}"
     told = (
         f"{solved} {100 * share:.1f} % of the {len(best.rates)} problems{where} "
@@ -326,12 +328,21 @@ def headline(group: Group) -> str:
         return told
     if len(others) == 1:
         return f"{told} {sentence(compared[0])}."
-    equal = sum(pair.comparison.finding is not Finding.WORSE for pair in compared)
-    if equal == 0:
-        return f"{told} It is better than each of the {len(others)} others."
-    if equal == len(compared):
-        return f"{told} None of the {len(others)} others is shown to be worse."
-    return f"{told} {equal} of the {len(others)} others are not shown to be worse."
+    equal = [pair.second for pair in compared if pair.comparison.finding is not Finding.WORSE]
+    if not equal:
+        return f"{told} It is better than each of the other {len(others)}."
+    if len(equal) == len(compared):
+        return f"{told} None of the other {len(others)} is shown to be worse."
+    verb = "is" if len(equal) == 1 else "are"
+    return f"{told} Of the other {len(others)}, {named(equal)} {verb} not shown to be worse."
+
+
+def named(names: Sequence[str], most: int = 3) -> str:
+    """Return names as they stand in a sentence; of many, the first and how many more."""
+    if len(names) > most + 1:
+        return f"{', '.join(names[:most])} and {len(names) - most} others"
+    *some, last = names
+    return f"{', '.join(some)} and {last}" if some else last
 
 
 def shared_settings(runs: Sequence[Run]) -> tuple[dict[str, str], dict[str, list[str]]]:

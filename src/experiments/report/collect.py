@@ -9,15 +9,16 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from experiments.errors import StoreError
-from experiments.records import CHOICES, Generation, Outcome, RunReport, Verdict
-from experiments.report.terminal import differing, shown
+from experiments.records import Generation, Outcome, RunReport, Verdict
+from experiments.report import labels
+from experiments.report.terminal import shown
 from experiments.schema import dotted
 from experiments.stats.metrics import pass_rates
 from experiments.store import runs
@@ -25,16 +26,13 @@ from experiments.store.runs import ProblemInfo, Program
 
 log = logging.getLogger(__name__)
 
-_BESIDE_THE_POINT = frozenset({"models", "store", "dataset.folder", "tracking.uri"})
-"""Labels that name places on a disk: they tell no run from another."""
-
 
 @dataclass(frozen=True)
 class Sample:
     """What the model wrote, the program in it, and its verdict.
 
     Attributes:
-        text: what the model wrote; empty for programs from elsewhere.
+        text: what the model wrote (its thought if that is all); empty for programs from elsewhere.
         format_kept, syntax_valid: None where the run does not say.
     """
 
@@ -54,13 +52,12 @@ class Sample:
     @property
     def kind(self) -> str:
         """The outcome, with programs that Python refuses told apart."""
-        if self.verdict.plus in _NOT_OF_SYNTAX or self.syntax_valid is not False:
-            return str(self.verdict.plus)
-        return SYNTAX
+        if self.syntax_valid is False and self.program.strip() and not self.passed:
+            return SYNTAX
+        return str(self.verdict.plus)
 
 
 SYNTAX = "syntax_error"
-_NOT_OF_SYNTAX = (Outcome.PASSED, Outcome.NO_CODE, Outcome.THOUGHT_UNFINISHED)
 
 KINDS = (
     str(Outcome.PASSED),
@@ -73,7 +70,7 @@ KINDS = (
     str(Outcome.NO_CODE),
     str(Outcome.THOUGHT_UNFINISHED),
 )
-"""What may become of an sample, the nearest to right first."""
+"""What may become of a sample, the nearest to right first."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +84,8 @@ class Run:
         problems: in the order of the data set.
         samples: one per problem and sample.
         sanitized: verdicts of the programs that EvalPlus's sanitizer finds.
+        generations: what the samples were made from; empty for programs from elsewhere.
+        name: what tells it from the others, in a few words.
     """
 
     report: RunReport
@@ -95,12 +94,13 @@ class Run:
     problems: tuple[ProblemInfo, ...]
     samples: tuple[Sample, ...]
     sanitized: tuple[Verdict, ...] = ()
+    generations: tuple[Generation, ...] = ()
     name: str = ""
 
     @property
     def labels(self) -> dict[str, str]:
-        """What tells this run from its siblings, without places on a disk."""
-        return {k: v for k, v in self.report.labels.items() if k not in _BESIDE_THE_POINT}
+        """What tells this run from its siblings."""
+        return self.report.labels
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -136,12 +136,15 @@ class Collection:
         groups: runs by data set.
         failures: folders of jobs that have no result, and why.
         command: the overrides of the sweep, if it was one.
+        labels: in which the runs differ.
+        notes: what was done with runs that are not shown as they are.
     """
 
     groups: tuple[Group, ...]
     failures: tuple[tuple[Path, str], ...] = ()
     command: str = ""
-    labels: tuple[str, ...] = field(default=())
+    labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def runs(self) -> list[Run]:
@@ -152,8 +155,10 @@ class Collection:
 def collect(folders: Sequence[Path]) -> Collection:
     """Return the runs in these folders, each of which is a run's or a sweep's.
 
+    A run whose files are damaged is told among the failures.
+
     Raises:
-        StoreError: a folder holds no run.
+        StoreError: a folder holds no run, or the only one is damaged.
     """
     found, failures = find_runs(folders)
     if not found and not failures:
@@ -161,14 +166,24 @@ def collect(folders: Sequence[Path]) -> Collection:
             f"No run in {', '.join(str(shown(folder)) for folder in folders)}",
             "Name the folder of a run or of a sweep, such as outputs/2026-01-31/12-00-00",
         )
-    read_runs = [read(folder) for folder in found]
-    labels = tuple(differing([run.labels for run in read_runs]))
-    named = _named(read_runs, labels)
+    readable = []
+    for folder in found:
+        try:
+            readable.append(read(folder))
+        except StoreError as error:
+            if len(found) == 1 and not failures:
+                raise
+            failures.append((folder, str(error)))
+    from experiments.report.pooling import pooled  # which makes runs of these
+
+    asked, notes = pooled(readable)
+    named, shown_labels = _named(asked)
     groups = []
-    by_dataset = sorted(named, key=lambda run: run.dataset)
-    for dataset, members in groupby(by_dataset, key=lambda run: run.dataset):
+    for dataset, members in groupby(
+        sorted(named, key=lambda run: run.dataset), key=lambda run: run.dataset
+    ):
         groups.append(_group(dataset, list(members)))
-    return Collection(tuple(groups), tuple(failures), _command(folders), labels)
+    return Collection(tuple(groups), tuple(failures), _command(folders), shown_labels, tuple(notes))
 
 
 def newest(outputs: Path) -> Path:
@@ -206,11 +221,19 @@ def find_runs(folders: Iterable[Path]) -> tuple[list[Path], list[tuple[Path, str
             continue
         for path in sorted(folder.rglob(runs.METRICS), key=_natural):
             found[path.parent.resolve()] = None
-        for path in sorted(folder.rglob(runs.FAILURE), key=_natural):
-            if not runs.is_finished(path.parent):
-                reason = runs.read_failure(path.parent) or "no reason is given"
-                failures.append((path.parent, reason))
+        for job in sorted(_jobs(folder), key=_natural):
+            if not runs.is_finished(job):
+                reason = runs.read_failure(job) or "it was stopped before its end"
+                failures.append((job, reason))
     return list(found), failures
+
+
+def _jobs(folder: Path) -> set[Path]:
+    """Return the folders of jobs that have begun, below one of a sweep or of many."""
+    return {
+        *(path.parent for path in folder.rglob(runs.FAILURE)),
+        *(path.parent.parent for path in folder.rglob(".hydra/config.yaml")),
+    }
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
@@ -224,7 +247,8 @@ def read(folder: Path) -> Run:
         StoreError: the folder holds no finished run, or its files are damaged.
     """
     report = runs.read_report(folder)
-    generations = {(each.problem_id, each.sample): each for each in runs.read_generations(folder)}
+    made = runs.read_generations(folder)
+    generations = {(each.problem_id, each.sample): each for each in made}
     programs = {(each.problem_id, each.sample): each for each in runs.read_programs(folder)}
     samples = []
     for verdict in runs.read_verdicts(folder):
@@ -241,6 +265,7 @@ def read(folder: Path) -> Run:
         problems=tuple(problems or map(ProblemInfo, asked)),
         samples=tuple(samples),
         sanitized=tuple(runs.read_sanitized(folder) or ()),
+        generations=tuple(made),
     )
 
 
@@ -255,6 +280,12 @@ def _with_known(
         known["published/plus"] = plus / 100
     if isinstance(base, int | float) and dataset.endswith("_plus"):
         known["published/base"] = base / 100
+    if "cost/usd" not in report.metrics and "engine/cost_usd" in report.metrics:
+        known["cost/usd"] = report.metrics["engine/cost_usd"]  # of runs of earlier versions
+    per_problem, per_completion = (f"cost/seconds_per_{each}" for each in ("problem", "completion"))
+    single = report.metrics.get("count/generations") == report.metrics.get("count/problems")
+    if single and per_problem in report.metrics:  # the same, and earlier versions told one alone
+        known[per_completion] = report.metrics[per_problem]
     if weights := manifest.get("weights"):
         bits = weights.get("bits_per_weight") or config.get("quantization.bits_per_weight")
         if bits:
@@ -266,7 +297,7 @@ def _sample(verdict: Verdict, generation: Generation | None, program: Program | 
     return Sample(
         problem_id=verdict.problem_id,
         sample=verdict.sample,
-        text=generation.text if generation else "",
+        text=generation.text or generation.thought if generation else "",
         program=program.source if program else "",
         verdict=verdict,
         format_kept=program.format_kept if program else None,
@@ -275,35 +306,54 @@ def _sample(verdict: Verdict, generation: Generation | None, program: Program | 
 
 
 def _config(path: Path) -> dict[str, Any]:
-    """Return a resolved configuration under dotted names."""
+    """Return a resolved configuration under dotted names; nothing if there is none.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    content = _yaml(path)
+    return dict(dotted(content)) if isinstance(content, dict) else {}
+
+
+def _yaml(path: Path, part: str = "") -> Any:
+    """Return a YAML file of Hydra's, or a part of it, as plain data."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError  # type: ignore[import-untyped]
 
     if not path.exists():
-        return {}
+        return None
     try:
-        resolved = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except OmegaConfBaseException as error:
-        log.warning("%s cannot be read: %s", path, error)
-        return {}
-    return dict(dotted(resolved)) if isinstance(resolved, dict) else {}
+        content = OmegaConf.load(path)
+        chosen = OmegaConf.select(content, part) if part else content
+        if OmegaConf.is_config(chosen):
+            return OmegaConf.to_container(chosen, resolve=True)
+        return chosen
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise StoreError(
+            f"{path} cannot be read: {reason}", "Restore the file, or make the run again."
+        ) from None
 
 
-def _named(found: Sequence[Run], labels: Sequence[str]) -> list[Run]:
-    """Return the runs with short names: what tells each from the others."""
-    counts: dict[str, int] = {}
-    named = []
-    for run in found:
-        parts = [value for label in labels if (value := run.labels.get(label, ""))]
-        name = " · ".join(parts) or " · ".join(
-            value for choice in CHOICES if (value := run.labels.get(choice, ""))
-        )
-        counts[name] = counts.get(name, 0) + 1
-        named.append((run, name, counts[name]))
-    return [
-        replace(run, name=f"{name} #{number}" if counts[name] > 1 else name)
-        for run, name, number in named
+def _named(found: Sequence[Run]) -> tuple[list[Run], tuple[str, ...]]:
+    """Return the runs with short names, and the labels in which they differ."""
+    names = labels.relevant([run.labels for run in found])
+    known = [
+        labels.effective(run.labels, names, run.config, partial(_choices, run.report.folder))
+        for run in found
     ]
+    different = labels.differing(known)
+    return [
+        replace(run, report=replace(run.report, labels=own), name=name)
+        for run, own, name in zip(found, known, labels.names(known, different), strict=True)
+    ], tuple(different)
+
+
+def _choices(folder: Path) -> dict[str, str]:
+    """Return a run's choice in each group of `conf/`, as Hydra noted it."""
+    chosen = _yaml(folder / ".hydra" / "hydra.yaml", "hydra.runtime.choices")
+    return {str(k): str(v) for k, v in chosen.items()} if isinstance(chosen, Mapping) else {}
 
 
 def _group(dataset: str, members: Sequence[Run]) -> Group:
@@ -312,20 +362,27 @@ def _group(dataset: str, members: Sequence[Run]) -> Group:
         for problem in run.problems:
             problems.setdefault(problem.id, problem)
     digests = {str((run.manifest.get("dataset") or {}).get("sha256", "")) for run in members}
-    best = sorted(members, key=lambda run: (-run.metrics.get("pass_at_1/plus", -1.0), run.name))
+    best = sorted(members, key=partial(_rank, alike=len({len(run.rates) for run in members}) == 1))
     return Group(dataset, tuple(best), tuple(problems.values()), frozenset(digests - {""}))
+
+
+def _rank(run: Run, alike: bool) -> tuple[float, float, str]:
+    """Return by what runs are ordered: pass@1, or what it is at least.
+
+    Where some runs were asked fewer problems, the lower ends of the intervals decide: one
+    problem that is solved is no pass@1 of 100 %.
+    """
+    share = run.metrics.get("pass_at_1/plus", -1.0)
+    sure = share if alike else run.metrics.get("pass_at_1/plus_low", -1.0)
+    return (-sure, -share, run.name)
 
 
 def _command(folders: Sequence[Path]) -> str:
     """Return what was typed for a sweep, if the report is about one."""
     if len(folders) != 1:
         return ""
-    from omegaconf import OmegaConf
-
-    notes = [("multirun.yaml", "-m "), (".hydra/hydra.yaml", "")]
-    for name, flag in notes:
-        path = folders[0] / name
-        if path.exists():
-            overrides = OmegaConf.select(OmegaConf.load(path), "hydra.overrides.task") or []
-            return f"python run.py {flag}{shlex.join(str(o) for o in overrides)}".rstrip()
+    for name, flag in (("multirun.yaml", "-m "), (".hydra/hydra.yaml", "")):
+        overrides = _yaml(folders[0] / name, "hydra.overrides.task")
+        if overrides is not None:
+            return f"python run.py {flag}{shlex.join(map(str, overrides))}".rstrip()
     return ""

@@ -7,7 +7,8 @@ from rich.text import Text
 
 from experiments.environment.terminal import results
 from experiments.report import analysis
-from experiments.report.collect import Collection
+from experiments.report.collect import Collection, Group
+from experiments.report.recommending import advised, recommend
 from experiments.stats.comparing import Finding
 
 MOST_SENTENCES = 6
@@ -37,6 +38,21 @@ def show_comparisons(collection: Collection) -> None:
                 more = len(pairs) - MOST_SENTENCES
                 table.add_row("", Text(f"and {more} more pairs in the report", style="dim"))
         results.print(table)
+        _show_advice(group)
+
+
+def _show_advice(group: Group) -> None:
+    """Print which run to take, for the memory and the patience that one has."""
+    advice = recommend(group)
+    if not advice:
+        return
+    results.print(Text("\nRecommended", style="bold"))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for each in advice:
+        table.add_row(each.limit, advised(each))
+    results.print(table)
 
 
 def _of_interest(pair: analysis.Pair) -> tuple[bool, float]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from experiments.report import analysis
 from experiments.report.collect import Collection, Group, Run
+from experiments.report.recommending import advised, recommend
 from experiments.stats.columns import Column, columns
 
 
@@ -28,6 +29,9 @@ def _group(group: Group, labels: Sequence[str]) -> str:
     for axis in analysis.axes(group, labels):
         lines += ["", f"**{_text(axis.label)}**", ""]
         lines += [f"- {_text(analysis.sentence(pair))}." for pair in axis.overall]
+    if advice := recommend(group):
+        lines += ["", "**recommended**", ""]
+        lines += [f"- {_text(f'{each.limit}: {advised(each)}')}." for each in advice]
     notes = sorted({run.report.note for run in group.runs if run.report.note})
     lines += [f"\n{_text(note)}" for note in notes]
     return "\n".join(lines) + "\n"

@@ -21,12 +21,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from experiments.records import Outcome
 from experiments.report import analysis
 from experiments.report.collect import KINDS, Collection, Group, Run, Sample
 from experiments.report.plots import inline
-from experiments.stats.columns import columns
+from experiments.report.recommending import advised, recommend
+from experiments.stats.columns import MIXED, columns
 from experiments.stats.comparing import Finding
+from experiments.stats.costs import is_mixed
 
 LONGEST_TEXTS = (20_000, 8_000, 4_000, 2_000, 1_000, 500)
 """Characters of a program that are kept: the first for which the page is small enough."""
@@ -49,6 +50,7 @@ SECTIONS = {
     "topics": "Difficulty and topics",
     "failures": "Kinds of failure",
     "agreement": "Agreement",
+    "recommendation": "Recommendation",
 }
 """Sections of a data set in their order: the template's name and the heading."""
 
@@ -69,7 +71,8 @@ _FINDINGS = {
     Finding.UNKNOWN: "not known yet",
 }
 
-_CODES = dict(zip(KINDS, "abcdefghi", strict=True))
+_CODES = {kind: chr(ord("a") + number) for number, kind in enumerate(KINDS)}
+"""Class of a kind in the map: one letter, since there are thousands of cells."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,10 @@ def page(collection: Collection, drawn: Mapping[str, str]) -> str:
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
         "img-src data:; base-uri 'none'; form-action 'none'",
         style=style,
+        codes=_CODES,
         script=script,
         headlines=[analysis.headline(group) for group in collection.groups],
-        notes=sorted({run.report.note for run in collection.runs if run.report.note}),
+        notes=[*collection.notes, *sorted({run.report.note for run in collection.runs} - {""})],
         failures=collection.failures,
         groups=[
             {
@@ -178,6 +182,9 @@ def _sections(
         **_extraction(group),
         **_topics(group),
         **_agreement(group),
+        "advice": [(each.limit, advised(each)) for each in recommend(group)],
+        "mixed": MIXED,
+        "is_mixed": any(is_mixed(run.metrics) for run in group.runs),
     }
     contents = {name: _rendered(name, **values).strip() for name in SECTIONS}
     return [
@@ -272,7 +279,7 @@ def _programs(
         row = []
         for number, sample in samples[problem]:
             verdict = sample.verdict
-            text = sample.program if verdict.plus is not Outcome.NO_CODE else sample.text
+            text = sample.program or sample.text
             if len(text) > longest:
                 was_cut = True
                 text = f"{text[:longest]}\n… ({len(text):,} characters)"
@@ -281,12 +288,13 @@ def _programs(
                 told = verdict.failure
                 key = (told.call[:400], told.expected[:400], told.actual[:400])
                 failure = failures.setdefault(key, len(failures))
+            number_of = texts.setdefault(text, len(texts))
             row.append(
                 [
                     number,
                     sample.sample,
                     KINDS.index(sample.kind),
-                    texts.setdefault(text, len(texts)),
+                    number_of if sample.program else -1 - number_of,
                     failure,
                     verdict.tests_passed,
                     verdict.tests_total,

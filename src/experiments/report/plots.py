@@ -7,11 +7,13 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from experiments.report.analysis import ALL_KINDS, BITS, front, kinds
 from experiments.report.collect import Collection, Group, Run
 from experiments.stats.columns import MEMORY, SECONDS, SPEED, Column
+from experiments.stats.costs import is_mixed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +120,10 @@ def _ladder(
             x = [bits + shift for bits in x]
             y = [number for _, number, _ in points]
             ax.plot(x, y, "o-", color=colour, ms=4, lw=1.4, alpha=0.35 if many else 1.0, label=name)
+            mixed = [not interval and is_mixed(run.metrics) for _, _, run in points]
+            if any(mixed):
+                marked = compress(zip(x, y, strict=True), mixed)
+                ax.plot(*zip(*marked, strict=True), "s", color=colour)
             if interval and not many:
                 low = [100 * run.metrics["pass_at_1/plus_low"] for _, _, run in points]
                 high = [100 * run.metrics["pass_at_1/plus_high"] for _, _, run in points]
@@ -148,10 +154,11 @@ def _cost(group: Group, metric: str, title: str) -> str:
         chosen = sorted({point for point, kept in zip(points, best, strict=True) if kept})
         if len(chosen) > 1:
             ax.plot(*zip(*chosen, strict=True), "-", color=COLOURS[2], lw=1.4, zorder=1)
-        for (x, y), kept in zip(points, best, strict=True):
+        marks = ["s" if is_mixed(run.metrics) else "o" for _, run, *_ in runs]
+        for (x, y), kept, mark in zip(points, best, marks, strict=True):
             colour = COLOURS[2] if kept else "#8d8d8d"
             face = colour if kept else "none"
-            ax.plot([x], [y], "o", ms=6, mec=colour, mfc=face, zorder=2)
+            ax.plot([x], [y], mark, ms=6, mec=colour, mfc=face, zorder=2)
         costs = [cost for cost, _ in points]
         if min(costs) > 0 and max(costs) / min(costs) > 20:
             ax.set_xscale("log")

@@ -10,14 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.environment.terminal import console, results
-from experiments.errors import StoreError
 from experiments.records import CHOICES, RunReport
+from experiments.report.labels import differing
 from experiments.schema import TrackingConfig
-from experiments.stats.columns import Column, columns
+from experiments.stats.columns import CUT, MIXED, Column, columns
+from experiments.stats.costs import is_mixed
 from experiments.store import runs
 
 MLFLOW_ADDRESS = "http://127.0.0.1:5000"
 """Where `mlflow ui` answers unless it is told otherwise."""
+
+SHORTEST = 6
+"""Letters of a name that is cut to make room for the scores."""
 
 
 def show(reports: Sequence[RunReport]) -> None:
@@ -25,22 +29,25 @@ def show(reports: Sequence[RunReport]) -> None:
 
     What all runs share stands above the table. Columns that no run fills are left out, and
     so are those of the weights where all runs have the same, and the last ones where the
-    terminal is too narrow for all.
+    terminal is too narrow for all. Long names are cut before pass@1 is left out.
     """
     if not reports:
         return
+    metrics = [report.metrics for report in reports]
     shared = [value for label in CHOICES if (value := _shared(reports, label))]
-    labels = differing([report.labels for report in reports])
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for label in labels:
-        table.add_column(label, no_wrap=True)
-    rows = [[Text(report.labels.get(label, "")) for label in labels] for report in reports]
-    room = results.width - sum(
-        _width(label, [r[i] for r in rows]) for i, label in enumerate(labels)
-    )
-    for column in columns("terminal", [report.metrics for report in reports]):
-        cells = [_cell(column, report.metrics) for report in reports]
-        room -= _width(column.title, cells)
+    filled = [(c, [_cell(c, each) for each in metrics]) for c in columns("terminal", metrics)]
+    room = results.width - sum(_width(c.title, cells) for c, cells in filled[:1])
+    labels = differing([report.labels for report in reports])
+    named = [[report.labels.get(label, "") for report in reports] for label in labels]
+    for label, width, values in zip(labels, _widths(labels, named, room), named, strict=True):
+        table.add_column(_cut(label, width), no_wrap=True)
+        named[labels.index(label)] = [_cut(value, width) for value in values]
+        room -= width + 2
+    rows = [[Text(values[number]) for values in named] for number in range(len(reports))]
+    for index, (column, cells) in enumerate(filled):
+        if index:
+            room -= _width(column.title, cells)
         if room < 0:
             break
         table.add_column(column.title, justify="right", no_wrap=True)
@@ -51,8 +58,38 @@ def show(reports: Sequence[RunReport]) -> None:
     results.print()
     results.print(Text(" · ".join(shared), style="bold"), soft_wrap=True)
     results.print(table)
+    if any(map(is_mixed, metrics)):
+        results.print(Text(f"* {MIXED}", style="dim"), soft_wrap=True)
     for note in sorted({n for report in reports if (n := report.note)}):
         results.print(Text(f"\n{note}", style="dim italic"), soft_wrap=True)
+    _warn_of_cut(reports)
+
+
+def _warn_of_cut(reports: Sequence[RunReport]) -> None:
+    """Say how many completions ended at their largest length."""
+    cut = sum(report.metrics.get(CUT.metric, 0.0) for report in reports)
+    made = sum(report.metrics.get("count/generations", 0.0) for report in reports)
+    if cut:
+        console.print(
+            f"warning: {cut:,.0f} of {made:,.0f} completions were cut by sampling.max_tokens; "
+            "what they would have become is not known.",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _widths(labels: Sequence[str], named: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Return the widths of the columns with names, the widest cut until all have room."""
+    titled = zip(labels, named, strict=True)
+    widths = [max(len(label), *map(len, values)) for label, values in titled]
+    while widths and sum(widths) + 2 * len(widths) > room and max(widths) > SHORTEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _cell(column: Column, metrics: Mapping[str, float]) -> Text:
@@ -69,12 +106,6 @@ def _shared(reports: Sequence[RunReport], label: str) -> str:
     """Return a label's value if all runs have the same."""
     values = {report.labels.get(label, "") for report in reports}
     return values.pop() if len(values) == 1 else ""
-
-
-def differing(labels: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return the names of the labels in which runs differ, the four choices first."""
-    names = dict.fromkeys([*CHOICES, *(name for each in labels for name in each)])
-    return [name for name in names if len({each.get(name) for each in labels}) > 1]
 
 
 def show_failures(failures: Sequence[tuple[Path, str]]) -> None:
@@ -115,17 +146,6 @@ def _view(folder: Path) -> str:
         return f"{address}?viewStateShareKey={kept['mlflow_run']}"
     except (OSError, ValueError, KeyError):
         return ""
-
-
-def read_sweep(folder: Path) -> tuple[list[RunReport], list[tuple[Path, str]]]:
-    """Return the finished runs of a sweep, and the folders of the others with the reason."""
-    finished, failures = [], []
-    for job in sorted((p for p in folder.iterdir() if p.name.isdigit()), key=lambda p: int(p.name)):
-        try:
-            finished.append(runs.read_report(job))
-        except StoreError as error:
-            failures.append((job, runs.read_failure(job) or str(error)))
-    return finished, failures
 
 
 def shown(folder: Path) -> Path:

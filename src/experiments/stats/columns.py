@@ -7,14 +7,18 @@ first, since a narrow terminal drops the last.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from experiments.stats.costs import is_mixed
 
 View = Literal["terminal", "page", "markdown", "mlflow"]
 _ALL: tuple[View, ...] = ("terminal", "page", "markdown", "mlflow")
 _TABLES: tuple[View, ...] = ("terminal", "page", "markdown")
 _WIDE: tuple[View, ...] = ("page", "markdown")
+_PASS_AT_K = re.compile(r"pass_at_(\d+)/plus")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Column:
         percent: the metric is a share and shown as percent.
         interval: the bounds of its 95 % interval are shown beside it.
         if_same: it is shown although all runs have the same value.
+        if_zero: it is shown although no run has any.
+        measured: the number is of a machine and its settings; see `MIXED`.
         views: where it is shown.
     """
 
@@ -39,6 +45,8 @@ class Column:
     percent: bool = False
     interval: bool = False
     if_same: bool = True
+    if_zero: bool = True
+    measured: bool = False
     views: tuple[View, ...] = _TABLES
 
     def number(self, metrics: Mapping[str, float]) -> str:
@@ -48,7 +56,8 @@ class Column:
             return ""
         if self.percent:
             return f"{100 * value:.{self.digits}f}"
-        return f"{value:,.{self.digits if abs(value) < 100 else 0}f}"
+        mark = "*" if self.measured and is_mixed(metrics) else ""
+        return f"{value:,.{self.digits if abs(value) < 100 else 0}f}{mark}"
 
     def bounds(self, metrics: Mapping[str, float]) -> str:
         """Return the interval as it is written; nothing if the column has none."""
@@ -76,6 +85,7 @@ SPEED = Column(
     "speed/tokens_per_second",
     "tokens/s",
     "new tokens of all completions over the wall clock",
+    measured=True,
     views=_ALL,
 )
 SECONDS = Column(
@@ -83,17 +93,26 @@ SECONDS = Column(
     "s/problem",
     "wall clock per problem, all of its samples together",
     2,
+    measured=True,
     views=_ALL,
 )
 MEMORY = Column(
     "engine/peak_memory_megabytes",
     "RAM MB",
     "the most memory that the model’s process held",
+    measured=True,
     views=_ALL,
+)
+CUT = Column(
+    "finish/token_limit",
+    "cut",
+    "completions that were cut by sampling.max_tokens",
+    if_zero=False,
 )
 
 COLUMNS: tuple[Column, ...] = (
     PASS,
+    Column("count/problems", "problems", "problems that the run was asked", if_same=False),
     Column("weights/megabytes", "file MB", "size of the GGUF file", 1, if_same=False),
     Column(
         "weights/bits_per_weight",
@@ -104,7 +123,8 @@ COLUMNS: tuple[Column, ...] = (
     ),
     SPEED,
     MEMORY,
-    Column("engine/cost_usd", "USD", "what the server’s tokens cost", 4),
+    CUT,
+    Column("cost/usd", "USD", "what the server’s tokens cost, at the configured prices", 4),
     _share("published/plus", "published %", "pass@1 that others published for this model", _WIDE),
     Column(
         "pass_at_1/base",
@@ -128,8 +148,34 @@ COLUMNS: tuple[Column, ...] = (
         views=_ALL,
     ),
     SECONDS,
+    Column(
+        "cost/seconds_per_solved_problem",
+        "s/solved",
+        "wall clock per problem that is solved; samples count in part",
+        2,
+        measured=True,
+        views=_ALL,
+    ),
+    Column(
+        "cost/joules_per_solved_problem",
+        "J/solved",
+        "energy of the processor per problem that is solved, where the machine measures it",
+        1,
+    ),
+    Column(
+        "cost/usd_per_solved_problem",
+        "USD/solved",
+        "price of the tokens per problem that is solved",
+        4,
+    ),
 )
-"""All columns, in the order of importance."""
+"""All columns, in the order of importance. Those of several samples come behind pass@1."""
+
+MIXED = (
+    "Completions from the store were in part made on another machine or with other settings, "
+    "or what they cost is not known."
+)
+"""What a mark behind a measured number means."""
 
 
 def columns(view: View, runs: Sequence[Mapping[str, float]]) -> list[Column]:
@@ -142,11 +188,25 @@ def columns(view: View, runs: Sequence[Mapping[str, float]]) -> list[Column]:
         runs: metrics of each run.
     """
     found = []
-    for column in COLUMNS:
+    for column in (PASS, *_of_samples(runs), *COLUMNS[1:]):
         values = {run.get(column.metric) for run in runs}
-        if view in column.views and values != {None} and (column.if_same or len(values) > 1):
+        said = values != {None} and (column.if_zero or any(values))
+        if view in column.views and said and (column.if_same or len(values) > 1):
             found.append(column)
     return found
+
+
+def _of_samples(runs: Sequence[Mapping[str, float]]) -> list[Column]:
+    """Return pass@k and pass^k for the largest k that most runs have samples for."""
+    ks = [{int(m[1]) for name in run if (m := _PASS_AT_K.fullmatch(name))} for run in runs]
+    common = set.intersection(*ks) if ks else set()
+    k = max(common - {1}, default=0) or max(set().union(*ks) - {1}, default=0)
+    if not k:
+        return []
+    return [
+        _share(f"pass_at_{k}/plus", f"pass@{k} %", f"problems that one of {k} completions solves"),
+        _share(f"pass_all_{k}/plus", f"pass^{k} %", f"problems that all of {k} completions solve"),
+    ]
 
 
 def mlflow_columns() -> tuple[str, ...]:

@@ -2,12 +2,13 @@
 
 `summarise` gives one run's numbers by name. Shares are between 0 and 1; each share `x` has
 the bounds of its 95 % interval as `x_low` and `x_high`. A number that cannot be known (no
-generation was made in this run, nothing was solved) is left out, not zero.
+generation has a clock, nothing was solved) is left out, not zero.
 
 | name | unit | meaning |
 |---|---|---|
 | `pass_at_K/plus` | share | pass@K on base and extra tests, K up to the samples per problem |
 | `pass_at_K/base` | share | pass@K on base tests alone |
+| `pass_all_K/plus`, `.../base` | share | pass^K, all of K samples pass; K from 2 |
 | `pass_at_1_LEVEL/plus`, `.../base` | share | pass@1 on problems of one difficulty |
 | `tests_passed/base`, `/extra`, `/all` | share | tests that a solution passes; mean over problems |
 | `format/kept` | share | answers in the asked format |
@@ -18,8 +19,11 @@ generation was made in this run, nothing was solved) is left out, not zero.
 | `speed/prefill_tokens_per_second` | tokens/s | of one prompt, without shared tokens |
 | `speed/decode_tokens_per_second` | tokens/s | of one generation, after its first token |
 | `speed/tokens_per_second` | tokens/s | new tokens of all generations over the wall clock |
-| `cost/seconds_per_problem` | s | wall clock per problem generated in this run |
+| `cost/seconds_per_completion` | s | wall clock per completion |
+| `cost/seconds_per_problem` | s | wall clock per problem, all its samples together |
 | `cost/seconds_per_solved_problem` | s | wall clock per problem solved; samples count in part |
+| `cost/joules_per_solved_problem` | J | the same in energy, where the machine measures it |
+| `cost/usd`, `cost/usd_per_solved_problem` | USD | what a server's tokens cost, at its prices |
 | `cost/judging_cpu_seconds` | s | CPU time of all programs under test, equal ones each |
 | `tokens/prompt`, `tokens/new` | tokens | in total, over all generations |
 | `tokens/prompt_mean`, `tokens/new_mean` | tokens | per generation |
@@ -29,17 +33,19 @@ generation was made in this run, nothing was solved) is left out, not zero.
 | `count/problems`, `count/judged` | problems | asked; with a verdict |
 | `count/solved` | problems | solved by at least one sample |
 | `count/generations`, `count/cached` | generations | all; those taken from the store |
+| `count/elsewhere` | generations | those from the store made on another machine or setting |
+| `count/untimed` | generations | those from the store whose cost is not known |
 
 K above 10 is 20, 50, 100, 200, ... only. A data set without extra tests has the same
 numbers under `plus` and `base`.
 
 Tests that were left out after a failure (`Verdict.tests_not_run`) count as not passed.
 
-Generations from the store count for tokens and outcomes, never for speed and cost: their
-clock ran in another run. Names are letters, digits, `_` and `/`, which MLflow takes on
-every system; it draws what stands before the `/` as one section.
+Generations from the store count for speed and cost with what they cost when they were made,
+and not at all where that is not known (see `costs`). Names are letters, digits, `_` and `/`,
+which MLflow takes on every system; it draws what stands before the `/` as one section.
 
-What is left to others: intervals, comparisons of runs, and how numbers are shown.
+What is left to others: costs, intervals, comparisons of runs, and how numbers are shown.
 """
 
 import math
@@ -49,7 +55,10 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 
 from experiments.records import FinishReason, Generation, Outcome, Problem, Solution, Verdict
+from experiments.stats.costs import Measured, cost_metrics
 from experiments.stats.intervals import bootstrap_interval, wilson_interval
+
+NOTHING_MEASURED = Measured()
 
 
 def pass_at_k(samples: int, passed: int, k: int) -> float:
@@ -71,6 +80,21 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
     return 1.0 - math.prod(1.0 - k / i for i in range(samples - passed + 1, samples + 1))
 
 
+def pass_all_k(samples: int, passed: int, k: int) -> float:
+    """Return the probability that all of k samples pass (pass^k), estimated without bias.
+
+    C(c, k) / C(n, k): whether one can rely on a model, where pass@k says whether it can do it.
+    Source: Yao et al., "tau-bench: A Benchmark for Tool-Agent-User Interaction in Real-World
+    Domains", 2024, arXiv 2406.12045, section 3.
+
+    Args:
+        samples: n, generations of one problem.
+        passed: c, how many of them pass.
+        k: at most n.
+    """
+    return 1.0 - pass_at_k(samples, samples - passed, k)
+
+
 def pass_rates(verdicts: Iterable[Verdict], tests: str = "plus") -> dict[str, float]:
     """Return, for each problem, the share of its samples that pass.
 
@@ -89,8 +113,8 @@ def summarise(
     solutions: Sequence[Solution],
     generations: Sequence[Generation],
     problems: Sequence[Problem],
+    measured: Measured = NOTHING_MEASURED,
     *,
-    generating_seconds: float | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
     """Return the numbers of one run by name; the module's docstring explains each.
@@ -100,9 +124,7 @@ def summarise(
         solutions: of the same run.
         generations: of the same run.
         problems: that the run was asked, solved or not.
-        generating_seconds: wall clock of the generations that were made in this run. Without
-            it, the times of single generations are added up, which is too much where
-            several are decoded together.
+        measured: time, machine and energy of the run as a whole.
         seed: of the bootstrap.
     """
     result: dict[str, float] = {}
@@ -115,7 +137,7 @@ def summarise(
     reasons = Counter(generation.finish_reason for generation in generations)
     result |= {f"finish/{reason}": float(reasons[reason]) for reason in FinishReason}
     result |= _token_metrics(generations)
-    result |= _cost_metrics(generations, verdicts, generating_seconds)
+    result |= cost_metrics(generations, verdicts, measured)
     result["cost/judging_cpu_seconds"] = math.fsum(verdict.cpu_seconds for verdict in verdicts)
     rates = pass_rates(verdicts)
     result["count/problems"] = float(len(problems))
@@ -153,7 +175,7 @@ def _share(name: str, values: Sequence[float], single: bool, seed: int) -> dict[
 def _pass_metrics(
     verdicts: Sequence[Verdict], problems: Sequence[Problem], seed: int
 ) -> dict[str, float]:
-    """Return pass@k for all k and by difficulty, on base tests and on all tests."""
+    """Return pass@k, pass^k, and pass@1 by difficulty, on base tests and on all tests."""
     levels: dict[str, set[str]] = defaultdict(set)
     for problem in problems:
         if problem.difficulty:
@@ -168,6 +190,9 @@ def _pass_metrics(
         for k in _ks(fewest):
             values = [pass_at_k(len(each), sum(each), k) for each in outcomes.values()]
             result |= _share(f"pass_at_{k}/{tests}", values, single, seed)
+            if k > 1:
+                values = [pass_all_k(len(each), sum(each), k) for each in outcomes.values()]
+                result |= _share(f"pass_all_{k}/{tests}", values, single, seed)
         for level, members in levels.items():
             values = [fmean(each) for problem, each in outcomes.items() if problem in members]
             result |= _share(f"pass_at_1_{level}/{tests}", values, single, seed)
@@ -235,35 +260,4 @@ def _token_metrics(generations: Sequence[Generation]) -> dict[str, float]:
         result["tokens/thought_mean"] = thought / len(generations)
         unfinished = sum(not each.thought_finished for each in generations)
         result["thoughts/unfinished"] = unfinished / len(generations)
-    return result
-
-
-def _cost_metrics(
-    generations: Sequence[Generation], verdicts: Sequence[Verdict], seconds: float | None
-) -> dict[str, float]:
-    """Return speed and cost of the generations that were made in this run."""
-    made = [generation for generation in generations if not generation.cached]
-    result: dict[str, float] = {}
-    reading = [each for each in made if each.prefill_seconds > 0]
-    decoding = [each for each in made if each.decode_seconds > 0 and each.new_tokens > 1]
-    if reading:
-        tokens = sum(each.prompt_tokens - each.shared_tokens for each in reading)
-        time = math.fsum(each.prefill_seconds for each in reading)
-        result["speed/prefill_tokens_per_second"] = tokens / time
-    if decoding:
-        # The clock starts when the first new token is there.
-        tokens = sum(each.new_tokens - 1 for each in decoding)
-        time = math.fsum(each.decode_seconds for each in decoding)
-        result["speed/decode_tokens_per_second"] = tokens / time
-    if seconds is None:
-        seconds = math.fsum(each.prefill_seconds + each.decode_seconds for each in made)
-    if not made or seconds <= 0:
-        return result
-    result["speed/tokens_per_second"] = sum(each.new_tokens for each in made) / seconds
-    asked = {each.problem_id for each in made}
-    result["cost/seconds_per_problem"] = seconds / len(asked)
-    rates = pass_rates(verdicts)
-    solved = math.fsum(rates.get(problem, 0.0) for problem in asked)
-    if solved:
-        result["cost/seconds_per_solved_problem"] = seconds / solved
     return result

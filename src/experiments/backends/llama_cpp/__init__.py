@@ -202,6 +202,7 @@ class LlamaCpp:
                 if kind == "completion":
                     made += 1
                     new_tokens += reply["new_tokens"]
+                    reply["peak_megabytes"] = worker.peak_bytes / 1e6
                     yield _generation(wanted[reply.pop("key")], reply)
                 elif on_progress is not None:
                     on_progress(_in_words(reply))

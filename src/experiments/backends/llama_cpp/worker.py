@@ -84,7 +84,7 @@ def _serve(requests: queue.SimpleQueue[dict[str, Any]], replies: BinaryIO) -> No
                 for completion in engine.complete(jobs, sampling, progress.report):
                     reply = asdict(completion)
                     del reply["token_ids"]
-                    write_frame(replies, {"completion": reply})
+                    write_frame(replies, {"completion": reply, "peak_bytes": _peak_bytes()})
                 done = {"done": asdict(engine.counters), "peak_bytes": _peak_bytes()}
                 write_frame(replies, done)
                 _forget_peak()

@@ -43,8 +43,9 @@ function card(data, attempts, chosen) {
     const told = [["call", call], ["expected", expected], ["got", actual]];
     made.append(terms(told.filter(([, text]) => text)));
   }
-  if (data.kinds[kind] === "no_code") made.append(element("p", "No program was found. The model wrote:", "soft"));
-  made.append(element("pre", data.programs[program], data.kinds[kind] === "no_code" ? "wrap" : ""));
+  const none = program < 0; // then it is the model's text
+  if (none) made.append(element("p", "No program was found. The model wrote:", "soft"));
+  made.append(element("pre", data.programs[none ? -1 - program : program], none ? "wrap" : ""));
   return made;
 }
 

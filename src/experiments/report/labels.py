@@ -1,0 +1,88 @@
+"""What tells runs apart: the settings in which they differ, as far as they matter, by name.
+
+A run's manifest has the four choices and whatever was said on its command line. Where one run
+sets what another leaves at its default, the default is told by its value. Settings that are
+beside the question (where files are, where runs are logged) tell no run from another, and
+neither do seeds: they make samples of one question (see `pooling`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from experiments.records import CHOICES
+
+_BESIDE = ("tracking", "hydra", "store", "models", "cache", "dataset", "experiment", "sandbox")
+"""Settings and blocks of settings that do not decide what a model writes, or name other ones."""
+
+SEED = "seed"
+
+
+def effective(
+    labels: Mapping[str, str],
+    names: Sequence[str],
+    config: Mapping[str, Any],
+    choices: Callable[[], Mapping[str, str]],
+) -> dict[str, str]:
+    """Return a run's value of each label, defaults included.
+
+    Args:
+        labels: of its manifest.
+        names: of the labels that any run has.
+        config: its settings under dotted names.
+        choices: gives its choice in each group of `conf/`, by Hydra's notes.
+    """
+    found = {}
+    for name in names:
+        if name in CHOICES:
+            found[name] = labels.get(name, "")
+        elif name in config:
+            found[name] = _written(config[name])
+        else:
+            found[name] = choices().get(name, labels.get(name, ""))
+    return found
+
+
+def relevant(labels: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the names of labels that may matter, the four choices first."""
+    names = dict.fromkeys([*CHOICES, *(name for each in labels for name in each)])
+    return [name for name in names if name in CHOICES or not _is_beside(name)]
+
+
+def differing(labels: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the names of the labels in which runs differ, the four choices first."""
+    names = relevant(labels)
+    return [name for name in names if len({each.get(name) for each in labels}) > 1]
+
+
+def names(labels: Sequence[Mapping[str, str]], shown: Sequence[str]) -> list[str]:
+    """Return a short name for each run: what tells it from the others.
+
+    Args:
+        labels: of the runs.
+        shown: the labels in which they differ.
+    """
+    counts: dict[str, int] = {}
+    found = []
+    for each in labels:
+        parts = [value for label in shown if (value := each.get(label, ""))]
+        parts = parts or [value for label in CHOICES if (value := each.get(label, ""))]
+        name = " · ".join(parts)
+        counts[name] = counts.get(name, 0) + 1
+        found.append((name, counts[name]))
+    return [f"{name} #{number}" if counts[name] > 1 else name for name, number in found]
+
+
+def _is_beside(name: str) -> bool:
+    return name == SEED or name.partition(".")[0].partition("/")[0] in _BESIDE
+
+
+def _written(value: Any) -> str:
+    """Return a setting as it is typed."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, Mapping | list):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return str(value)
