@@ -407,13 +407,14 @@ def test_what_would_be_fetched_is_decided_without_a_network(models: Path) -> Non
 
 @pytest.mark.parametrize("level", ["iq2_xxs", "iq2_m", "iq3_xs", "iq1_s", "q2_k_s"])
 def test_a_level_that_needs_a_matrix_is_told_before_anything_is_fetched(
-    models: Path, level: str
+    tiny: Path, models: Path, level: str
 ) -> None:
     hub = model(repository="maker/tiny-GGUF", files={"f16": "tiny-f16.gguf"})
     wanted = QuantizationConfig(level, f"MOSTLY_{level.upper()}")
     with pytest.raises(WeightsError, match=rf"{level} cannot be made here.*importance matrix"):
         weights.locate(hub, wanted, models)
     listed = model(repository="maker/tiny-GGUF", files={level: "a.gguf"})
+    put(tiny, models / "tiny" / "tiny-f16.gguf")  # every other level would be made from it
     assert isinstance(weights.decide(listed, wanted, models), weights.Fetch)
 
 

@@ -105,6 +105,9 @@ class Make:
 
 Decision = Here | Fetch | Make
 
+_TRAINED_SO = re.compile("bitnet|bonsai|trilm|ternary", re.IGNORECASE)
+"""In names of models that were trained in few values."""
+
 
 @dataclass(frozen=True)
 class _Asked:
@@ -145,7 +148,10 @@ class _Asked:
 
     def warnings(self, found: Header | None) -> tuple[str, ...]:
         """Return what a person should know of a level that is made, or was made, here."""
-        if self.level not in FEW_VALUES or (found and _TRAINED_SO.search(_names(found))):
+        names = [self.model.name]
+        if found:
+            names += [found.path.name, found.architecture, found.text("general.name")]
+        if self.level not in FEW_VALUES or any(map(_TRAINED_SO.search, names)):
             return ()
         return (
             f"{self.level} keeps {FEW_VALUES[self.level]} values per weight, for models that were "
@@ -308,9 +314,10 @@ def _listed(asked: _Asked) -> Decision:
         check_level(found, level)
         template(found, model)
         return Here(found, asked.warnings(found) if found.made_from else ())
-    if source:
+    listed = origin(model, asked.quantization.name)
+    if source and not (listed and level in (*NEED_MATRIX, "mxfp4_moe", "nvfp4")):
         return asked.make(source, target)
-    if listed := origin(model, asked.quantization.name):
+    if listed:
         return Fetch(listed, target, level)
     nearly = () if level in UNQUANTIZED else (NEARLY,)  # what is lost does not come back
     if source := _source(asked, nearly):
@@ -341,11 +348,3 @@ def _source(asked: _Asked, levels: Sequence[str]) -> Here | None:
                 template(found, asked.model)
                 return Here(found)
     return None
-
-
-_TRAINED_SO = re.compile("bitnet|bonsai|trilm|ternary", re.IGNORECASE)
-
-
-def _names(found: Header) -> str:
-    keys = ("general.architecture", "general.name", "general.basename")
-    return " ".join(found.text(key) for key in keys) + found.path.name
