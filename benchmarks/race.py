@@ -188,12 +188,79 @@ def summary(cells: list[tuple[str, int, int, float, Ended]]) -> str:
     return "\n".join(lines)
 
 
+def plain(solved: np.ndarray, alpha: float = 0.05, block: int = BLOCK) -> Ended:
+    """Run races with a beta mixture on discordant problems and Bonferroni's correction."""
+    count, problems, candidates = solved.shape
+    log_factorial = np.cumsum(np.log(np.maximum(np.arange(problems + 2), 1)))
+    least = np.log(candidates * (candidates - 1) / 2 / alpha)
+    wins = np.zeros((count, candidates, candidates), dtype=int)
+    running = np.ones((count, candidates), dtype=bool)
+    worse, made = ~running, np.zeros(count)
+    for start in range(0, problems, block):
+        part = solved[:, start : start + block]
+        made += running.sum(axis=1) * part.shape[1]
+        both = running[:, :, None] & running[:, None, :]
+        alone = (part[:, :, :, None] * (1 - part[:, :, None, :])).sum(axis=1)
+        wins += np.where(both, alone, 0).astype(int)
+        losses = wins.transpose(0, 2, 1)
+        every = wins + losses
+        mixture = log_factorial[wins] + log_factorial[losses] - log_factorial[every + 1]
+        found = (mixture + every * np.log(2) >= least) & (losses > wins) & both
+        worse |= found.any(axis=2)
+        running &= ~worse
+        running &= (running.sum(axis=1) > 1)[:, None]
+    none = np.zeros(count)
+    return Ended(
+        made / (problems * candidates), none, none, worse.mean(axis=1), none, worse.sum(axis=1)
+    )
+
+
+def against_plain(races: int, seed: int) -> str:
+    """Return what a plain test takes and finds, and what a race does, as Markdown."""
+    random = np.random.default_rng(seed)
+    lines = [
+        "| eight candidates | problems | plain | race | race, this set |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for kind, problems in product(("15 to 70 %", "one leads by 15", "equal"), (164, 542)):
+        true = rates(kind, 8)
+        halves = [outcomes(random, races // 2, problems, true, each) for each in CORRELATIONS]
+        solved = np.concatenate(halves)
+        found = [plain(solved), race(solved, true), race(solved, true, population=False)]
+        cells = (f"{100 * e.made.mean():.0f} %, {100 * e.worse.mean():.0f} %" for e in found)
+        lines.append(f"| {kind} | {problems} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def alike(races: int, seed: int) -> str:
+    """Return how often candidates of equal rates are told as equal, as Markdown."""
+    random = np.random.default_rng(seed)
+    lines = [
+        "| candidates | problems | differ on | made | told as equal | wrong |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    for candidates, problems, correlation in product((2, 4), SIZES, (0.9, 0.98, 0.995)):
+        true = (0.6,) * candidates
+        solved = outcomes(random, races, problems, true, correlation)
+        ended = race(solved, true)
+        differ = np.abs(solved[..., 0] - solved[..., 1]).mean()
+        shares = (differ, ended.made.mean(), ended.equal.mean())
+        cells = " | ".join(f"{100 * share:.0f} %" for share in shares)
+        wrong = f"{100 * ended.wrong.mean():.1f} %"
+        lines.append(f"| {candidates} | {problems} | {cells} | {wrong} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--races", type=int, default=100, help="races of each kind")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
+    print(
+        f"### Against a plain test: made, found worse\n\n{against_plain(given.races, given.seed)}"
+    )
+    print(f"\n### Candidates that are alike\n\n{alike(10 * given.races, given.seed)}", flush=True)
     for population, question in product((True, False), ("best", "order")):
         cells = list(grid(given.races, given.seed, question, population))
         title = f"{question}, about {'problems like these' if population else 'this set'}"

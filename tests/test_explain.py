@@ -62,7 +62,7 @@ def said(root: Path, folder: Path, *overrides: str) -> tuple[int, str]:
         (
             "+fobar=1",
             "error: There is no setting 'fobar'. Known: backend, cache, dataset, limit, model, "
-            "models, prompt, quantization, sampling, sandbox, seed, store, thinking, "
+            "models, prompt, quantization, race, sampling, sandbox, seed, store, thinking, "
             "thinking_budget, tracking. "
             "See conf/config.yaml.",
         ),

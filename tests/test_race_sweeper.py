@@ -9,11 +9,12 @@ from conftest import ROOT, Workplace
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, open_dict
 
-from experiments import app, store
+from experiments import app
 from experiments.app.race import race
 from experiments.errors import ConfigError, UserError
 from experiments.records import Outcome, Verdict
 from experiments.stats.race import in_race_order
+from experiments.store import files, runs
 
 RACE = ("-m", "hydra/sweeper=race", "backend=scripted", "limit=40", "race.block=10")
 
@@ -63,7 +64,7 @@ class Jobs:
                 continue
             start, stop = int(given["race.start"]), int(given["race.stop"])
             verdicts = [self._verdict(place, float(given["model"])) for place in range(start, stop)]
-            store.write_records(folder / "verdicts.jsonl", verdicts)
+            files.write_records(folder / "verdicts.jsonl", verdicts)
             (folder / "metrics.json").write_text("{}")
 
     def _verdict(self, place: int, rate: float) -> Verdict:
@@ -181,7 +182,7 @@ def test_a_race_from_the_command_line(workplace: Workplace) -> None:
     runners = json.loads((folder / "race.json").read_text())["runners"]
     assert {path.name for path in folder.glob("*/metrics.json")} == {"metrics.json"}
     for index, runner in enumerate(runners):
-        verdicts = store.read_verdicts(folder / str(index) / "verdicts.jsonl")
+        verdicts = runs.read_verdicts(folder / str(index))
         assert len(verdicts) == runner["problems"] < 40
         manifest = json.loads((folder / str(index) / "manifest.json").read_text())
         assert not [label for label in manifest["labels"] if label.startswith("race.")]
@@ -192,7 +193,7 @@ def test_a_race_from_the_command_line(workplace: Workplace) -> None:
     found = client.search_runs([each.experiment_id for each in client.search_experiments()])
     jobs = [run for run in found if run.data.tags["kind"] == "run"]
     assert len(jobs) == 2
-    assert {run.data.params["race.stop"] for run in jobs} == {"20"}
+    assert {run.data.params["race.stop"] for run in jobs} == {str(runners[0]["problems"])}
 
 
 def test_a_race_that_fails_goes_on_with_the_same_command(workplace: Workplace) -> None:

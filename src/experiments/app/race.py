@@ -18,18 +18,15 @@ from typing import TYPE_CHECKING, Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments import store
 from experiments.app import readable_config_errors
 from experiments.environment.terminal import console, results
 from experiments.errors import ConfigError
 from experiments.records import Dataset, Outcome
 from experiments.schema import RaceConfig, SamplingConfig, check
-from experiments.store import runs
+from experiments.store import runs, write_text
 
 if TYPE_CHECKING:
     from experiments.stats.race import Race, Standing
-
-RACE_FILE = "race.json"
 
 SAME_FOR_ALL = ("seed", "limit", "dataset", "race", "sampling.samples", "cache", "store")
 """Settings, and blocks of them, that candidates may not differ in."""
@@ -87,7 +84,7 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
         failed = [name for name in running if _has_failed(folders[name])]
         if not failed:
             going.observe({name: _outcomes(folders[name]) for name in running})
-            _write(folder / RACE_FILE, going, asked, overrides)
+            _write(folder / runs.RACE, going, asked, overrides)
             _tell_round(going.standing(), len(problems))
     standing = going.standing()
     launch(
@@ -194,16 +191,17 @@ def _names(candidates: Sequence[Sequence[str]]) -> list[str]:
 
 def _has_failed(folder: Path) -> bool:
     """Return whether the job in a folder failed; its earlier results are no result then."""
-    if not (folder / "failure.txt").exists() and (folder / "metrics.json").exists():
+    if runs.is_finished(folder) and not (folder / runs.FAILURE).exists():
         return False
-    (folder / "metrics.json").unlink(missing_ok=True)
+    (folder / runs.METRICS).unlink(missing_ok=True)
     return True
 
 
 def _outcomes(folder: Path) -> dict[str, bool]:
     """Return which problems a candidate solved in its last block."""
-    verdicts = runs.read_verdicts(folder)
-    return {verdict.problem_id: verdict.plus is Outcome.PASSED for verdict in verdicts}
+    return {
+        verdict.problem_id: verdict.plus is Outcome.PASSED for verdict in runs.read_verdicts(folder)
+    }
 
 
 def _write(path: Path, going: Race, asked: RaceConfig, overrides: dict[str, Sequence[str]]) -> None:
@@ -224,7 +222,7 @@ def _write(path: Path, going: Race, asked: RaceConfig, overrides: dict[str, Sequ
         "saved": standing.saved,
         "runners": runners,
     }
-    store.write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def _tell_round(standing: Standing, problems: int) -> None:

@@ -49,6 +49,8 @@ SANITIZED = "sanitizer.jsonl"
 FAILURE = "failure.txt"
 SWEEP = "sweep.json"
 """In the folder of a sweep: its MLflow run and experiment."""
+RACE = "race.json"
+"""In the folder of a sweep that was a race: its settings, findings and curves."""
 
 
 @dataclass(frozen=True)
