@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from experiments import experiment, sandbox
+from experiments import experiment
 from experiments.backends.scripted import Scripted
 from experiments.errors import DatasetError, SandboxError
 from experiments.records import Dataset, Generation, Problem, Request, RunReport
+from experiments.sandbox.isolation.bubblewrap import Bubblewrap
 from experiments.schema import (
     CacheMode,
     Config,
@@ -119,7 +120,7 @@ def test_generations_are_kept_where_judging_fails(tmp_path: Path) -> None:
 def test_a_sandbox_that_does_not_work_is_told_before_anything_is_generated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sandbox.isolation, "bubblewrap_fault", lambda: "it is not installed")
+    monkeypatch.setattr(Bubblewrap, "fault", lambda _: "it is not installed")
     with pytest.raises(SandboxError, match="bubblewrap does not work here"):
         experiment.run(plan(tmp_path, Watched(), isolation=Isolation.bubblewrap))
     assert lines(tmp_path, "generations.jsonl") == []

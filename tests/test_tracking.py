@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from experiments.errors import TrackingError
 from experiments.records import (
     Failure,
     FinishReason,
@@ -28,7 +29,6 @@ from experiments.records import (
     Verdict,
 )
 from experiments.tracking import logs, worker
-from experiments.tracking.errors import TrackingError
 from experiments.tracking.fetching import fetch, is_run_id
 from experiments.tracking.opening import open_experiment
 from experiments.tracking.recorder import Call, NewRun, Recorder

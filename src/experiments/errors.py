@@ -6,7 +6,8 @@
     ├── WeightsError     a GGUF that is missing, damaged or too large
     ├── BackendError     a model that could not generate (out of memory, died, refused)
     ├── SandboxError     the judge itself cannot work; never a verdict about a program
-    └── StoreError       a folder or a file of results that cannot be read or written
+    ├── StoreError       a folder or a file of results that cannot be read or written
+    └── TrackingError    a database or server of MLflow that cannot be used
 
 A `UserError` is told in one line and without a traceback. Every other exception is a
 bug and keeps its traceback.
@@ -57,6 +58,10 @@ class SandboxError(UserError):
 
 class StoreError(UserError):
     """A folder or a file of results cannot be read or written."""
+
+
+class TrackingError(UserError):
+    """The tracking server or its database cannot be used."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.tracking.errors import TrackingError
+from experiments.errors import TrackingError
 from experiments.tracking.opening import database_file, explained
 
 if TYPE_CHECKING:

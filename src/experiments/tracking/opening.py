@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from experiments.tracking.errors import TrackingError
+from experiments.errors import TrackingError
 
 # Read by MLflow: no calls home, no bar for each file, no long wait for a dead server.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

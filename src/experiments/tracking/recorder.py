@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import IO, Any, Literal, TypeVarTuple
+from typing import Any, Literal, TypeVarTuple
 
-from experiments.tracking.errors import TrackingError
+from experiments.errors import TrackingError
 from experiments.tracking.logs import log_metrics
 
 Ts = TypeVarTuple("Ts")
@@ -88,6 +88,9 @@ class Recorder:
             stderr=self._errors,
             start_new_session=True,  # Ctrl-C in the terminal does not reach it
         )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
         threading.Thread(target=self._listen, name="tracking", daemon=True).start()
         self._send(new)
 
@@ -121,8 +124,7 @@ class Recorder:
         """End the run when all is logged. Whatever is asked for later is ignored."""
         self._send_last_step()
         self._send(status)
-        with suppress(OSError):
-            self._stdin.close()
+        self._close_input()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the run has ended; return whether it has after so many seconds.
@@ -149,17 +151,20 @@ class Recorder:
             self._stdin.write(data)
             self._stdin.flush()
 
+    def _close_input(self) -> None:
+        with suppress(OSError):  # it has died
+            self._stdin.close()
+
     def _listen(self) -> None:
         """Take both replies, in a thread of their own, and see the process off."""
         try:
             self._started.set_result(self._reply())
             self._ended.set_result(self._reply())
         except Exception as error:
-            for waiting in (self._started, self._ended):
-                if not waiting.done():
-                    waiting.set_exception(error)
-        with suppress(OSError):
-            self._stdin.close()
+            if not self._started.done():
+                self._started.set_exception(error)
+            self._ended.set_exception(error)
+        self._close_input()
         self._process.wait()
         self._stdout.close()
         self._errors.close()
@@ -174,8 +179,7 @@ class Recorder:
         return reply
 
     def _death(self) -> TrackingError:
-        with suppress(OSError):
-            self._stdin.close()
+        self._close_input()
         code = self._process.wait()
         self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, self._errors.tell() - CHARACTERS_KEPT))
@@ -186,13 +190,3 @@ class Recorder:
             f"The process that logs to MLflow died (exit code {code}){wrote}",
             "Results are in the run's folder. To go without MLflow: tracking.enabled=false",
         )
-
-    @property
-    def _stdin(self) -> IO[bytes]:
-        assert self._process.stdin is not None
-        return self._process.stdin
-
-    @property
-    def _stdout(self) -> IO[bytes]:
-        assert self._process.stdout is not None
-        return self._process.stdout

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.errors import TrackingError
 from experiments.records import Generation, Prompt, Solution, Verdict
-from experiments.tracking.errors import TrackingError
 
 
 @dataclass(frozen=True)

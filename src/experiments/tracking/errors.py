@@ -1,7 +1,0 @@
-"""What can go wrong between a run and MLflow."""
-
-from experiments.errors import UserError
-
-
-class TrackingError(UserError):
-    """The tracking server or its database cannot be used."""
