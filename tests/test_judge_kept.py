@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import experiments
 from experiments.judge import judge, solutions
 from experiments.records import Dataset, Outcome, Problem, Solution, Verdict
 from experiments.sandbox import Sandbox
@@ -161,6 +162,22 @@ class _RunError(Exception):
 
 def _forbidden(*_: object, **__: object) -> None:
     raise _RunError
+
+
+def test_the_key_knows_every_file_of_the_judge_and_the_sandbox(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: set[Path] = set()
+    read_bytes = Path.read_bytes
+
+    def reading(path: Path) -> bytes:
+        read.add(path)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", reading)
+    solutions._source_digest.__wrapped__()
+    package = Path(experiments.__path__[0])
+    assert read == {*package.glob("judge/**/*.py"), *package.glob("sandbox/**/*.py")}
 
 
 @pytest.mark.parametrize("change", [{"workers": 1}, {"problem": replace(PROBLEM, id="q")}])
