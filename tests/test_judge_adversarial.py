@@ -19,19 +19,19 @@ from experiments.judge.program import judge_program
 from experiments.judge.references import References, reference_limits
 from experiments.records import Dataset, Outcome, Problem, Solution
 from experiments.sandbox import Sandbox, choose, decode
-from experiments.sandbox.host import REGION_BYTES
 from experiments.schema import SandboxConfig
 
 FILES = sorted((Path(__file__).parent / "adversarial").glob("*.py"))
 SECRET = "EXPERIMENTS_ADVERSARIAL_SECRET"
 VALUE = "a-secret-that-nobody-may-see"
+LARGE = 8_000_000
 HARM = "experiments-adversarial-harm"
 REFERENCE = "def answer(values):\n    return [value * 7919 % 1009 for value in values]\n"
 DEMANDING = f"""
 import os
 def answer():
     open("kept", "w").close()
-    return ["x" * {2 * REGION_BYTES}, os.listdir()]
+    return ["x" * {LARGE}, os.listdir()]
 """
 PROBLEM = Problem(
     id="hidden",
@@ -84,15 +84,23 @@ class Bench:
             after = self.verdict(REFERENCE, stop)
             assert after.plus is Outcome.PASSED, after
         (reply,) = self.sandbox.run(DEMANDING, "answer", [()], [5.0])
-        assert decode(reply.payload) == ["x" * (2 * REGION_BYTES), ["kept"]]
+        assert decode(reply.payload) == ["x" * LARGE, ["kept"]]
+
+
+class Visitors(list[str]):
+    """Who connected to the server on this port."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self.port = port
 
 
 @pytest.fixture(scope="module")
-def visitors() -> Iterator[list[str]]:
+def visitors() -> Iterator[Visitors]:
     """A server on this machine: who connected to it?"""
-    met: list[str] = []
-    server = socket.create_server(("127.0.0.1", 47614), reuse_port=False)
+    server = socket.create_server(("127.0.0.1", 0))
     server.settimeout(0.2)
+    met = Visitors(server.getsockname()[1])
     ended = threading.Event()
 
     def serve() -> None:
@@ -111,7 +119,7 @@ def visitors() -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="module", params=isolations())
-def bench(request: pytest.FixtureRequest, visitors: list[str]) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, visitors: Visitors) -> Iterator[Bench]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SECRET, VALUE)
         running = set(descendants())  # the kept model of another test, for example
@@ -122,7 +130,7 @@ def bench(request: pytest.FixtureRequest, visitors: list[str]) -> Iterator[Bench
         folder = bench.folder()
         bench.sandbox.close()
         assert not folder or not os.path.exists(folder)
-        assert len(below) <= 3, "a process was left"  # bwrap twice and the guest
+        assert len(below) <= 3, "a process was left"  # bwrap twice and the worker
         assert not [process for process in below if Path(f"/proc/{process}").exists()]
         assert traces() == before, "a file was left, or the machine was changed"
         assert not visitors, "a program reached the network"
@@ -131,8 +139,11 @@ def bench(request: pytest.FixtureRequest, visitors: list[str]) -> Iterator[Bench
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_no_adversarial_program_passes_or_harms(bench: Bench, file: Path) -> None:
-    verdict = bench.verdict(file.read_text())
+def test_no_adversarial_program_passes_or_harms(
+    bench: Bench, visitors: Visitors, file: Path
+) -> None:
+    program = file.read_text().replace("47614", str(visitors.port))
+    verdict = bench.verdict(program)
     assert verdict.base is not Outcome.PASSED
     assert verdict.plus is not Outcome.PASSED
     assert verdict.tests_passed == 0
@@ -140,7 +151,7 @@ def test_no_adversarial_program_passes_or_harms(bench: Bench, file: Path) -> Non
     assert "root:" not in str(verdict)
     bench.judges_the_next_right()
     if verdict.base is not Outcome.TIMED_OUT:  # these were ended by force already
-        assert bench.verdict(file.read_text(), stop=True).tests_passed == 0
+        assert bench.verdict(program, stop=True).tests_passed == 0
         bench.judges_the_next_right()
 
 
@@ -150,7 +161,7 @@ def test_the_suite_is_large_and_says_what_it_tries() -> None:
 
 
 def test_no_adversarial_program_spoils_those_judged_beside_it() -> None:
-    names = ("forged_frames", "kill_group", "leave_files", "forged_region", "poison_modules")
+    names = ("forged_frames", "kill_group", "leave_files", "forged_outputs", "poison_modules")
     programs = [
         (Path(__file__).parent / "adversarial" / f"{name}.py").read_text() for name in names
     ]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from experiments.judge import compare
 from experiments.judge.compare import Expected, canonical, is_right
 from experiments.sandbox import wire
-from experiments.sandbox.guest import plain
+from experiments.sandbox.worker.outputs import payload_of
 
 untimed = settings(deadline=None)
 SCALARS = (
@@ -26,7 +26,7 @@ VALUES = st.recursive(
 
 
 def decoded(value):
-    return wire.decode(wire.encode(plain(value)))
+    return wire.decode(payload_of(value, 1 << 40))
 
 
 @untimed
@@ -96,9 +96,9 @@ def test_nesting_is_read_up_to_a_depth(depth: int) -> None:
 
 
 def right(value, wanted, comparison="equal", atol=0.0, arguments=(0,)) -> bool:
-    expected = [Expected(wire.encode(plain(wanted)))]
+    expected = [Expected(payload_of(wanted, 1 << 40))]
     compare.with_tolerances(expected, atol)
-    return is_right(wire.encode(plain(value)), expected[0], comparison, wire.encode(arguments))
+    return is_right(payload_of(value, 1 << 40), expected[0], comparison, wire.encode(arguments))
 
 
 @pytest.mark.parametrize(

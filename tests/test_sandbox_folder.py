@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from experiments.sandbox.folder import remove
+from experiments.sandbox.worker.folder import remove
 
 
 def test_folders_deeper_than_any_path_are_removed(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_folders_deeper_than_any_path_are_removed(tmp_path: Path) -> None:
         os.close(here)
         here = below
     os.close(here)
-    remove(folder)
+    remove(str(folder))
     assert not folder.exists()
 
 
@@ -33,11 +33,11 @@ def test_links_are_not_followed_and_locked_folders_are_opened(tmp_path: Path) ->
     os.mkfifo(folder / "pipe")
     (folder / "locked").chmod(0)
     folder.chmod(0)
-    remove(folder)
+    remove(str(folder))
     assert not folder.exists()
     assert (kept / "file").exists()
     assert kept.stat().st_mode & 0o777
 
 
 def test_what_is_not_there_needs_no_removing(tmp_path: Path) -> None:
-    remove(tmp_path / "nothing")
+    remove(str(tmp_path / "nothing"))

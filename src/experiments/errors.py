@@ -30,9 +30,9 @@ class UserError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        """Return the error as one line."""
+        """Return the error as one line, fit for a terminal."""
         line = f"{self.what.rstrip('.')}. {self.hint}" if self.hint else self.what
-        return " ".join(line.split())
+        return printable(" ".join(line.split()))
 
 
 class ConfigError(UserError):
@@ -66,3 +66,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if close:
         return f"Did you mean '{close[0]}'?"
     return f"Known: {', '.join(names)}." if names else ""
+
+
+def printable(text: str) -> str:
+    """Return a text with all escaped that would steer a terminal or cannot be stored.
+
+    To be used on whatever comes from a program under test, a model, a server or a file before
+    it reaches a terminal, a page or MLflow: control characters, marks that turn the direction
+    of writing, and halves of characters are escaped as in a literal of Python. Line breaks
+    stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text
+    )

@@ -1,4 +1,4 @@
-# Returns what only the guest may say: arrays, fractions and ranges with monstrous numbers.
+# Returns what only its executor may say: arrays, fractions and ranges with monstrous numbers.
 huge = 1 << 100_000
 found = iter(
     [
@@ -9,6 +9,10 @@ found = iter(
         (..., "numpy", "<f8", None, float("nan")),
         (..., "set-like", [(..., "decimal", "sNaN"), (..., "decimal", "-0e-99999")]),
         (..., "digest", -huge, "0" * 64),
+        (..., "digest", huge, "x"),
+        (..., "numpy", "<f8", (huge, 0), []),
+        (..., (..., "digest", huge, "x")),
+        (..., ["\x1b]0;x\x07\ud800"]),
     ]
     * 9
 )

@@ -1,4 +1,4 @@
-# Changes modules that the next program, and the guest, will use.
+# Changes modules that the next program, and its executor, will use.
 import random
 import sys
 import time

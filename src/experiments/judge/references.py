@@ -17,7 +17,7 @@ from experiments.records import Problem
 from experiments.sandbox import Calls, Kind, Reply, Sandbox, decode, describe
 from experiments.schema import SandboxConfig
 
-VERSION = 3
+VERSION = 4
 """To be raised when what is computed, or the form in which it is kept, changes."""
 
 REFERENCE_SECONDS = 300.0

@@ -34,8 +34,9 @@ Not covered
     kept from these by the rights of the user alone, and should not be run as root.
 """
 
-from experiments.sandbox.host import Calls, Kind, Reply, Sandbox
+from experiments.sandbox.execution import Calls, Kind, Reply
 from experiments.sandbox.isolation import Ability, abilities, choose, missing
+from experiments.sandbox.sandbox import Sandbox
 from experiments.sandbox.wire import decode, describe, encode
 
 __all__ = [

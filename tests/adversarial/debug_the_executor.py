@@ -1,4 +1,4 @@
-# Installs trace functions, so that it sees and changes what the guest does between calls.
+# Installs trace functions, so that it sees and changes what its executor does between calls.
 import sys
 import threading
 
