@@ -6,8 +6,13 @@ cannot be had but by the hidden reference, so that any pass is a forgery.
 
 import contextlib
 import os
+import resource
+import shutil
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +26,8 @@ from experiments.records import Dataset, Outcome, Problem, Solution
 from experiments.sandbox import Sandbox, choose, decode
 from experiments.schema import SandboxConfig
 
-FILES = sorted((Path(__file__).parent / "adversarial").glob("*.py"))
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "tests" / "adversarial").glob("*.py"))
 SECRET = "EXPERIMENTS_ADVERSARIAL_SECRET"
 VALUE = "a-secret-that-nobody-may-see"
 LARGE = 8_000_000
@@ -33,6 +39,10 @@ def answer():
     open("kept", "w").close()
     return ["x" * {LARGE}, os.listdir()]
 """
+HOST_SECONDS = 3.0
+PROGRAM_SECONDS = 15.0
+"""What a program may cost: the process of the judge, and in its own."""
+
 PROBLEM = Problem(
     id="hidden",
     entry_point="answer",
@@ -143,7 +153,10 @@ def test_no_adversarial_program_passes_or_harms(
     bench: Bench, visitors: Visitors, file: Path
 ) -> None:
     program = file.read_text().replace("47614", str(visitors.port))
+    began = time.process_time()
     verdict = bench.verdict(program)
+    assert time.process_time() - began < HOST_SECONDS
+    assert verdict.cpu_seconds < PROGRAM_SECONDS
     assert verdict.base is not Outcome.PASSED
     assert verdict.plus is not Outcome.PASSED
     assert verdict.tests_passed == 0
@@ -209,3 +222,32 @@ def descendants() -> list[int]:
         if above == os.getpid() and process != os.getpid():
             found.append(process)
     return found
+
+
+@pytest.mark.slow
+def test_no_adversarial_program_passes_or_harms_an_ordinary_user(tmp_path: Path) -> None:
+    """All of it once more: without the rights of root, and with few descriptors."""
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("only root can become another user")
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    paths = [str(ROOT / "src"), *(path for path in sys.path if path.endswith("site-packages"))]
+    tmp_path.chmod(0o777)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(paths), "HOME": str(tmp_path)}
+    for python in (os.path.realpath(sys.executable), shutil.which(version, path="/usr/bin:/bin")):
+        probe = [*nobody, python or "", "-c", "import pytest, experiments.judge"]
+        if not subprocess.run(probe, env=environment, capture_output=True).returncode:
+            break
+    else:
+        pytest.skip("no interpreter is readable for all")
+    files = ("test_judge_adversarial.py", "test_sandbox_life.py", "test_sandbox_system_calls.py")
+    done = subprocess.run(
+        [*nobody, python, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+        + [str(ROOT / "tests" / name) for name in files],
+        cwd=ROOT,
+        env=environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]

@@ -230,6 +230,7 @@ class Execution:
             return
         self.is_over = True
         if status.kind == protocol.FAULTY:
+            self.is_soiled = True  # it may have more to say
             raise SandboxError(
                 f"The machine cannot start a program: {os.strerror(status.number)}",
                 "Is there a limit of processes or memory? See: ulimit -a",

@@ -69,7 +69,7 @@ class Worker:
     ) -> None:
         folder_bytes = FOLDER_FACTOR * (limits.file_megabytes << 20)
         place = isolation.place(Order(tuple(preload), folder_bytes, hash_seed))
-        self._closing.callback(place.clean)
+        self._closing.callback(isolation.clean, place)
         self.control, control = socket.socketpair()
         for each in (self.control, control):
             self._closing.callback(each.close)
@@ -90,7 +90,7 @@ class Worker:
             )
         except OSError as error:
             raise SandboxError(f"The sandbox could not be started: {error}") from None
-        self._place = place
+        self._isolation = isolation
         self._pid = self.executor = 0
         self._closing.callback(self._kill)
         control.close()
@@ -100,6 +100,7 @@ class Worker:
             "alone": place.alone,
             "code": place.code,
             "folder": place.folder,
+            "private": place.private,
             "packages": place.packages,
             "preload": list(preload),
             "landlock": place.landlock,
@@ -203,7 +204,7 @@ class Worker:
             raise WorkerGone from None
 
     def _kill(self) -> None:
-        self._place.kill(self.process, self._pid, self.executor)
+        self._isolation.kill(self.process, self._pid, self.executor)
         self._pid = self.executor = 0
 
 

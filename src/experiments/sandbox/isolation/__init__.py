@@ -56,44 +56,30 @@ def missing(isolation: str) -> str:
 
 def abilities() -> list[Ability]:
     """Return what this machine can do for the sandbox, for `experiments doctor`."""
-    fault = ISOLATIONS["bubblewrap"].fault()
-    version = landlock.version()
-    here = f"{sys.platform} {platform.machine()}"
-    return [
-        Ability(
-            "bubblewrap",
-            not fault,
-            fault or "no network, read-only root, private /tmp, own process tree",
-        ),
-        Ability(
+    fault, version = ISOLATIONS["bubblewrap"].fault(), landlock.version()
+    has_filter, counts = system_calls.filter_works(), system_calls.counting_works()
+    has_clock, is_linux = hasattr(os, "pidfd_open"), sys.platform == "linux"
+    rows = (
+        ("bubblewrap", not fault, "own network, files, /tmp and process tree", fault),
+        (
             "system call filter",
-            system_calls.filter_works(),
-            "only what a program needs: no processes, sockets, signals or tracing"
-            if system_calls.filter_works()
-            else f"not on {here}",
+            has_filter,
+            "only what a program needs: no processes, sockets, signals or tracing",
+            f"not on {sys.platform} {platform.machine()}",
         ),
-        Ability(
+        (
             "limit of threads",
-            system_calls.counting_works(),
-            "each new thread is asked for"
-            if system_calls.counting_works()
-            else "threads are counted four times a second",
+            counts,
+            "each new thread is asked for",
+            "threads are counted four times a second",
         ),
-        Ability(
-            "Landlock",
-            version > 0,
-            f"version {version}: only the folders a program needs" if version else "not here",
-        ),
-        Ability(
+        ("Landlock", version > 0, f"version {version}: only the folders it needs", "not here"),
+        (
             "CPU clock of other processes",
-            hasattr(os, "pidfd_open"),
-            "time limits are measured from outside"
-            if hasattr(os, "pidfd_open")
-            else "time limits are held by RLIMIT_CPU and a wall clock",
+            has_clock,
+            "time limits are measured from outside",
+            "time limits are held by RLIMIT_CPU and a wall clock",
         ),
-        Ability(
-            "memory limit",
-            sys.platform == "linux",
-            "address space per program" if sys.platform == "linux" else "cannot be had here",
-        ),
-    ]
+        ("memory limit", is_linux, "address space per program", "cannot be had here"),
+    )
+    return [Ability(name, works, good if works else bad) for name, works, good, bad in rows]

@@ -1,8 +1,8 @@
 """What an isolation is, and what all of them need.
 
-An isolation is a class with four methods, registered by its name in `isolation`. It does not
-run programs: it says how a worker is started apart from the machine, kills it with all that is
-below it, cleans up, and says what it does not cover.
+An isolation is a class, registered by its name in `isolation`. It does not run programs: it
+says how a worker is started apart from the machine, kills it with all that is below it, cleans
+up, and says what it does not cover.
 """
 
 import contextlib
@@ -12,13 +12,14 @@ import select
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol
 
 from experiments.errors import SandboxError
+from experiments.sandbox.worker import folder
 
 PACKAGES = ("numpy",)
 """Beyond the standard library, what programs under test may import if it is installed."""
@@ -52,7 +53,8 @@ class Order:
     hash_seed: int = 0
 
 
-class Place(Protocol):
+@dataclass(frozen=True, slots=True)
+class Place:
     """Where one worker runs, and how it is started there.
 
     Attributes:
@@ -63,6 +65,7 @@ class Place(Protocol):
         packages: folders for `sys.path`, as it sees them.
         alone: whether it has a process tree of its own.
         landlock: rules for folders; empty if none are to be set.
+        private: a folder on this machine that was made for it; empty if there is none.
     """
 
     command: list[str]
@@ -72,21 +75,10 @@ class Place(Protocol):
     packages: list[str]
     alone: bool
     landlock: dict[str, object]
-
-    def kill(self, process: "subprocess.Popen[bytes]", worker: int, executor: int) -> None:
-        """Kill the worker and all below it, and wait until they are gone.
-
-        Args:
-            process: the command that was started.
-            worker: process number of the worker as it is known here; 0 if it is not.
-            executor: that of the program that runs; 0 if none does.
-        """
-
-    def clean(self) -> None:
-        """Remove what was made for the worker on this machine."""
+    private: str = ""
 
 
-class Isolation(Protocol):
+class Isolation(ABC):
     """A way to keep programs apart from the machine.
 
     Attributes:
@@ -95,18 +87,36 @@ class Isolation(Protocol):
 
     name: str
 
-    def fault(self) -> str:
-        """Return why it does not work here; empty if it does."""
-
-    def not_covered(self) -> list[str]:
-        """Return what it does not keep programs from on this machine; empty if nothing."""
-
+    @abstractmethod
     def place(self, order: Order) -> Place:
         """Make a place for a worker.
 
         Raises:
             SandboxError: a module that is asked for is not installed.
         """
+
+    def fault(self) -> str:
+        """Return why it does not work here; empty if it does."""
+        return ""
+
+    def not_covered(self) -> list[str]:
+        """Return what it does not keep programs from on this machine; empty if nothing."""
+        return []
+
+    def kill(self, process: "subprocess.Popen[bytes]", worker: int, executor: int) -> None:
+        """Kill a worker and all below it, and wait until they are gone.
+
+        Args:
+            process: the command that was started.
+            worker: process number of the worker as it is known here; 0 if it is not.
+            executor: that of the program that runs; 0 if none does.
+        """
+        end(process, worker)
+
+    def clean(self, place: Place) -> None:
+        """Remove what was made on this machine for a worker that is gone."""
+        if place.private:
+            folder.remove(place.private)
 
 
 def python() -> str:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from experiments.sandbox.isolation import base
 
+CODE = "/code"
 
-class Bubblewrap:
-    """See `base.Isolation`."""
+
+class Bubblewrap(base.Isolation):
+    """All that a worker sees is mounted for it; it is process 1 of its name space."""
 
     name = "bubblewrap"
 
@@ -19,26 +21,11 @@ class Bubblewrap:
         """Return why it does not work here; empty if it does."""
         return _fault()
 
-    def not_covered(self) -> list[str]:
-        """Return what it does not keep programs from."""
-        return []
-
-    def place(self, order: base.Order) -> "_Place":
-        """Make a place for a worker."""
-        return _Place(order)
-
-
-class _Place:
-    """All that the worker sees is mounted by the command. It is process 1 of its name space."""
-
-    folder = "/tmp"
-    code = "/code"
-    alone = True
-
-    def __init__(self, order: base.Order) -> None:
+    def place(self, order: base.Order) -> base.Place:
+        """Make a place for a worker; it leaves nothing outside."""
         command = ["bwrap", "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session"]
         command += ["--cap-drop", "ALL", "--hostname", "sandbox", "--clearenv"]
-        added = {"PYTHONHASHSEED": str(order.hash_seed), "PYTHONPATH": self.code}
+        added = {"PYTHONHASHSEED": str(order.hash_seed), "PYTHONPATH": CODE}
         for name, value in (base.ENVIRONMENT | added).items():
             command += ["--setenv", name, value]
         command += ["--ro-bind", "/usr", "/usr"]
@@ -54,23 +41,21 @@ class _Place:
         packages = base.package_paths(order.preload)
         for path in packages:
             command += ["--ro-bind", str(path), f"/packages/{path.name}"]
-        command += ["--ro-bind", str(base.WORKER), f"{self.code}/worker"]
+        command += ["--ro-bind", str(base.WORKER), f"{CODE}/worker"]
         # a user 0 without capabilities could still write to settings of the kernel in /proc/sys
         command += ["--proc", "/proc", "--remount-ro", "/proc"]
         command += ["--dev", "/dev", "--remount-ro", "/dev"]
         command += ["--size", str(order.folder_bytes), "--tmpfs", "/tmp", "--remount-ro", "/"]
         command += ["--chdir", "/tmp", "--", base.python(), *base.PYTHON_OPTIONS, "-m", "worker"]
-        self.command = command
-        self.environment = {"PATH": os.environ.get("PATH", os.defpath)}
-        self.packages = ["/packages"] if packages else []
-        self.landlock: dict[str, object] = {}
-
-    def kill(self, process: "subprocess.Popen[bytes]", worker: int, executor: int) -> None:
-        """Kill process 1 of the name space, with which all others end."""
-        base.end(process, worker)
-
-    def clean(self) -> None:
-        """Nothing was made outside."""
+        return base.Place(
+            command=command,
+            environment={"PATH": os.environ.get("PATH", os.defpath)},
+            folder="/tmp",
+            code=CODE,
+            packages=["/packages"] if packages else [],
+            alone=True,
+            landlock={},
+        )
 
 
 @cache
@@ -79,7 +64,7 @@ def _fault() -> str:
         return "it exists on Linux only"
     if not shutil.which("bwrap"):
         return "the command bwrap is not installed"
-    place = _Place(base.Order())
+    place = Bubblewrap().place(base.Order())
     command = place.command[: place.command.index("--") + 1]
     check = "import os; assert os.getpid() == 1"
     try:

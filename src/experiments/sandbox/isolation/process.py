@@ -10,17 +10,12 @@ from pathlib import Path
 
 from experiments.sandbox import landlock, system_calls
 from experiments.sandbox.isolation import base
-from experiments.sandbox.worker import folder
 
 
-class Process:
-    """See `base.Isolation`."""
+class Process(base.Isolation):
+    """A worker is a process like any other, with a private folder; it works everywhere."""
 
     name = "process"
-
-    def fault(self) -> str:
-        """Return why it does not work here: it always does."""
-        return ""
 
     def not_covered(self) -> list[str]:
         """Return what it does not keep programs from on this machine."""
@@ -35,36 +30,29 @@ class Process:
             gaps.append("a limit of memory")
         return gaps
 
-    def place(self, order: base.Order) -> "_Place":
+    def place(self, order: base.Order) -> base.Place:
         """Make a place for a worker: a private folder."""
-        return _Place(order)
-
-
-class _Place:
-    alone = False
-
-    def __init__(self, order: base.Order) -> None:
         paths = base.package_paths(order.preload)
-        self._private = tempfile.mkdtemp(prefix="experiments-sandbox-")
-        packages, code = Path(self._private, "packages"), Path(self._private, "code")
-        own = Path(self._private, "tmp")
-        for each in (packages, code, own):
+        private = Path(tempfile.mkdtemp(prefix="experiments-sandbox-"))
+        packages, code, folder = private / "packages", private / "code", private / "tmp"
+        for each in (packages, code, folder):
             each.mkdir()
         for path in paths:
             Path(packages, path.name).symlink_to(path)
         Path(code, "worker").symlink_to(base.WORKER)
         readable = ["/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", str(packages)]
         readable += [*base.prefixes(), *map(str, paths)]
-        self.folder, self.code = str(own), str(code)
-        self.command = [base.python(), *base.PYTHON_OPTIONS, "-m", "worker"]
-        self.environment = base.ENVIRONMENT | {
-            "HOME": self.folder,
-            "TMPDIR": self.folder,
-            "PYTHONHASHSEED": str(order.hash_seed),
-            "PYTHONPATH": self.code,
-        }
-        self.packages = [str(packages)] if paths else []
-        self.landlock = landlock.rules(readable, [self.folder])
+        added = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": str(code)}
+        return base.Place(
+            command=[base.python(), *base.PYTHON_OPTIONS, "-m", "worker"],
+            environment=base.ENVIRONMENT | added | {"PYTHONHASHSEED": str(order.hash_seed)},
+            folder=str(folder),
+            code=str(code),
+            packages=[str(packages)] if paths else [],
+            alone=False,
+            landlock=landlock.rules(readable, [str(folder)]),
+            private=str(private),
+        )
 
     def kill(self, process: "subprocess.Popen[bytes]", worker: int, executor: int) -> None:
         """Kill the executor's group and the worker; the kernel ends the one with the other."""
@@ -73,7 +61,3 @@ class _Place:
                 os.killpg(executor, signal.SIGKILL)
         process.kill()
         base.end(process, executor)
-
-    def clean(self) -> None:
-        """Remove the private folder."""
-        folder.remove(self._private)

@@ -44,6 +44,8 @@ def main() -> None:
         worker.serve()
     finally:
         worker.end_executor()
+        if settings["private"]:  # perhaps the host was killed, and cannot do it
+            folder.remove(settings["private"])
 
 
 class _Worker:
@@ -81,7 +83,7 @@ class _Worker:
         try:
             self.child = os.fork()
         except OSError as error:
-            self.control.send(protocol.STATUS.pack(protocol.FAULTY, error.errno or 0, 0.0, 0))
+            self.tell_fault(error)
             return
         finally:
             if self.child:
@@ -92,6 +94,8 @@ class _Worker:
             try:
                 self.become_executor(program, options, pipes)
                 code = 0
+            except OSError as error:
+                self.tell_fault(error)
             finally:
                 os._exit(code)
         status, seconds = self.end_executor(self.wait())
@@ -102,6 +106,11 @@ class _Worker:
         if not self.cleaned():
             flags |= protocol.SOILED
         self.control.send(protocol.STATUS.pack(protocol.ENDED, status, seconds, flags))
+
+    def tell_fault(self, error: OSError) -> None:
+        """Say that the machine could not start an executor, unless it has started."""
+        if self.control.fileno() >= 0:
+            self.control.send(protocol.STATUS.pack(protocol.FAULTY, error.errno or 0, 0.0, 0))
 
     def become_executor(self, program: bytes, options: dict[str, Any], pipes: list[int]) -> None:
         signal.set_wakeup_fd(-1)

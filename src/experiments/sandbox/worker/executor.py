@@ -59,6 +59,9 @@ def execute(
     if not settings["alone"]:
         os.setpgid(0, 0)
     os.chdir(settings["folder"])
+    if settings["counting"]:  # first: to send a descriptor is held by the limit of open files
+        _have_threads_counted(settings, listeners)
+    listeners.close()
     _limit(settings, options)
     if settings["ruleset"] >= 0:
         _refused_if(settings["syscall"](_LANDLOCK_RESTRICT_SELF, settings["ruleset"], 0))
@@ -66,9 +69,6 @@ def execute(
     if settings["capset"]:  # root outside of bubblewrap: one that may do nothing special
         header = struct.pack("=Ii", 0x20080522, 0)
         _refused_if(settings["syscall"](settings["capset"], header, bytes(24)))
-    if settings["counting"]:
-        _have_threads_counted(settings, listeners)
-    listeners.close()
     if settings["filter"]:
         code = bytearray(settings["filter"])
         for offset in settings["filter_pids"]:
