@@ -5,6 +5,7 @@
     python benchmarks/generation.py large --levels q4_0 --only end_to_end
     python benchmarks/generation.py large --prompts 8 --new-tokens 64
     python benchmarks/generation.py settings            what each setting is worth
+    python benchmarks/generation.py architectures       what prompts share on each kind of model
 
 Measures, with the ratio that they are held to:
 
@@ -100,6 +101,8 @@ def main() -> int:
     if options.what == "settings":
         settings(options)
         return 0
+    if options.what == "architectures":
+        return architectures()
     print_table(rows)
     missed = [row for row in rows if row.bar is not None and row.ratio < row.bar]
     return 1 if missed else 0
@@ -287,6 +290,44 @@ def settings(options: argparse.Namespace) -> None:
             print(f"{path.stem:24} {name:24} {rate:10.1f} new tokens/s", flush=True)
 
 
+def architectures() -> int:
+    """Print what six few-shot prompts prefill on tiny models; tell whether texts stay the same."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from tiny_architectures import ARCHITECTURES, write_architecture
+
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    shared = "".join(LETTERS[(n * 7 + n // 26) % 26] for n in range(1500))
+    prompts = [shared + f"{number}" * 20 for number in range(6)]
+    differ = 0
+    print(f"{'architecture':16} {'tokens':>7} {'prefilled':>9}  texts")
+    for name in ARCHITECTURES:
+        path = write_architecture(FOLDER / f"tiny-{name}.gguf", name)
+        alone = {text: _completed(path, [text], 1)[0][text] for text in prompts}
+        together, prefilled, asked = _completed(path, prompts, 4)
+        differ += together != alone
+        same = "as in a fresh context" if together == alone else "DIFFER"
+        print(f"{name:16} {asked:7} {prefilled:9}  {same}", flush=True)
+    return 1 if differ else 0
+
+
+def _completed(path: Path, prompts: list[str], parallel: int) -> tuple[dict[str, Any], int, int]:
+    """Return the tokens of each prompt's text, the tokens prefilled, and those of the prompts."""
+    from experiments.backends.llama_cpp.engine import Engine, Settings
+    from experiments.backends.llama_cpp.model import Model
+    from experiments.backends.llama_cpp.sequence import Job
+    from experiments.schema import Sampling
+
+    model = Model(str(path))
+    engine = Engine(model, Settings(parallel, 1, 2048))
+    jobs = [Job(text, text, 0, False, "f") for text in prompts]
+    found = {one.key: one for one in engine.complete(jobs, Sampling(max_tokens=24))}
+    engine.close()
+    model.close()
+    asked = sum(one.prompt_tokens for one in found.values())
+    ids = {key: one.token_ids for key, one in found.items()}
+    return ids, engine.counters.prefill_tokens, asked
+
+
 def prompt_texts(count: int) -> list[str]:
     """Return prompts of 300 tokens, of which the first 200 are the same (the begin token too)."""
     shared = "".join(LETTERS[(n * 7 + n // 26) % 26] for n in range(SHARED_TOKENS - 1))
@@ -413,7 +454,12 @@ def _options() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("what", nargs="?", default="all", choices=("all", "large", "demo", "settings"))
+    add(
+        "what",
+        nargs="?",
+        default="all",
+        choices=("all", "large", "demo", "settings", "architectures"),
+    )
     add("--only", choices=("end_to_end", "decoding"), help="one of the two measures")
     add("--prompts", type=int, default=32)
     add("--new-tokens", type=int, default=256)

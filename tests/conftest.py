@@ -12,6 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
 
+# Tests run on all cores at once: there, threads of llama.cpp that spin while they wait for each
+# other keep the core from the thread that is waited for, and make a model twenty times slower.
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
 # A shell that starts the tests in the background makes them ignore Ctrl-C, and what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

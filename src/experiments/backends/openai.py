@@ -22,27 +22,22 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from experiments.backends import Progress
 from experiments.backends.keys import requests_for
+from experiments.backends.post import ServerError, Trouble, post
 from experiments.errors import BackendError, ConfigError
 from experiments.extract import thoughts
 from experiments.extract.completeness import watcher_for
 from experiments.records import FinishReason, Generation, Prompt, Request, Thinking, Weights
 from experiments.schema import Sampling
 
-if TYPE_CHECKING:
-    from openai import OpenAI as Client
-
 LONGEST_DELAY_SECONDS = 60.0
 
-CONNECT_SECONDS = 5.0
-"""A server that takes longer to connect to is asked again,"""
-
 UNREACHED_SECONDS = 10.0
-"""and one that was never reached is given up after so long."""
+"""A server that was never reached is given up after so long."""
 
 EFFORT = "reasoning_effort"
 """The variable of thinking that services take as a field of the request."""
@@ -51,6 +46,8 @@ OPTIONAL = ("temperature", "top_p", "seed")
 """Fields of a request that some servers refuse, and that can be left out then."""
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T", str, int, list, dict)  # type: ignore[type-arg]
 
 
 class OpenAI:
@@ -148,6 +145,7 @@ class OpenAI:
         self._extra = dict(extra or {})
         self._omit = set(map(str, omit))
         self._reached = False
+        self._began = 0.0
         self._totals: dict[str, float] = {}
         self._lock = threading.Lock()
         self._given_up = threading.Event()
@@ -184,9 +182,9 @@ class OpenAI:
         if not requests:
             return
         key = self._key()
-        client = self._client(key)
         began = time.perf_counter()
         self._given_up.clear()
+        self._began = began
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="openai")
         try:
             waiting = iter(requests)
@@ -194,7 +192,7 @@ class OpenAI:
             while True:
                 # Only as many as run: after a failure nothing more is asked or paid for.
                 for wanted in waiting:
-                    running.add(pool.submit(self._answer, client, key, wanted, sampling, began))
+                    running.add(pool.submit(self._answer, key, wanted, sampling, began))
                     if len(running) >= self._concurrency:
                         break
                 if not running:
@@ -214,7 +212,6 @@ class OpenAI:
                     on_progress(self._in_words(time.perf_counter() - began))
         finally:
             self._given_up.set()  # no further retries
-            client.close()
             pool.shutdown(wait=True, cancel_futures=True)
             self._add("generation_seconds", time.perf_counter() - began)
 
@@ -266,63 +263,48 @@ class OpenAI:
             )
         return key
 
-    def _client(self, key: str) -> Client:
-        from openai import OpenAI as Client
-        from openai import Timeout
-
-        for chatty in ("httpx", "httpx2", "openai"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
-        return Client(
-            api_key=key or "none",  # the client insists on one
-            base_url=self._base_url,
-            timeout=Timeout(self._timeout_seconds, connect=CONNECT_SECONDS),
-            max_retries=0,  # ours wait longer, and stop when one request failed for good
-        )
-
-    def _answer(
-        self, client: Client, key: str, wanted: Request, sampling: Sampling, began: float
-    ) -> Generation:
+    def _answer(self, key: str, wanted: Request, sampling: Sampling, began: float) -> Generation:
         """Return the answer to one request, asked again where that may help."""
-        import openai
-
         attempt = 0
         while True:
             asked, omitted = time.perf_counter(), frozenset(self._omit)
             try:
-                return self._asked(client, wanted, sampling, asked - began)
-            except openai.BadRequestError as error:
-                if _is_too_long(error):
-                    return _too_long(wanted, _said(error, key))
-                if not self._learned_from(error, omitted):
-                    raise self._refusal(error, key) from None
-                continue
-            except openai.OpenAIError as error:
+                return self._asked(key, wanted, sampling, asked - began)
+            except ServerError as error:
+                if error.status == 400:
+                    if _is_too_long(error):
+                        return _too_long(wanted, _said(error, key))
+                    if self._learned_from(error, omitted):
+                        continue
                 attempt += 1
-                if attempt > self._retries or not _may_pass(error):
-                    raise self._refusal(error, key) from None
                 delay = _delay(error, attempt, self._first_delay_seconds)
-                waited = time.perf_counter() - began + delay
-                if not self._reached and waited > UNREACHED_SECONDS and _is_unreached(error):
+                if attempt > self._retries or not _may_pass(error) or self._is_lost(error, delay):
                     raise self._refusal(error, key) from None
-                with self._lock:
-                    self._totals["retries"] = self._totals.get("retries", 0) + 1
+                self._add("retries", 1)
                 log.info("%s: asked again in %.0f s.", _said(error, key), delay)
             if self._given_up.wait(delay):
                 raise BackendError("Another request failed")
 
-    def _asked(self, client: Any, wanted: Request, sampling: Sampling, waited: float) -> Generation:
+    def _is_lost(self, error: ServerError, delay: float) -> bool:
+        """Tell whether a server was never reached, and not for want of patience."""
+        if self._reached or error.trouble is not Trouble.UNREACHED:
+            return False
+        return time.perf_counter() - self._began + delay > UNREACHED_SECONDS
+
+    def _asked(self, key: str, wanted: Request, sampling: Sampling, waited: float) -> Generation:
         """Ask once."""
-        fields = self._fields(wanted, sampling)
         began = time.perf_counter()
-        answer: Any
+        fields = self._fields(wanted, sampling)
         if wanted.prompt.messages:
-            messages = self._messages(wanted.prompt)
-            answer = client.chat.completions.create(messages=messages, **fields)
+            fields["messages"] = self._messages(wanted.prompt)
         else:
-            answer = client.completions.create(prompt=wanted.prompt.completion, **fields)
+            fields["prompt"] = wanted.prompt.completion
+        path = "/chat/completions" if wanted.prompt.messages else "/completions"
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        url = self._base_url.rstrip("/") + path
+        reply = post(url, fields, headers, self._timeout_seconds)
         self._reached = True
-        seconds = time.perf_counter() - began
-        return self._generation(wanted, answer, waited, seconds)
+        return self._generation(wanted, reply, waited, time.perf_counter() - began)
 
     def _fields(self, wanted: Request, sampling: Sampling) -> dict[str, Any]:
         """Return the fields of a request, beside what is asked."""
@@ -343,35 +325,34 @@ class OpenAI:
         extra = self._extra
         if variables:
             extra = {"chat_template_kwargs": variables, **extra}
-        if extra:
-            fields["extra_body"] = extra
+        fields |= extra
         return {name: value for name, value in fields.items() if name not in self._omit}
 
-    def _learned_from(self, error: Exception, omitted: Set[str]) -> bool:
+    def _learned_from(self, error: ServerError, omitted: Set[str]) -> bool:
         """Leave out what a refusal names from now on; tell whether that is something new.
 
         Args:
             error: what the server said.
             omitted: fields that the request lacked already.
         """
-        body = getattr(error, "body", None)
-        named = body.get("param") if isinstance(body, dict) else None
         words = str(error)
+        if "support" not in words.lower() and "max_completion_tokens" not in words:
+            return False
         for field in ("max_tokens", *OPTIONAL):
-            refuses = "support" in words.lower() or "max_completion_tokens" in words
-            if field not in omitted and refuses and (named == field or f"'{field}'" in words):
-                with self._lock:
-                    is_new = field not in self._omit
-                    self._omit.add(field)
-                if is_new and field in OPTIONAL:
-                    log.warning(
-                        "%s takes no %s: it is left out, and the model's own holds. "
-                        "model.api.omit=[%s] says so from the start.",
-                        self._base_url,
-                        field,
-                        field,
-                    )
-                return True
+            if field in omitted or (error.field != field and f"'{field}'" not in words):
+                continue
+            with self._lock:
+                is_new = field not in self._omit
+                self._omit.add(field)
+            if is_new and field in OPTIONAL:
+                log.warning(
+                    "%s takes no %s: it is left out, and the model's own holds. "
+                    "model.api.omit=[%s] says so from the start.",
+                    self._base_url,
+                    field,
+                    field,
+                )
+            return True
         return False
 
     def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
@@ -387,69 +368,64 @@ class OpenAI:
             return prompt.completion
         return json.dumps(self._messages(prompt), ensure_ascii=False, indent=1)
 
-    def _generation(
-        self, wanted: Request, answer: Any, waited: float, seconds: float
-    ) -> Generation:
-        """Return the record of an answer."""
-        choices = getattr(answer, "choices", None)
-        if not choices:
+    def _generation(self, wanted: Request, reply: Any, waited: float, seconds: float) -> Generation:
+        """Return the record of a reply."""
+        choices = _of(reply, "choices", list)
+        if not choices or not isinstance(choices[0], dict):
             raise BackendError(
                 f"{self._base_url} answered without a choice", "Is it an OpenAI-compatible server?"
             )
         choice = choices[0]
-        reason = FinishReason.TOKEN_LIMIT if choice.finish_reason == "length" else None
-        note = ""
-        if reason is None and choice.finish_reason not in ("stop", None):
-            note = f"The server ended the answer: {choice.finish_reason}."
-        parts = self._parts(choice, bool(wanted.prompt.messages))
+        ended = _of(choice, "finish_reason", str)
+        reason = FinishReason.TOKEN_LIMIT if ended == "length" else None
+        note = "" if ended in ("stop", "length", "") else f"The server ended the answer: {ended}."
+        parts = self._parts(choice, ended, bool(wanted.prompt.messages))
         text = parts.answer
         if self._stop_when_complete:
             text, complete = _complete(text, wanted.prompt)
             reason = FinishReason.ANSWER_COMPLETE if complete else reason
-        usage = getattr(answer, "usage", None)
-        if usage is None:  # what it cost is then not known
+        usage = _of(reply, "usage", dict)
+        if not usage:  # what it cost is then not known
             self._add("answers_without_usage", 1)
-        details = getattr(usage, "completion_tokens_details", None)
         return Generation(
             key=wanted.key,
             problem_id=wanted.problem_id,
             sample=wanted.sample,
             text=text,
             finish_reason=reason or FinishReason.END_TOKEN,
-            prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
-            new_tokens=getattr(usage, "completion_tokens", 0) or 0,
+            prompt_tokens=_of(usage, "prompt_tokens", int),
+            new_tokens=_of(usage, "completion_tokens", int),
             queue_seconds=waited,
             decode_seconds=seconds,
             note=note,
             thought=parts.thought,
-            thought_tokens=getattr(details, "reasoning_tokens", 0) or 0,
+            thought_tokens=_of(
+                _of(usage, "completion_tokens_details", dict), "reasoning_tokens", int
+            ),
             thought_finished=parts.is_finished,
             is_split=True,
         )
 
-    def _parts(self, choice: Any, is_chat: bool) -> thoughts.Parts:
+    def _parts(self, choice: dict[str, Any], ended: str, is_chat: bool) -> thoughts.Parts:
         """Return the thought and the answer, which a server may send apart or in one text."""
         if not is_chat:
-            return thoughts.Parts("", choice.text or "")
-        text = choice.message.content or ""
+            return thoughts.Parts("", _of(choice, "text", str))
+        message = _of(choice, "message", dict)
+        text = _of(message, "content", str)
         for field in ("reasoning_content", "reasoning"):  # llama-server and vLLM; newer vLLM
-            thought = getattr(choice.message, field, None)
-            if isinstance(thought, str) and thought.strip():
-                is_finished = bool(text.strip()) or choice.finish_reason != "length"
-                return thoughts.Parts(thought.strip(), text, is_finished)
+            if thought := _of(message, field, str).strip():
+                return thoughts.Parts(thought, text, bool(text.strip()) or ended != "length")
         return thoughts.split(text, thoughts.known(self._thinking.open, self._thinking.close))
 
-    def _refusal(self, error: Exception, key: str) -> BackendError:
+    def _refusal(self, error: ServerError, key: str) -> BackendError:
         """Return what a server said, in one line, with something to do."""
-        import openai
-
         said = _said(error, key)
-        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+        if error.status in (401, 403):
             return BackendError(
                 f"{self._base_url} refuses the key: {said}",
                 f"Check the environment variable {self._key_variable}.",
             )
-        if isinstance(error, openai.NotFoundError):
+        if error.status == 404:
             return BackendError(
                 f"{self._base_url} has no model '{self._model}': {said}",
                 "Correct model.api.model or model.api.base_url.",
@@ -459,7 +435,7 @@ class OpenAI:
                 f"{self._base_url} has no more credit for this key: {said}",
                 "Top it up, and type the same command again: what is done is kept.",
             )
-        if isinstance(error, openai.APIConnectionError):
+        if error.trouble in (Trouble.UNREACHED, Trouble.BROKEN):
             return BackendError(
                 f"{self._base_url} cannot be reached: {said}",
                 "Start the server, or correct model.api.base_url. What is done is kept.",
@@ -518,51 +494,43 @@ def _complete(text: str, prompt: Prompt) -> tuple[str, bool]:
     return bytes(content[:end]).decode(errors="replace"), True
 
 
-def _said(error: Exception, key: str) -> str:
+def _of(reply: Any, name: str, kind: type[T]) -> T:
+    """Return a part of a reply, and an empty one where it is missing or of another kind."""
+    value = reply.get(name) if isinstance(reply, dict) else None
+    return value if isinstance(value, kind) and not isinstance(value, bool) else kind()
+
+
+def _said(error: ServerError, key: str) -> str:
     """Return the words of an error, short, in one line and without the key."""
-    body = getattr(error, "body", None)
-    words = body.get("message") if isinstance(body, dict) else None
-    status = getattr(error, "status_code", None)
-    if words is None:
-        cause = error.__cause__
-        words = f"{error} {cause}" if cause is not None else str(error)
-    line = " ".join(f"{status or ''} {words}".split())
+    line = " ".join(f"{error.status or ''} {error}".split())
     if key:
         line = line.replace(key, "[key]")
         # Servers shorten a key that they repeat: no long beginning or end of it, either.
         for length in range(len(key) - 1, 7, -1):
             line = line.replace(key[:length], "[key]").replace(key[-length:], "[key]")
+    line = "".join(character if character.isprintable() else "?" for character in line)
     return line if len(line) <= 300 else line[:299] + "…"
 
 
-def _is_out_of_money(error: Exception) -> bool:
-    return getattr(error, "code", None) in ("insufficient_quota", "billing_hard_limit_reached")
+def _is_out_of_money(error: ServerError) -> bool:
+    return error.code in ("insufficient_quota", "billing_hard_limit_reached")
 
 
-def _may_pass(error: Exception) -> bool:
+def _may_pass(error: ServerError) -> bool:
     """Tell whether asking again may help."""
-    import openai
-
-    if isinstance(error, openai.APIConnectionError):  # timeouts are of this kind, too
+    if error.trouble in (Trouble.UNREACHED, Trouble.BROKEN):
         return True
-    status = getattr(error, "status_code", 0)
+    status = error.status
     return not _is_out_of_money(error) and (status in (408, 409, 425, 429) or status >= 500)
 
 
-def _is_unreached(error: Exception) -> bool:
-    """Tell whether no connection was made, as opposed to one that broke or took too long."""
-    return type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout")
-
-
-def _delay(error: Exception, attempt: int, first: float) -> float:
+def _delay(error: ServerError, attempt: int, first: float) -> float:
     """Return the seconds to wait: what the server asks for, else doubled each time.
 
     A random part keeps requests that failed together from coming back together.
     """
-    response = getattr(error, "response", None)
-    asked = response.headers.get("retry-after", "") if response is not None else ""
     try:
-        seconds = float(asked)
+        seconds = float(error.retry_after)
     except ValueError:  # there is none, or it is a date
         seconds = math.nan
     if math.isnan(seconds):
@@ -571,9 +539,9 @@ def _delay(error: Exception, attempt: int, first: float) -> float:
     return min(max(seconds, 0.0), LONGEST_DELAY_SECONDS)
 
 
-def _is_too_long(error: Exception) -> bool:
+def _is_too_long(error: ServerError) -> bool:
     words = str(error).lower()
-    return getattr(error, "code", None) == "context_length_exceeded" or (
+    return error.code == "context_length_exceeded" or (
         "context" in words and ("exceed" in words or "maximum" in words)
     )
 
