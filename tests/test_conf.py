@@ -18,7 +18,11 @@ CONF = ROOT / "conf"
 GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "experiment")
 MODELS = models(CONF)
 THINKING_MODES = {"on", "off", "low", "medium", "high"}
-FILES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+FILES = [
+    (group, str(path.relative_to(CONF / group).with_suffix("")))
+    for group in GROUPS
+    for path in sorted((CONF / group).rglob("*.yaml"))
+]
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +58,7 @@ def test_a_file_opens_with_what_it_is_for(group: str, name: str) -> None:
         assert any("?" in line for line in opening), "a saved experiment answers a question"
 
 
-@pytest.mark.parametrize("name", sorted(p.stem for p in (CONF / "experiment").glob("*.yaml")))
+@pytest.mark.parametrize("name", [name for group, name in FILES if group == "experiment"])
 def test_what_a_saved_experiment_sweeps_over_exists(name: str) -> None:
     config = compose("config", overrides=[f"experiment={name}"], return_hydra_config=True)
     for key, choices in config.hydra.sweeper.params.items():
