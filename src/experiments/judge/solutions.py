@@ -244,6 +244,6 @@ def _source_digest() -> str:
     """Return a digest of the judge and the sandbox: a change to either may change verdicts."""
     digest = hashlib.sha256()
     for package in (Path(__file__).parent, Path(sandbox.__file__).parent):
-        for path in sorted(package.glob("*.py")):
+        for path in sorted(package.rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
