@@ -1,8 +1,8 @@
-"""What an output costs on its way from the guest to a verdict, by wire format.
+"""What an output costs on its way from the executor to a verdict, by wire format.
 
     python benchmarks/wire.py
 
-Each row is one kind of output, written by the guest and compared by the host 'as it is right':
+Each row is one kind of output, written by the executor and compared by the host 'as it is right':
 `marshal` compares bytes; `pickle` reads with an unpickler that knows no classes and compares
 values; `tagged` is JSON whose tuples, sets, bytes and keys carry tags, read and compared.
 Microseconds per output, writing and checking together; the best of five.

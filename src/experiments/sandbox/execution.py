@@ -5,6 +5,7 @@ import enum
 import math
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,10 +21,6 @@ from experiments.schema import SandboxConfig
 UNREADABLE = "its replies could not be read"
 PAUSE_SECONDS = 0.005
 """The host looks at many replies at once rather than at each as it comes."""
-
-BLOCK_PAUSE_SECONDS = 0.001
-FEW = 64
-"""In blocks, so few replies are waited for without a pause."""
 
 
 class Kind(enum.Enum):
@@ -138,8 +135,6 @@ class Execution:
         )
         self._until = first + 1 if job.blocks else self._count
         self._block = 1
-        self._few = FEW if job.blocks else 0
-        self._pause = BLOCK_PAUSE_SECONDS if job.blocks else PAUSE_SECONDS
         self._returned: float | None = None
         self._is_loaded = False
         self._is_answered = False
@@ -148,10 +143,12 @@ class Execution:
         self._is_started = False
         self._is_flooded = False
         self._end: Status | None = None
-        # pipes for this executor only: what it does to them, the next cannot find
+        # for this executor only: what it does to them, the next cannot find
         self._results, self._childs_results = os.pipe()
-        self._childs_go, self._go = os.pipe() if job.blocks else (-1, -1)
+        self._socket, self._childs_socket = socket.socketpair()
         os.set_blocking(self._results, False)
+        self._socket.settimeout(ANSWER_SECONDS)
+        self._signals = [self._socket.fileno()]
 
     def replies(self) -> Iterator[Reply]:
         """Start the executor and yield its replies; at the end it is gone.
@@ -162,16 +159,16 @@ class Execution:
         """
         self._begin()
         while not self._end:
-            self._wait()
+            is_block_done = self._wait()
             yield from self._taken()
             if self._end or self._is_killed or not self._is_started:
                 continue
+            if is_block_done:
+                self._go_on()
             self._is_killed = UNREADABLE if self._is_broken else self._deadline.passed()
             if self._is_killed:
                 self._worker.kill_executor()
                 self._asked_at = time.monotonic()
-            elif self._job.blocks and self.pending == self._until < self._count:
-                self._go_on()
         while not self._is_broken and (data := self._read()):
             yield from self._parsed(data)
         if not self._is_answered and self.pending < self._count:
@@ -188,9 +185,10 @@ class Execution:
         except WorkerGone:
             self.is_soiled = True
         finally:
-            for each in (self._results, self._childs_results, self._childs_go, self._go):
-                if each >= 0:
-                    os.close(each)
+            os.close(self._results)
+            os.close(self._childs_results)
+            self._socket.close()
+            self._childs_socket.close()
 
     def _begin(self) -> None:
         options = {
@@ -198,21 +196,33 @@ class Execution:
             "first": self._first,
             "as_set": self._job.as_set,
             "output_bytes": self._output_bytes,
+            "blocks": self._job.blocks,
             "cpu_seconds": math.ceil(self._total) + 2,
         }
-        pipes = [self._childs_results, *([self._childs_go] if self._job.blocks else [])]
         self._asked_at = time.monotonic()
-        self._worker.run(self._job.source, self._job.calls.blobs, options, pipes)
+        descriptors = self._childs_results, self._childs_socket.fileno()
+        self._worker.run(self._job.calls.blobs, options, descriptors)
+        self._childs_socket.close()
+        with contextlib.suppress(OSError):  # it could not be started, which is told soon
+            # past the worker, whose memory every later program inherits
+            self._socket.sendall(protocol.LENGTH.pack(len(self._job.source)) + self._job.source)
+        self._socket.setblocking(False)
 
-    def _wait(self) -> None:
-        """Wait for something to happen, and take note of what the worker says."""
+    def _wait(self) -> bool:
+        """Wait for something to happen, and take note of what the worker says.
+
+        Returns:
+            Whether the executor says that it has come to the end of a block.
+        """
         control = self._worker.control.fileno()
         began = time.monotonic()
         seconds = self._deadline.seconds() if self._is_started and not self._is_killed else 1.0
         ready: set[int] = set()
-        if not self._is_flooded and self._until - self.pending > self._few:
-            ready = readable([control], self._pause)  # what is short is over by then
-        ready = ready or readable([control, self._results], seconds)
+        if not self._is_flooded:
+            ready = readable(
+                [control, *self._signals], PAUSE_SECONDS
+            )  # what is short is over by then
+        ready = ready or readable([control, *self._signals, self._results], seconds)
         now = time.monotonic()
         if self._is_started:
             self._deadline.look(now - began)
@@ -221,6 +231,13 @@ class Execution:
             raise WorkerGone
         if control in ready:
             self._heard(self._worker.status())
+        if ready.isdisjoint(self._signals):
+            return False
+        with contextlib.suppress(OSError):
+            if self._socket.recv(4096):
+                return True
+        self._signals = []  # its end is closed
+        return False
 
     def _heard(self, status: Status) -> None:
         if status.kind == protocol.STARTED:
@@ -319,10 +336,13 @@ class Execution:
         return late or took > self._job.cpu_seconds[self.pending], took
 
     def _go_on(self) -> None:
-        """Give the next block of inputs, twice as many."""
+        """Give the next block of inputs, twice as many, if the executor is where it says it is."""
+        if self.pending != self._until:
+            self._is_broken = True
         self._block *= 2
         self._until += self._block
-        os.write(self._go, b"+")
+        with contextlib.suppress(OSError):  # it may have closed its end; it may not block this one
+            self._socket.send(b"+")
 
     def _unfinished(self, end: Status) -> Reply:
         """Return the reply for the input at which the executor ended."""

@@ -92,14 +92,12 @@ def decode(data: bytes, most: int | None = None) -> Any:
     Raises:
         WireError: they are damaged, nested too deeply, or hold more values.
     """
-    start = _TAGGED if _is_tagged(data) else 0
-    try:
-        value, end = _Reader(data, len(data) if most is None else most, start > 0).read(start, 0)
-    except (IndexError, struct.error, UnicodeDecodeError, OverflowError, MemoryError) as error:
-        raise WireError(f"damaged output: {error}") from None
-    if end != len(data):
-        raise WireError("damaged output: more than one value")
-    return value
+    return _read(data, len(data) if most is None else most)[0]
+
+
+def count(data: bytes) -> int:
+    """Return how many values, at all depths, an output holds."""
+    return len(data) - _read(data, len(data))[1].left
 
 
 def size(payload: bytes) -> int:
@@ -127,6 +125,18 @@ _TAGGED = 6  # a tuple of two, the first of which is `...`
 
 def _is_tagged(data: bytes) -> bool:
     return data[:_TAGGED] == b"(\x02\x00\x00\x00."
+
+
+def _read(data: bytes, most: int) -> tuple[Any, "_Reader"]:
+    start = _TAGGED if _is_tagged(data) else 0
+    reader = _Reader(data, most, start > 0)
+    try:
+        value, end = reader.read(start, 0)
+    except (IndexError, struct.error, UnicodeDecodeError, OverflowError, MemoryError) as error:
+        raise WireError(f"damaged output: {error}") from None
+    if end != len(data):
+        raise WireError("damaged output: more than one value")
+    return value, reader
 
 
 class _Reader:

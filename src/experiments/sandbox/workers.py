@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from experiments.errors import SandboxError, printable
-from experiments.sandbox import system_calls, wire
+from experiments.sandbox import control_group, system_calls, wire
 from experiments.sandbox.isolation.base import Isolation, Order
 from experiments.sandbox.worker import protocol
 from experiments.schema import SandboxConfig
@@ -77,10 +77,13 @@ class Worker:
         self._closing.callback(errors.close)
         if hasattr(socket, "SO_PASSCRED"):
             self.control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        command, environment = control_group.wrapped(
+            place.command, place.environment, limits, THREADS
+        )
         try:
             self.process = subprocess.Popen(
-                [*place.command, str(control.fileno())],
-                env=place.environment,
+                [*command, str(control.fileno())],
+                env=environment,
                 pass_fds=[control.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -133,10 +136,8 @@ class Worker:
             )
         self._pid = status.pid
 
-    def run(
-        self, program: bytes, inputs: list[bytes], options: object, pipes: Sequence[int]
-    ) -> None:
-        """Have a program run, which writes to the given pipes.
+    def run(self, inputs: list[bytes], options: object, descriptors: Sequence[int]) -> None:
+        """Have an executor started, which is given a pipe and a socket.
 
         Raises:
             WorkerGone: it has ended.
@@ -144,7 +145,7 @@ class Worker:
         if self._inputs is not inputs:
             self._send(("inputs", inputs))
             self._inputs = inputs
-        self._send(("run", program, options), pipes)
+        self._send(("run", options), descriptors)
 
     def kill_executor(self) -> None:
         """Have the program ended that runs now, if one does.

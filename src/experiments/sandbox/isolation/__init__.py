@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 
 from experiments.errors import SandboxError
-from experiments.sandbox import landlock, system_calls
+from experiments.sandbox import control_group, landlock, system_calls
 from experiments.sandbox.isolation.base import Isolation
 from experiments.sandbox.isolation.bubblewrap import Bubblewrap
 from experiments.sandbox.isolation.process import Process
@@ -79,6 +79,12 @@ def abilities() -> list[Ability]:
             has_clock,
             "time limits are measured from outside",
             "time limits are held by RLIMIT_CPU and a wall clock",
+        ),
+        (
+            "control group",
+            control_group.works(),
+            "all memory and threads of a program are counted, whoever keeps them",
+            "systemd gives none: what the kernel keeps for a program is held by other limits",
         ),
         ("memory limit", is_linux, "address space per program", "cannot be had here"),
     )

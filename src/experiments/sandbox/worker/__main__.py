@@ -69,15 +69,15 @@ class _Worker:
 
     def serve(self) -> None:
         while True:
-            message, pipes = _receive(self.control)
+            message, descriptors = _receive(self.control)
             if message is None:
                 return
             if message[0] == "inputs":
                 self.inputs = message[1]
             elif message[0] == "run":
-                self.run(message[1], message[2], pipes)
+                self.run(message[1], descriptors)
 
-    def run(self, program: bytes, options: dict[str, Any], pipes: list[int]) -> None:
+    def run(self, options: dict[str, Any], descriptors: list[int]) -> None:
         """Run one program to its end and say how it ended."""
         self.forks, self.overfull = 0, False
         try:
@@ -87,12 +87,12 @@ class _Worker:
             return
         finally:
             if self.child:
-                for pipe in pipes:
-                    os.close(pipe)
+                for descriptor in descriptors:
+                    os.close(descriptor)
         if self.child == 0:
             code = 70
             try:
-                self.become_executor(program, options, pipes)
+                self.become_executor(options, descriptors)
                 code = 0
             except OSError as error:
                 self.tell_fault(error)
@@ -112,7 +112,7 @@ class _Worker:
         if self.control.fileno() >= 0:
             self.control.send(protocol.STATUS.pack(protocol.FAULTY, error.errno or 0, 0.0, 0))
 
-    def become_executor(self, program: bytes, options: dict[str, Any], pipes: list[int]) -> None:
+    def become_executor(self, options: dict[str, Any], descriptors: list[int]) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.close(self.wakened)
@@ -121,11 +121,10 @@ class _Worker:
         executor.execute(
             self.settings,
             options,
-            program,
             self.inputs,
             self.control,
             self.listeners_of_child,
-            pipes,
+            *descriptors,
         )
 
     def wait(self) -> tuple[int, float] | None:

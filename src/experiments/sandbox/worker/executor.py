@@ -35,22 +35,22 @@ _MESSAGE_LENGTH = 300
 def execute(
     settings: Settings,
     options: Settings,
-    program: bytes,
     inputs: list[bytes],
     control: socket.socket,
     listeners: socket.socket,
-    pipes: list[int],
+    pipe: int,
+    host: int,
 ) -> None:
     """Prepare this process, say so, and run the program; from then on nothing is trusted.
 
     Args:
         settings: of the worker.
         options: of this program.
-        program: its source.
         inputs: of the calls, each marshalled.
         control: to the host, for one word.
         listeners: to the worker, for the descriptor by which it is asked for new threads.
-        pipes: for frames; and for words to go on, if inputs are given in blocks.
+        pipe: for frames.
+        host: a socket, by which the program comes, and words on blocks of inputs.
     """
     if settings["prctl"]:
         settings["prctl"](_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -75,13 +75,24 @@ def execute(
             struct.pack_into("=I", code, offset, os.getpid())
         filter_program = _FilterProgram(bytes(code))
         _refused_if(settings["prctl"](_PR_SET_SECCOMP, 2, filter_program.head, 0, 0))
-    frames = _Frames(pipes[0])
+    program = _read(host, protocol.LENGTH.unpack(_read(host, protocol.LENGTH.size))[0])
+    frames = _Frames(pipe)
     control.send(protocol.STATUS.pack(protocol.STARTED, os.getpid(), 0.0, 0))
     control.close()
     call = _load(program, options["entry_point"], frames)
     if call is not None:
-        _run(call, inputs, options, frames, pipes[1:])
+        _run(call, inputs, options, frames, host)
         frames.send(protocol.FINISHED, time.process_time_ns())
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        part = os.read(descriptor, size - len(data))
+        if not part:
+            os._exit(70)  # the host is gone
+        data += part
+    return data
 
 
 def _limit(settings: Settings, options: Settings) -> None:
@@ -169,10 +180,11 @@ def _run(
     inputs: list[bytes],
     options: Settings,
     frames: "_Frames",
-    go: list[int],
+    host: int,
     loads: Any = marshal.loads,
     payload_of: Any = outputs.payload_of,
     read: Any = os.read,
+    write: Any = os.write,
     clock: Any = time.process_time_ns,
     size_of: Any = len,
     moment: int = _MOMENT_NANOSECONDS,
@@ -182,10 +194,11 @@ def _run(
     first, as_set, limit = options["first"], options["as_set"], options["output_bytes"]
     send, error_sent = frames.send, frames.error
     block = 1
-    until = first + block if go else len(inputs)
+    until = first + block if options["blocks"] else len(inputs)
     for index in range(first, len(inputs)):
         if index == until:
-            read(go[0], 1)  # the host decides whether to go on
+            write(host, b"+")
+            read(host, 1)  # the host decides whether to go on
             block *= 2
             until += block
         arguments = loads(inputs[index])

@@ -5,14 +5,16 @@ message, and descriptors with it:
 
     {...}                         settings, once
     ("inputs", [input, ...])      the inputs of the programs that follow, each marshalled
-    ("run", program, options)     fork an executor; its ends of the pipes come along
+    ("run", options)              fork an executor; its pipe and its socket come along
     ("kill",)                     kill the executor now
 
 and gets `STATUS` back: `READY` and `ENDED` from the worker, `STARTED` from the executor itself.
 
-Each executor has pipes that no other executor ever had: it writes frames into one (`FRAME`:
-kind, its CPU clock in nanoseconds, length; then the payload), and where inputs are given in
-blocks it reads a byte from the other before each further block.
+Each executor has a pipe and a socket that no other executor ever had. By the socket comes the
+program (`LENGTH`, then its source), past the worker, whose memory all later programs inherit. The
+executor writes frames into the pipe (`FRAME`: kind, its CPU clock in nanoseconds, length; then the
+payload). Where inputs are given in blocks, it says by the socket that one is done, and waits for
+the word to go on.
 """
 
 import struct
