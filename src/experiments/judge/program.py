@@ -157,7 +157,7 @@ class _Tests:
             limits,
             total_cpu_seconds=limit_of_all,
             as_set=self.reference.problem.comparison == "set",
-            blocks=True,  # so that it can be ended between inputs
+            blocks=self.settings.stop_at_first_failure,
         )
         spent = 0.0
         try:
@@ -201,7 +201,9 @@ class _Tests:
         loading = self.settings.load_cpu_seconds
         limit = self.limits[reply.index] if reply.index >= 0 else loading
         is_near = reply.cpu_seconds > NEAR * limit or spent > NEAR * self.limit_of_all
-        if is_near or reply.kind in (Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.DIED):
+        if is_near or reply.kind is Kind.VALUE:
+            return is_near
+        if reply.kind in (Kind.TIMED_OUT, Kind.OUT_OF_MEMORY, Kind.DIED):
             return True
         nearest = reply.builtin_types[:1]  # no file, no thread to be had
         return "RuntimeError" in nearest or "OSError" in _lineage(nearest)
