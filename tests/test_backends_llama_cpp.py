@@ -612,8 +612,9 @@ def test_the_key_is_of_all_that_decides_a_text(tiny: Path) -> None:
         ({"kv_type": "q9"}, r"no backend\.kv_type 'q9'"),
         ({"kv_type": "q8_0"}, r"Add backend\.flash_attention=true"),
         ({"parallel": 0}, r"backend\.parallel is 0\. Set it to auto or a number"),
+        ({"batch_tokens": 0}, r"backend\.batch_tokens is 0\. Set it to 1 or more"),
         ({"threads": "many"}, r"backend\.threads is 'many'"),
-        ({"context_tokens": 0}, r"backend\.context_tokens is 0\. Set it to 1 or more"),
+        ({"context_tokens": 0}, r"backend\.context_tokens is 0\. Set it to auto or a number"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_told(

@@ -47,8 +47,10 @@ def pieces_of(style: Style, marker: str) -> tuple[list[str], list[str]]:
         "<|channel|>commentary<|message|>": ["<|channel|>", "<|message|>"],
         "<|channel>thought": ["<|channel>", "<channel|>"],
     }.get(marker, [marker, style.close])
-    # A token comes once in what is recited, so that the parts of a closing marker are one.
-    pieces = [*_cut(marker, control), DRAFT, *_cut(style.closing, [style.close]), ANSWER]
+    # A token comes once in what is recited, so line ends before and after a marker are apart.
+    before = [style.before_close] if style.before_close else []
+    answer = style.after_close + ANSWER
+    pieces = [*_cut(marker, control), DRAFT, *before, style.close, answer]
     return pieces, [*control, style.close]
 
 
