@@ -119,6 +119,6 @@ def test_the_defaults_in_the_file_are_those_of_the_schema() -> None:
 
 def test_no_group_is_forgotten() -> None:
     folders = {path.name for path in CONF.iterdir() if path.is_dir()}
-    assert folders == {*GROUPS, "hydra"}  # Hydra's own choices: its sweeper
+    assert folders == {*GROUPS, "hydra", "review"}  # Hydra's sweeper, and rubrics
     assert not [path for path in CONF.rglob("*") if path.suffix not in (".yaml", "")]
     assert Path("config.yaml") in {path.relative_to(CONF) for path in CONF.glob("*.yaml")}

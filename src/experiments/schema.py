@@ -381,6 +381,40 @@ class RaceConfig:
 
 
 @dataclass
+class GradeConfig:
+    """A grade of a rubric.
+
+    Attributes:
+        name: as it is shown and kept.
+        points: what a program of this grade is worth.
+        right: it does what was asked, whatever the tests say.
+        meaning: one line.
+    """
+
+    name: str = MISSING
+    points: float = limited(MISSING, least=0, most=1)
+    right: bool = MISSING
+    meaning: str = ""
+
+
+@dataclass
+class RubricConfig:
+    """How a person grades programs, in `conf/review/`.
+
+    Attributes:
+        name: as the file's.
+        version: raised when a grade changes its meaning.
+        grades: the best first.
+        reasons: tags, any of which may go with a grade.
+    """
+
+    name: str = MISSING
+    version: int = limited(1, least=1)
+    grades: list[GradeConfig] = MISSING
+    reasons: list[str] = field(default_factory=list)
+
+
+@dataclass
 class Config:
     """Everything that decides a run.
 

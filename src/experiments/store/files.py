@@ -43,6 +43,25 @@ def appending(path: Path) -> Iterator[Callable[[Generation | Verdict], None]]:
         os.close(descriptor)
 
 
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Append lines to a file that is made if it is missing, all of them or none.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    text = "".join(f"{line}\n" for line in lines)
+    if not text:
+        return
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError as error:
+        raise cannot_use(path, error) from error
+    try:
+        append_line(descriptor, text.encode(), path)
+    finally:
+        os.close(descriptor)
+
+
 def read_lines(path: Path, decode: Callable[[dict[str, Any]], _Record]) -> list[_Record]:
     """Return the records in a file of JSON lines, in its order; none if it is missing.
 
