@@ -101,6 +101,19 @@ def test_files_that_cannot_be_opened_are_told(tmp_path: Path) -> None:
         judge_samples(DATASET, samples, tmp_path / "s.jsonl" / "out.jsonl", SETTINGS)
 
 
+def test_the_samples_are_never_overwritten_and_a_folder_is_told_at_once(tmp_path: Path) -> None:
+    samples = write(tmp_path / "samples.jsonl", {"task_id": "set/0", "completion": "    return x"})
+    before = samples.read_bytes()
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(samples)
+    for out in (samples, link):
+        with pytest.raises(StoreError, match="would be lost"):
+            judge_samples(DATASET, samples, out, SETTINGS)
+    with pytest.raises(StoreError, match="is a folder"):
+        judge_samples(DATASET, samples, tmp_path, SETTINGS)
+    assert samples.read_bytes() == before
+
+
 def test_a_file_of_no_samples_is_an_error(tmp_path: Path) -> None:
     samples = write(tmp_path / "samples.jsonl", "")
     with pytest.raises(DatasetError, match=r"samples\.jsonl holds no samples"):

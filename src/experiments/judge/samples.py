@@ -98,6 +98,13 @@ def judge_samples(
             the data set.
         StoreError: a file cannot be read or written.
     """
+    if out_path.is_dir():
+        raise StoreError(f"{out_path} is a folder", "Name a file: --out VERDICTS.jsonl")
+    if out_path.exists() and samples_path.exists() and out_path.samefile(samples_path):
+        raise StoreError(
+            f"--out {out_path} is the file of the samples, which would be lost",
+            "Name another file: --out VERDICTS.jsonl",
+        )
     samples = list(_read(samples_path, dataset))
     if not samples:
         raise DatasetError(f"{samples_path} holds no samples", FORM)

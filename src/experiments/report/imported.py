@@ -36,6 +36,11 @@ def import_evalplus(file: Path, dataset: Dataset, name: str, folder: Path) -> No
         StoreError: the file is none of EvalPlus's, or the folder cannot be written.
         DatasetError: the file is about other problems.
     """
+    if (folder / runs.GENERATIONS).exists():
+        raise StoreError(
+            f"{folder} holds a run of this project, which would be lost",
+            "Choose another: --out DIR",
+        )
     results = _results(file)
     problems = {problem.id: problem for problem in dataset.problems}
     for task in results:
