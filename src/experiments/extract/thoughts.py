@@ -67,10 +67,8 @@ STYLES = (
     Style(("<mm:think>",), "</mm:think>", before_close="", after_close=""),
     # Solar Open: a message for the thought, and one for the answer.
     Style(("<|think|>",), "<|content|>", before_close="<|end|><|begin|>assistant", after_close=""),
-    # Apriel Thinker, whose template begins the thought.
-    Style(("Here are my reasoning steps:",), "[BEGIN FINAL RESPONSE]", after_close="\n"),
 )
-"""All that are known. No marker of one begins with a marker of another."""
+"""All that are known, and that no model writes as plain words. No marker of one begins with a marker of another."""
 
 
 @dataclass(frozen=True)
