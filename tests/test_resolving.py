@@ -1,8 +1,11 @@
 """What a run takes from the model's row where its question says nothing."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ROOT
+from omegaconf import OmegaConf
 
 from experiments.errors import ConfigError
 from experiments.experiment import resolving
@@ -52,7 +55,7 @@ def test_a_model_has_a_sampling_of_its_own_while_it_thinks(
 def test_what_the_makers_ask_for_is_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     resolving.sampling(config(thinking=Mode.off, sampling=SamplingConfig(top_p=0.5)))
-    assert "as the makers of thinker ask for: temperature 0.7." in caplog.text
+    assert "as the row of thinker has it: temperature 0.7." in caplog.text
 
 
 def test_greedy_decoding_of_a_model_that_thinks_is_warned_of(
@@ -71,11 +74,37 @@ def test_the_template_is_told_as_it_wants_to_be() -> None:
     assert (on.mode, on.switch) == ("on", "")
     assert off.arguments == {"tools": [], "enable_thinking": False}
     assert off.switch == "/no_think"
-    as_it_is = resolving.thinking(config(thinking_budget=100))
-    assert (as_it_is.arguments, as_it_is.mode, as_it_is.budget) == ({"tools": []}, "", 100)
+    assert resolving.thinking(config()) == on  # its default, said all the same
+    plain = resolving.thinking(config(ModelConfig(name="m"), thinking_budget=100))
+    assert (plain.arguments, plain.mode, plain.budget) == ({}, "", 100)
     levels = ThinkingConfig(modes=["low", "high"], argument="reasoning_effort")
     oss = resolving.thinking(config(ModelConfig(name="m", thinking=levels), thinking=Mode.low))
     assert oss.arguments == {"reasoning_effort": "low"}
+
+
+def test_a_thought_has_room_where_nobody_says_how_long_it_is() -> None:
+    always = ModelConfig(name="m", thinking=ThinkingConfig(default="on"))
+    assert resolving.sampling(config(always)).max_tokens == 16_384
+    short = SamplingConfig(max_tokens=100)
+    assert resolving.sampling(config(always, sampling=short)).max_tokens == 100
+    assert resolving.sampling(config(ModelConfig(name="m"))).max_tokens == 1024
+
+
+ROWS = sorted((ROOT / "conf" / "model").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", ROWS, ids=lambda path: path.stem)
+def test_every_row_can_be_asked_for_what_it_says(path: Path) -> None:
+    row = OmegaConf.merge(OmegaConf.structured(ModelConfig), OmegaConf.load(path))
+    model: Any = OmegaConf.to_object(row)
+    known = model.thinking
+    assert bool(known.modes) == bool(known.argument or known.switch)
+    assert known.default in ("", "on", *known.modes)
+    assert set(known.switch) <= set(known.modes)
+    for mode in (None, *map(Mode, known.modes)):
+        asked = config(model, thinking=mode)
+        assert resolving.thinking(asked).mode == (mode.value if mode else known.default)
+        assert resolving.sampling(asked).max_tokens >= 1
 
 
 @pytest.mark.parametrize(

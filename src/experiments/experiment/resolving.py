@@ -12,6 +12,9 @@ from experiments.schema import Config, Sampling, SamplingConfig, check
 
 log = logging.getLogger(__name__)
 
+THINKING_TOKENS = 16_384
+"""Tokens of a thought and its answer, where neither the question nor the makers say how many."""
+
 EFFORT = "reasoning_effort"
 """The template variable that takes a level by its name; the others take true and false."""
 
@@ -32,11 +35,12 @@ def thinking(settings: Config) -> Thinking:
             f"{can} What it can do stands in its row: model.thinking.modes, with "
             "model.thinking.argument or model.thinking.switch.",
         )
-    if asked and row.argument:
-        is_switch = asked in ("on", "off") and row.argument != EFFORT
-        arguments[row.argument] = asked == "on" if is_switch else asked
+    mode = asked or row.default
+    if mode in row.modes and row.argument:  # the default as well: so that it is what happens
+        is_switch = mode in ("on", "off") and row.argument != EFFORT
+        arguments[row.argument] = mode == "on" if is_switch else mode
     return Thinking(
-        mode=asked,
+        mode=mode,
         arguments=arguments,
         switch=row.switch.get(asked, ""),
         open=row.open,
@@ -57,14 +61,15 @@ def sampling(settings: Config) -> Sampling:
     makers = _of_makers(model.sampling, "model.sampling")
     thinks = _thinks(settings)
     if thinks:
-        makers = makers | _of_makers(model.thinking.sampling, "model.thinking.sampling")
+        thinking = _of_makers(model.thinking.sampling, "model.thinking.sampling")
+        makers = {"max_tokens": THINKING_TOKENS} | makers | thinking
     question = {name: n for name, n in asdict(settings.sampling).items() if n is not None}
     resolved = Sampling(**makers | question)
     used = {name: value for name, value in makers.items() if name not in question}
     if used:
         words = ", ".join(f"{name} {value}" for name, value in used.items())
-        log.info("Sampling as the makers of %s ask for: %s.", model.name, words)
-    if thinks and resolved.is_greedy:
+        log.info("Sampling as the row of %s has it: %s.", model.name, words)
+    if thinks and resolved.is_greedy and "temperature" not in model.api.omit:
         log.warning(
             "%s thinks before it answers, and greedy decoding makes many such models repeat "
             "themselves without end: set sampling.temperature (0.6 is usual).",

@@ -68,7 +68,8 @@ STYLES = (
     # Solar Open: a message for the thought, and one for the answer.
     Style(("<|think|>",), "<|content|>", before_close="<|end|><|begin|>assistant", after_close=""),
 )
-"""All that are known, and that no model writes as plain words. No marker of one begins with a marker of another."""
+"""All that are known, and that no model writes as plain words. No marker of one style begins with
+a marker of another."""
 
 
 @dataclass(frozen=True)
