@@ -19,6 +19,9 @@ _BESIDE = ("tracking", "hydra", "store", "models", "cache", "dataset", "experime
 
 SEED = "seed"
 
+_UNSET = {"limit": "all"}
+"""Names of settings that are not set; others are `null`."""
+
 
 def effective(
     labels: Mapping[str, str],
@@ -39,7 +42,7 @@ def effective(
         if name in CHOICES:
             found[name] = labels.get(name, "")
         elif name in config:
-            found[name] = _written(config[name])
+            found[name] = _written(name, config[name])
         else:
             found[name] = choices().get(name, labels.get(name, ""))
     return found
@@ -79,9 +82,11 @@ def _is_beside(name: str) -> bool:
     return name == SEED or name.partition(".")[0].partition("/")[0] in _BESIDE
 
 
-def _written(value: Any) -> str:
+def _written(name: str, value: Any) -> str:
     """Return a setting as it is typed."""
-    if value is None or isinstance(value, bool):
+    if value is None:
+        return _UNSET.get(name, "null")
+    if isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, Mapping | list):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
