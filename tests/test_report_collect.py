@@ -65,6 +65,11 @@ def test_what_is_said_and_is_the_default_anyway_is_no_difference(tmp_path: Path)
     assert report.collect([tmp_path]).labels == ()
 
 
+def test_no_limit_is_told_as_all_problems() -> None:
+    found = labels.effective({}, ["limit", "thinking"], {"limit": None, "thinking": None}, dict)
+    assert found == {"limit": "all", "thinking": "null"}
+
+
 def test_a_group_at_its_default_is_told_by_hydras_notes() -> None:
     found = labels.effective({}, ["backend"], {"backend._target_": "x"}, lambda: {"backend": "own"})
     assert found == {"backend": "own"}
@@ -167,7 +172,7 @@ def test_a_job_that_was_stopped_is_among_the_failures(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     configured(tmp_path / "1")
     ((folder, reason),) = report.collect([tmp_path]).failures
-    assert (folder.name, reason) == ("1", "it was stopped before its end")
+    assert (folder.name, reason) == ("1", "it has no result: it was stopped, or goes on")
 
 
 # Recommendation

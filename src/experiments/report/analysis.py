@@ -199,13 +199,13 @@ def by_ease(group: Group) -> list[ProblemInfo]:
 
 @dataclass(frozen=True)
 class Extraction:
-    """pass@1 of one run under three rules of what the answer's program is.
+    """pass@1 of one run under three rules of what a completion's program is.
 
     Attributes:
         strict: the asked format or nothing; None where the run does not say.
         ours: our extraction.
         sanitizer: EvalPlus's sanitizer; None if it was not asked.
-        rescued: right programs in answers that lost the format.
+        rescued: right programs in completions that lost the format.
         wrong: samples with a wrong program, or none.
     """
 
@@ -217,7 +217,7 @@ class Extraction:
 
 
 def extraction(run: Run) -> Extraction:
-    """Return how much of a run's score depends on how its answers are read."""
+    """Return how much of a run's score depends on how its completions are read."""
     known = all(sample.format_kept is not None for sample in run.samples)
     strict = _mean_rate(run.samples, lambda a: a.passed and bool(a.format_kept))
     return Extraction(

@@ -223,7 +223,7 @@ def find_runs(folders: Iterable[Path]) -> tuple[list[Path], list[tuple[Path, str
             found[path.parent.resolve()] = None
         for job in sorted(_jobs(folder), key=_natural):
             if not runs.is_finished(job):
-                reason = runs.read_failure(job) or "it was stopped before its end"
+                reason = runs.read_failure(job) or "it has no result: it was stopped, or goes on"
                 failures.append((job, reason))
     return list(found), failures
 

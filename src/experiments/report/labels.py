@@ -14,10 +14,15 @@ from typing import Any
 
 from experiments.records import CHOICES
 
-_BESIDE = ("tracking", "hydra", "store", "models", "cache", "dataset", "experiment", "sandbox")
-"""Settings and blocks of settings that do not decide what a model writes, or name other ones."""
+_BESIDE = frozenset(
+    {"models", "store", "cache", "experiment", "dataset.folder", "sandbox.workers", "seed"}
+)
+"""Settings that do not decide what a model writes, or that only name other settings."""
 
-SEED = "seed"
+_BLOCKS_BESIDE = ("tracking", "hydra")
+
+_UNSET = {"limit": "all"}
+"""Names of settings that are not set; others are `null`."""
 
 
 def effective(
@@ -39,7 +44,7 @@ def effective(
         if name in CHOICES:
             found[name] = labels.get(name, "")
         elif name in config:
-            found[name] = _written(config[name])
+            found[name] = _written(name, config[name])
         else:
             found[name] = choices().get(name, labels.get(name, ""))
     return found
@@ -48,7 +53,7 @@ def effective(
 def relevant(labels: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the names of labels that may matter, the four choices first."""
     names = dict.fromkeys([*CHOICES, *(name for each in labels for name in each)])
-    return [name for name in names if name in CHOICES or not _is_beside(name)]
+    return [name for name in names if name in CHOICES or not is_beside(name)]
 
 
 def differing(labels: Sequence[Mapping[str, str]]) -> list[str]:
@@ -75,13 +80,16 @@ def names(labels: Sequence[Mapping[str, str]], shown: Sequence[str]) -> list[str
     return [f"{name} #{number}" if counts[name] > 1 else name for name, number in found]
 
 
-def _is_beside(name: str) -> bool:
-    return name == SEED or name.partition(".")[0].partition("/")[0] in _BESIDE
+def is_beside(name: str) -> bool:
+    """Return whether a setting is beside the question, so that it tells no run from another."""
+    return name in _BESIDE or name.partition(".")[0].partition("/")[0] in _BLOCKS_BESIDE
 
 
-def _written(value: Any) -> str:
+def _written(name: str, value: Any) -> str:
     """Return a setting as it is typed."""
-    if value is None or isinstance(value, bool):
+    if value is None:
+        return _UNSET.get(name, "null")
+    if isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, Mapping | list):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from experiments.records import Generation, Problem, RunReport, Solution
 from experiments.report.collect import Run, Sample
+from experiments.report.labels import is_beside
 from experiments.stats.costs import Measured
 from experiments.stats.metrics import summarise
 
@@ -39,18 +40,13 @@ def _runs(number: int) -> str:
 
 def _question(run: Run) -> tuple[object, ...]:
     """Return what equal questions have in common; unlike that of any other run if unknown."""
-    seed = run.config.get("seed")
-    if seed is None or not run.generations:
+    if "seed" not in run.config or not run.generations:
         return (run.report.folder,)
-    settings = {k: v for k, v in run.config.items() if k != "seed" and not _is_beside(k)}
+    settings = {k: v for k, v in run.config.items() if not is_beside(k)}
     weights = (run.manifest.get("weights") or {}).get("sha256")
     digest = (run.manifest.get("dataset") or {}).get("sha256")
     asked = tuple(problem.id for problem in run.problems)
     return (weights, digest, asked, repr(sorted(settings.items(), key=str)))
-
-
-def _is_beside(setting: str) -> bool:
-    return setting.startswith(("tracking.", "store", "models", "cache", "sandbox."))
 
 
 def _different(same: Sequence[Run]) -> list[Run]:

@@ -1,4 +1,4 @@
-"""What EvalPlus's sanitizer would have made of the same answers.
+"""What EvalPlus's sanitizer would have made of the same completions.
 
 Only programs that differ from ours are judged; the verdict of an equal one is the same. The
 verdicts stay with the run, so that this is done once.
@@ -18,7 +18,7 @@ from experiments.store import runs
 
 
 def judge_sanitized(folder: Path, load: Callable[[str], Dataset], cache: Path) -> None:
-    """Judge what the sanitizer finds in a run's answers, once.
+    """Judge what the sanitizer finds in a run's completions, once.
 
     Args:
         folder: of the run.
@@ -52,5 +52,5 @@ def judge_sanitized(folder: Path, load: Callable[[str], Dataset], cache: Path) -
             )
         with judge(others, dataset, cache_folder=cache) as judging:
             verdicts += judging
-    console.print(f"{folder.name}: the sanitizer's program differs in {len(others)} answers")
+    console.print(f"{folder.name}: the sanitizer's program differs in {len(others)} completions")
     runs.write_sanitized(folder, verdicts)

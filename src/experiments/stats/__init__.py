@@ -1,1 +1,1 @@
-"""Verdicts → numbers: pass@k, intervals, paired comparisons."""
+"""Verdicts → numbers: pass@k, costs, intervals, comparisons, and the columns that show them."""

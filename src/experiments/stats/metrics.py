@@ -11,8 +11,8 @@ generation has a clock, nothing was solved) is left out, not zero.
 | `pass_all_K/plus`, `.../base` | share | pass^K, all of K samples pass; K from 2 |
 | `pass_at_1_LEVEL/plus`, `.../base` | share | pass@1 on problems of one difficulty |
 | `tests_passed/base`, `/extra`, `/all` | share | tests that a solution passes; mean over problems |
-| `format/kept` | share | answers in the asked format |
-| `format/syntax_valid` | share | answers with a program that Python accepts |
+| `format/kept` | share | completions in the asked format |
+| `format/syntax_valid` | share | completions with a program that Python accepts |
 | `outcomes/OUTCOME` | solutions | outcomes on base and extra tests (`wrong_answer`, ...) |
 | `outcomes_base/OUTCOME` | solutions | outcomes on base tests |
 | `finish/REASON` | generations | why they ended (`end_token`, `token_limit`, ...) |
@@ -225,7 +225,7 @@ def _test_metrics(verdicts: Sequence[Verdict], seed: int) -> dict[str, float]:
 
 
 def _format_metrics(solutions: Sequence[Solution], seed: int) -> dict[str, float]:
-    """Return how many answers kept the format, and how many hold a program."""
+    """Return how many completions kept the format, and how many hold a program."""
     kept: dict[str, list[bool]] = defaultdict(list)
     valid: dict[str, list[bool]] = defaultdict(list)
     for solution in solutions:
