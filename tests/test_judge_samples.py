@@ -176,7 +176,7 @@ def test_a_number_of_workers_that_is_none_is_told(
 ) -> None:
     with pytest.raises(SystemExit):
         cli.main(["judge", "problems", "samples.jsonl", "--out", "x", f"--workers={workers}"])
-    assert f"'{workers}' is no number of workers; take 1 or more" in capsys.readouterr().err
+    assert f"'{workers}' is no such number; take 1 or more" in capsys.readouterr().err
 
 
 def test_the_command_tells_an_empty_file_in_one_line(

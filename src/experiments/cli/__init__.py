@@ -2,6 +2,7 @@
 
 experiments report [FOLDER or MLflow run id ...] [--out DIR] [--sanitizer]
 experiments import SAMPLES_eval_results.json --dataset NAME
+experiments review RUN [...] [--text | --status | --collect]
 experiments judge DATASET SAMPLES.jsonl --out VERDICTS.jsonl
 experiments validate DATASET
 experiments models [NAME]
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.environment.terminal import results
-from experiments.errors import ConfigError, DatasetError, UserError, did_you_mean
+from experiments.errors import ConfigError, DatasetError, StoreError, UserError, did_you_mean
 
 if TYPE_CHECKING:
     from experiments.records import Dataset
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_report(commands)
     _add_import(commands)
+    _add_review(commands)
     _add_judge(commands)
     _add_validate(commands)
     _add_models(commands)
@@ -101,6 +103,39 @@ def _folder(name: str, uri: str) -> Path:
     if Path(name).exists() or not is_run_id(name):
         return Path(name)
     return fetch(uri, name, OUTPUTS / "fetched")
+
+
+def _add_review(commands: Any) -> None:
+    parser = commands.add_parser("review", help="grade programs by hand, blind")
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", help="folder of a run or a sweep, or an MLflow run id"
+    )
+    parser.add_argument(
+        "--budget", type=_count, default=60, metavar="N", help="programs to read; default: 60"
+    )
+    parser.add_argument("--reviewers", metavar="NAMES", help="alice,bob; default: you")
+    parser.add_argument("--rubric", default="default", metavar="NAME", help="as in conf/review/")
+    parser.add_argument("--seed", type=int, default=0, help="of choice and order; default: 0")
+    parser.add_argument("--name", help="of the review in MLflow; default: the date")
+    doing = parser.add_mutually_exclusive_group()
+    doing.add_argument("--text", action="store_true", help="grade here, in the terminal")
+    doing.add_argument("--status", action="store_true", help="say how far the queues are")
+    doing.add_argument("--collect", action="store_true", help="bring the grades home")
+    parser.add_argument("--uri", default=TRACKING, help=f"of MLflow; default: {TRACKING}")
+    parser.set_defaults(do=_review)
+
+
+def _review(chosen: argparse.Namespace) -> int:
+    from experiments import report
+    from experiments.cli import review
+
+    folders, _ = report.find_runs(_folder(name, chosen.uri) for name in chosen.runs)
+    if not folders:
+        raise StoreError(
+            f"No run in {', '.join(chosen.runs)}",
+            "Name the folder of a run or of a sweep, such as outputs/2026-01-31/12-00-00",
+        )
+    return review.run(chosen, folders, CONF)
 
 
 def _add_import(commands: Any) -> None:
@@ -220,7 +255,7 @@ def _doctor(chosen: argparse.Namespace) -> int:
 
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of workers; take 1 or more")
+        raise argparse.ArgumentTypeError(f"'{text}' is no such number; take 1 or more")
     return int(text)
 
 

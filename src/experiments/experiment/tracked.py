@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any, Self
 
+from experiments import store
 from experiments.experiment.planning import Plan
 from experiments.experiment.sweep import origin
 from experiments.records import CHOICES, RunReport
 from experiments.schema import Config, dotted
+from experiments.store import runs
 from experiments.tracking import logs
 from experiments.tracking.recorder import NewRun, Recorder, Status
 from experiments.tracking.traces import Sample, log_samples
@@ -77,6 +81,9 @@ class TrackedRun:
             if not self._recorder.wait(PATIENCE_SECONDS[status]) and kind is None:
                 log.info("MLflow is still being written to. Ctrl-C leaves it to go on by itself.")
                 self._recorder.wait()
+            if kind is None:
+                where = asdict(self._recorder.started())
+                store.write_text(self._plan.folder / runs.MLFLOW, json.dumps(where) + "\n")
         except Exception as failure:
             if failure is not error:  # else it is told already
                 log.warning("warning: %s", failure)

@@ -9,6 +9,8 @@
     traces      each sample as a trace
 
     fetching    files of a run, back from MLflow
+    assessments a person's grades on the traces of a run
+    queues      MLflow's review queues, which are experimental
 
 The run folder is the truth and MLflow a view of it: whatever fails here costs nothing that
 was generated or judged.

@@ -53,18 +53,18 @@ def _log(sample: Sample) -> None:
     )
     if isinstance(span, NoOpSpan):
         raise TrackingError(f"MLflow did not begin the trace of {generation.problem_id}")
-    explanation = _explanation(verdict)
+    told = explanation(verdict)
     span.set_outputs(
         {
-            "program": _fenced(solution.program, "python"),
-            "verdict": _fenced(explanation),
+            "program": fenced(solution.program, "python"),
+            "verdict": fenced(told),
             "text": generation.text,
             **({"thought": generation.thought} if generation.thought else {}),
         }
     )
     span.end(end_time_ns=end)
     assessments = (
-        ("passed", verdict.plus == "passed", explanation),
+        ("passed", verdict.plus == "passed", told),
         ("format_kept", solution.format_kept, None),
     )
     for name, value, rationale in assessments:
@@ -100,14 +100,14 @@ def _attributes(generation: Generation) -> dict[str, Any]:
     }
 
 
-def _fenced(text: str, language: str = "") -> str:
+def fenced(text: str, language: str = "") -> str:
     """Return a text as Markdown that keeps its lines: MLflow shows a trace's texts as such."""
     longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}" if text else ""
 
 
-def _explanation(verdict: Verdict) -> str:
+def explanation(verdict: Verdict) -> str:
     """Return the verdict in words, with the first input that failed."""
     result = f"{verdict.plus}: {verdict.tests_text}"
     if verdict.failure is None:
