@@ -30,7 +30,7 @@ LAYERS = {
     "problems": 4,
     "report": 4,
     "app": 5,
-    "cli": 5,
+    "cli": 6,
 }
 
 MOST_MODULES = 18

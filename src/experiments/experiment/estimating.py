@@ -27,7 +27,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from experiments.weights.workload import Workload
 
 USUAL_TOKENS = 300
 """Of an answer, where no earlier one tells: a block of code and some words around it."""
@@ -127,6 +129,7 @@ class Job:
         prompt_bytes, shared_bytes: of all prompts, and that each of them begins with.
         most_tokens: of one answer.
         parallel: completions at once.
+        kv_values_per_token: numbers in the KV cache.
         thinks: the model thinks before it answers.
     """
 
@@ -141,6 +144,7 @@ class Job:
     shared_bytes: int
     most_tokens: int
     parallel: int = 1
+    kv_values_per_token: int = 0
     thinks: bool = False
 
     def asked_before(self, past: Past) -> bool:
@@ -151,23 +155,6 @@ class Job:
         """Return whether earlier completions took the time that these will take."""
         same = past.sha256 == self.sha256 if self.sha256 else past.level == self.level
         return same and past.model == self.model and past.made_on == self.made_on
-
-
-@dataclass(frozen=True)
-class Workload:
-    """The weights that a token passes through, by the type of their tensors.
-
-    Attributes:
-        dense: weights that every token passes through.
-        experts: weights of all experts.
-        used: share of the experts that a token passes through.
-        kv_values_per_token: numbers in the KV cache.
-    """
-
-    dense: Mapping[str, float]
-    experts: Mapping[str, float] = field(default_factory=dict)
-    used: float = 1.0
-    kv_values_per_token: int = 0
 
 
 @dataclass(frozen=True)
@@ -268,7 +255,7 @@ def modelled(
     )
     length = prompt + answer.value / 2
     attention = max((cost.attention for cost in costs.values()), default=0.0)
-    step += at_once * length * work.kv_values_per_token * attention
+    step += at_once * length * job.kv_values_per_token * attention
     decode = step * job.completions / at_once
     known = all(costs[kind].is_measured for kind, _ in active)
     factor = MEASURED if known else GUESSED

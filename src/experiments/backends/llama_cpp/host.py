@@ -246,6 +246,7 @@ def _warn(path: str, lines: list[str]) -> None:
 
 
 def environment() -> dict[str, str]:
+    """Return the environment of a process that runs llama.cpp."""
     environment = dict(os.environ)
     environment["GGML_NO_BACKTRACE"] = "1"  # it would start a debugger on itself
     # Threads that wait for each other spin, which is fast where each has a core to itself

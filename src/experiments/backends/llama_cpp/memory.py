@@ -48,9 +48,7 @@ def kv_bytes(weights: Weights, tokens: int, kv_type: str) -> float:
     return weights.kv_values_per_token * tokens * BYTES_PER_VALUE[kv_type] + weights.state_bytes
 
 
-def need(
-    weights: Weights, tokens: int, sequences: int, kv_type: str, at_once: int = 0
-) -> Memory:
+def need(weights: Weights, tokens: int, sequences: int, kv_type: str, at_once: int = 0) -> Memory:
     """Return how much memory a model takes, and why it is refused if that is not there.
 
     Args:
@@ -77,7 +75,9 @@ def need(
         return weights.bytes + beside(length, streams, kind, kept) <= there
 
     sizes = {name: weights.parameters * BITS_PER_WEIGHT[name] / 8 for name in USUAL_LEVELS}
-    levels = [name for name, size in sizes.items() if size < weights.bytes and size + usual <= there]
+    levels = [
+        name for name, size in sizes.items() if size < weights.bytes and size + usual <= there
+    ]
     shorter = next((n for n in SHORTER if n < tokens and fits(n, sequences, kv_type, at_once)), 0)
     hints = [
         hint
