@@ -543,10 +543,24 @@ def test_a_long_context_counts_with_its_scores_of_attention(
         weights_of(tmp_path / "small.gguf"),
         bytes=2**31, parameters=2**31, kv_values_per_token=2**10, context_tokens=2**16, heads=32,
     )  # fmt: skip
-    memory.check(weights, 4096, 1, "f16", 512)
-    with pytest.raises(BackendError, match=r"flash_attention=true, which keeps no scores"):
-        memory.check(weights, 2**16, 1, "f16", 512)
-    memory.check(weights, 2**16, 1, "f16", 0)
+    assert memory.need(weights, 4096, 1, "f16", 512).refusal is None
+    refusal = str(memory.need(weights, 2**16, 1, "f16", 512).refusal)
+    assert "flash_attention=true, which keeps no scores" in refusal
+    assert "with a shorter context: backend.context_tokens=4096" in refusal
+    assert memory.need(weights, 2**16, 1, "f16", 0).refusal is None
+
+
+def test_a_smaller_cache_is_proposed_where_it_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "memory_available", lambda: 4 * 2**30)
+    weights = replace(
+        weights_of(tmp_path / "small.gguf"),
+        bytes=2**31, parameters=2**32, kv_values_per_token=2**18,
+    )  # fmt: skip
+    refusal = str(memory.need(weights, 4096, 1, "f16").refusal)
+    assert "backend.flash_attention=true backend.kv_type=q8_0" in refusal
+    assert memory.need(weights, 4096, 1, "q8_0").refusal is None
 
 
 def test_a_context_has_room_for_long_answers(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -31,7 +31,7 @@ LAYERS = {
     "review": 4,
     "report": 5,
     "app": 6,
-    "cli": 6,
+    "cli": 7,
 }
 
 MOST_MODULES = 19

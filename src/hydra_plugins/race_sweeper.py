@@ -6,7 +6,6 @@ Hydra imports this file whenever it starts, so the race itself is imported when 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -39,20 +38,13 @@ class RaceSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Race the combinations of what the command line and `params` give."""
+        from experiments.app.plan import combinations
         from experiments.app.race import race
 
         assert self.config is not None
         assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        params = [f"{key}={value}" for key, value in self._params.items()]
-        choices: dict[str, list[str]] = {}
-        for override in parser.parse_overrides([*params, *arguments]):
-            key = override.get_key_element()
-            if override.is_sweep_override():
-                choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
-            else:
-                choices[key] = [f"{key}={override.get_value_element_as_str()}"]
-        race(self.config, list(product(*choices.values())), self._launch)
+        race(self.config, combinations(parser, self._params, arguments), self._launch)
 
     def _launch(self, jobs: Sequence[Sequence[str]]) -> None:
         """Have jobs run, each with its overrides."""

@@ -39,6 +39,9 @@ FAILED = 1
 USER_ERROR = 1
 INTERRUPTED = 130
 
+LONG_SECONDS = 3600.0
+"""A sweep that takes longer says what it will take as it begins."""
+
 
 def main(task: Callable[[], Any]) -> int:
     """Run Hydra's entry point and return the exit code.
@@ -150,6 +153,7 @@ class SweepCallback(Callback):
             experiment.open_sweep(tracking, folder, list(config.hydra.overrides.task))
         except (UserError, OmegaConfBaseException) as error:
             log.debug("The sweep's parent run was not opened: %s", error)
+        _show_plan(config)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Show all jobs in one table and name those that failed."""
@@ -165,6 +169,20 @@ class SweepCallback(Callback):
             )
         except UserError as error:
             log.warning("warning: %s", error)
+
+
+def _show_plan(config: DictConfig) -> None:
+    """Say what a long sweep will take; what is wrong with a job is told when its turn comes."""
+    from experiments.app.plan import plan
+    from experiments.environment.terminal import console
+
+    try:
+        found = plan([*config.hydra.overrides.hydra, *config.hydra.overrides.task])
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        log.debug("The sweep was not foreseen: %s", error)
+        return
+    if found.seconds.value > LONG_SECONDS:
+        console.print("\n".join(found.lines()), markup=False, soft_wrap=True)
 
 
 class ConsoleHandler(logging.StreamHandler[TextIO]):

@@ -8,13 +8,30 @@ asks a server, `scripted` recites answers without a model. All are made by Hydra
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+from experiments.errors import UserError
 from experiments.records import Generation, Prompt, Request
 from experiments.schema import Sampling
 
 Progress = Callable[[str], None]
 """Is called now and then, while a model works, with a few words for a person."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What generating takes of this machine's memory.
+
+    Attributes:
+        needed: bytes, the weights included.
+        there: bytes that are free now.
+        refusal: why it cannot begin, with what would fit; None if it can.
+    """
+
+    needed: float
+    there: float
+    refusal: UserError | None = None
 
 
 class Backend(Protocol):
@@ -37,6 +54,13 @@ class Backend(Protocol):
 
         Raises:
             UserError: the prompts do not go with the model.
+        """
+
+    def memory(self, requests: Sequence[Request], sampling: Sampling) -> Memory | None:
+        """Return what generating takes of this machine's memory; None if the model is elsewhere.
+
+        Raises:
+            BackendError: what generating would lack otherwise, such as the key of a server.
         """
 
     def generate(

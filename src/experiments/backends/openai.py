@@ -25,7 +25,7 @@ from ipaddress import ip_address
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
-from experiments.backends import Progress
+from experiments.backends import Memory, Progress
 from experiments.backends.keys import requests_for
 from experiments.backends.post import ServerError, Trouble, post
 from experiments.errors import BackendError, ConfigError
@@ -167,6 +167,15 @@ class OpenAI:
             decides["omit"] = sorted(self._omit)
         texts = [(prompt, self._text(prompt)) for prompt in prompts]
         return requests_for(texts, sampling, seed, decides)
+
+    def memory(self, requests: Sequence[Request], sampling: Sampling) -> Memory | None:
+        """Return None: the model is elsewhere.
+
+        Raises:
+            BackendError: the key is not in the environment.
+        """
+        self._key()
+        return None
 
     def generate(
         self,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from experiments.backends import Progress
+from experiments.backends import Memory, Progress
 from experiments.backends.keys import requests_for
 from experiments.errors import BackendError, ConfigError, did_you_mean
 from experiments.extract import thoughts
@@ -86,6 +86,10 @@ class Scripted:
             decides = {"backend": "scripted", "answer": self._answer(prompt)}
             made += requests_for([(prompt, _plain(prompt))], sampling, seed, decides)
         return made
+
+    def memory(self, requests: Sequence[Request], sampling: Sampling) -> Memory | None:
+        """Return None: there is no model."""
+        return None
 
     def generate(
         self,

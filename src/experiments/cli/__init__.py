@@ -1,5 +1,6 @@
 """The console command `experiments`: what is done beside a run.
 
+experiments plan OVERRIDE ... [--measure]
 experiments report [FOLDER or MLflow run id ...] [--out DIR] [--sanitizer]
 experiments import SAMPLES_eval_results.json --dataset NAME
 experiments review RUN [...] [--text | --status | --collect]
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="experiments", description="What is done beside a run. Runs are `python run.py`."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_plan(commands)
     _add_report(commands)
     _add_import(commands)
     _add_review(commands)
@@ -60,6 +62,29 @@ def _parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_doctor(commands)
     return parser
+
+
+def _add_plan(commands: Any) -> None:
+    parser = commands.add_parser("plan", help="what a run or a sweep will take, before it begins")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="OVERRIDE",
+        help="as for run.py: model=mistral,dolphin quantization=q4_k_m prompt=plain,cot",
+    )
+    parser.add_argument(
+        "--measure",
+        action="store_true",
+        help="measure this machine for some seconds where no earlier run tells; kept",
+    )
+    parser.add_argument("-m", "--multirun", action="store_true", help="makes no difference here")
+    parser.set_defaults(do=_plan)
+
+
+def _plan(chosen: argparse.Namespace) -> int:
+    from experiments.cli import plan
+
+    return plan.show(chosen.overrides, CONF, chosen.measure)
 
 
 def _add_report(commands: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -12,12 +13,14 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.text import Text
 
 console = Console(stderr=True, highlight=False)
 """Progress and messages; standard output is for results."""
@@ -30,11 +33,54 @@ if not results.is_terminal and "COLUMNS" not in os.environ:
     results.width = WIDTH_OF_FILES
 
 
+def duration(seconds: float) -> str:
+    """Return a time for a person: `6 s`, `25 min`, `4.5 h`, `3.2 days`."""
+    return "{} {}".format(*_in_unit(seconds))
+
+
+def spread(low: float, high: float) -> str:
+    """Return from when to when, the unit once where it is the same."""
+    (least, unit), (most, larger) = _in_unit(low), _in_unit(high)
+    return f"{least} to {most} {larger}" if unit == larger else f"{least} {unit} to {most} {larger}"
+
+
+def _in_unit(seconds: float) -> tuple[str, str]:
+    """Return a number with a digit behind the point where it is small, and its unit."""
+    for unit, scale, least in (("days", 86400, 172800), ("h", 3600, 3600), ("min", 60, 60)):
+        if seconds >= least:
+            return f"{seconds / scale:.{int(seconds < 10 * scale)}f}", unit
+    return f"{max(1.0, seconds):.0f}", "s"
+
+
+def when(moment: float) -> str:
+    """Return a time of the clock, with its day where it is not today's."""
+    then = time.localtime(moment)
+    is_today = then[:3] == time.localtime()[:3]
+    return time.strftime("at %H:%M" if is_today else "on %a %d %b at %H:%M", then)
+
+
 T = TypeVar("T")
 
 
+class _LeftColumn(ProgressColumn):
+    """How long it will go on, and when it will be over, at the pace since it began.
+
+    Completions come in bursts when many are decoded at once, minutes apart for a large model: the
+    pace of the last seconds, which rich would take, says nothing then.
+    """
+
+    def render(self, task: Task) -> Text:
+        """Return the text; empty until there is a pace."""
+        done, elapsed = task.completed - task.fields["before"], task.elapsed
+        if not done or not elapsed or task.finished:
+            return Text("")
+        left = (task.total or 0.0) - task.completed
+        seconds = left * elapsed / done
+        return Text(f"{duration(seconds)} left, over {when(time.time() + seconds)}")
+
+
 class Bar:
-    """One line of progress: a title, a bar, a count, the time left, and a remark."""
+    """One line of progress: a title, a bar, a count, when it will be over, and a remark."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress
@@ -67,17 +113,16 @@ def bar(title: str, total: int, done: int = 0) -> Iterator[Bar]:
     with Progress(
         SpinnerColumn(finished_text="[green]✓[/]"),
         TextColumn("{task.description:<11}"),
-        BarColumn(bar_width=32),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(compact=True),
+        _LeftColumn(),
         TextColumn("[dim]{task.fields[remark]}[/]"),
         console=console,
         disable=not moving,
         refresh_per_second=5,
     ) as progress:
-        task = progress.add_task(title, total=total, completed=done, remark="")
+        task = progress.add_task(title, total=total, completed=done, before=done, remark="")
         yield Bar(progress, task)
         if not moving:
             finished = progress.tasks[0]

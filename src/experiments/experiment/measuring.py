@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from experiments.backends import Backend
 from experiments.environment.provenance import provenance
@@ -61,11 +60,13 @@ def measured(backend: Backend, seconds: float) -> Measured:
         seconds=seconds,
         made_on=setting(backend),
         joules=backend.statistics().get("energy_joules"),
-        usd_per_token=_prices(backend.describe()),
+        usd_per_token=prices(backend),
     )
 
 
-def _prices(described: Mapping[str, Any]) -> tuple[float, float] | None:
-    prices = (described.get(f"usd_per_million_{side}") for side in ("input", "output"))
-    read, written = (None if price is None else float(price) / 1e6 for price in prices)
+def prices(backend: Backend) -> tuple[float, float] | None:
+    """Return what a prompt token and a new one cost in USD; None where there is no price."""
+    described = backend.describe()
+    found = (described.get(f"usd_per_million_{side}") for side in ("input", "output"))
+    read, written = (None if price is None else float(price) / 1e6 for price in found)
     return None if read is None or written is None else (read, written)

@@ -12,7 +12,7 @@ from experiments.experiment import resolving
 from experiments.experiment.sweep import read_sweep
 from experiments.prompts import Kind, render
 from experiments.records import CHOICES, Dataset, Problem, Request, Weights
-from experiments.schema import Config, Sampling, check
+from experiments.schema import Config, ModelConfig, QuantizationConfig, Sampling, check
 from experiments.weights import locate
 
 
@@ -56,6 +56,7 @@ def plan(
     needs_weights: bool,
     overrides: Sequence[str] = (),
     sweep_folder: Path | None = None,
+    find_weights: Callable[[ModelConfig, QuantizationConfig, Path], Weights] = locate,
 ) -> Plan:
     """Return a run that is ready to start.
 
@@ -67,6 +68,7 @@ def plan(
         needs_weights: the backend runs a GGUF of this disk.
         overrides: what was said on the command line.
         sweep_folder: of the sweep that this run belongs to.
+        find_weights: fetches or makes them if need be; a forecast hands in what only foresees.
 
     Raises:
         UserError: a mistake in the configuration, the problems or the weights.
@@ -78,7 +80,7 @@ def plan(
     dataset = _limited(make_dataset(), settings)
     weights = None
     if needs_weights:
-        weights = locate(settings.model, settings.quantization, Path(settings.models))
+        weights = find_weights(settings.model, settings.quantization, Path(settings.models))
     backend = make_backend(weights=weights, thinking=thinking)
     kind = _kind(settings, weights)
     prompts = [render(settings.prompt, problem, kind) for problem in dataset.problems]

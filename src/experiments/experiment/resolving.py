@@ -59,8 +59,8 @@ def sampling(settings: Config) -> Sampling:
     """
     model = settings.model
     makers = _of_makers(model.sampling, "model.sampling")
-    thinks = _thinks(settings)
-    if thinks:
+    is_thinking = thinks(settings)
+    if is_thinking:
         thinking = _of_makers(model.thinking.sampling, "model.thinking.sampling")
         makers = {"max_tokens": THINKING_TOKENS} | makers | thinking
     question = {name: n for name, n in asdict(settings.sampling).items() if n is not None}
@@ -69,7 +69,7 @@ def sampling(settings: Config) -> Sampling:
     if used:
         words = ", ".join(f"{name} {value}" for name, value in used.items())
         log.info("Sampling as the row of %s has it: %s.", model.name, words)
-    if thinks and resolved.is_greedy and "temperature" not in model.api.omit:
+    if is_thinking and resolved.is_greedy and "temperature" not in model.api.omit:
         log.warning(
             "%s thinks before it answers, and greedy decoding makes many such models repeat "
             "themselves without end: set sampling.temperature (0.6 is usual).",
@@ -78,7 +78,7 @@ def sampling(settings: Config) -> Sampling:
     return resolved
 
 
-def _thinks(settings: Config) -> bool:
+def thinks(settings: Config) -> bool:
     """Tell whether the model is known to think in this run."""
     mode = settings.thinking.value if settings.thinking is not None else ""
     return (mode or settings.model.thinking.default) not in ("", "off")

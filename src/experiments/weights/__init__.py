@@ -1,6 +1,7 @@
 """A model and a quantization → a GGUF file on this disk.
 
     decide(model, quantization, folder) -> Here | Fetch | Make     what has to happen, as data
+    foresee(decision, model, quantization, folder) -> Weights      what there will be then
     locate(model, quantization, folder) -> Weights                 the same, and then it is done
 
 Where a file comes from, in this order:
@@ -22,12 +23,13 @@ disagree is an error: results are labelled by quantization.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.records import Weights
-from experiments.weights import digests, header
+from experiments.weights import digests, header, templates
 from experiments.weights.audit import audit
 from experiments.weights.deciding import (
     Decision,
@@ -63,6 +65,7 @@ __all__ = [
     "bits",
     "carry_out",
     "decide",
+    "foresee",
     "locate",
     "places",
     "read_header",
@@ -84,16 +87,63 @@ def locate(model: ModelConfig, quantization: QuantizationConfig, folder: Path) -
     found = carry_out(decision, folder)
     if lacks_pre_tokenizer(found):
         _warn_of_old_tokenizer(found.path)
-    text, source = template(found, model)
-    if text and model.kind is not None and model.kind.value == "completion":
+    if model.kind is not None and model.kind.value == "completion" and template(found, model)[0]:
         log.warning(
             "%s has a chat template, and model.kind=completion: it gets completion prompts.",
             found.path,
         )
+    return _described(found, model, quantization, digests.of_parts(found.parts, folder))
+
+
+def foresee(
+    decision: Decision, model: ModelConfig, quantization: QuantizationConfig, folder: Path
+) -> Weights:
+    """Return the weights that there will be, as far as they can be known before they are here.
+
+    Those that are not here have no digest. Their size is nominal; what the header of a source
+    that is here does not say is as the configuration has it, or 0.
+    """
+    if isinstance(decision, Here):
+        found = decision.header
+        return _described(found, model, quantization, digests.of_parts(found.parts, folder))
+    nominal = bits(quantization)
+    source = decision.source if isinstance(decision, Make) else None
+    if isinstance(source, Here):
+        known = _described(source.header, model, quantization, "")
+    else:
+        text = templates.source(model.chat_template) if model.chat_template else None
+        known = Weights(
+            path=decision.path,
+            sha256="",
+            model=model.name,
+            quantization=quantization.name,
+            bytes=0,
+            bits_per_weight=nominal,
+            parameters=int((model.parameters_billion or 0) * 1e9),
+            chat_template=text,
+            template_source="config" if text else "none",
+            context_tokens=model.context_tokens or 0,
+            kv_values_per_token=model.kv_values_per_token or 0,
+        )
+    size = int(known.parameters * nominal / 8)
+    return replace(
+        known,
+        path=decision.path,
+        quantization=quantization.name,
+        bytes=size,
+        bits_per_weight=nominal,
+    )
+
+
+def _described(
+    found: Header, model: ModelConfig, quantization: QuantizationConfig, digest: str
+) -> Weights:
+    """Return what a file says of itself."""
+    text, source = template(found, model)
     label = quantization.name if holds(found, level_of(quantization)) else found.level
     return Weights(
         path=found.path,
-        sha256=digests.of_parts(found.parts, folder),
+        sha256=digest,
         model=model.name,
         quantization=label + found.mixed,
         bytes=found.file_bytes,

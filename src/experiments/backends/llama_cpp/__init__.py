@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from experiments.backends import Progress
+from experiments.backends import Memory, Progress
 from experiments.backends.keys import requests_for
 from experiments.backends.llama_cpp import host, memory
 from experiments.backends.llama_cpp.build import build
@@ -159,6 +159,16 @@ class LlamaCpp:
         decides = self._deciding(is_chat)
         return requests_for(zip(prompts, texts, strict=True), sampling, seed, decides)
 
+    def memory(self, requests: Sequence[Request], sampling: Sampling) -> Memory:
+        """Return what the weights and the sequences decoded at once take; see `Backend`."""
+        longest = max(len(one.text.encode()) for one in requests)  # no token is under a byte
+        settings = self._settings
+        tokens = min(settings["context_tokens"], longest + sampling.max_tokens)
+        at_once = 0 if settings["flash_attention"] else settings["micro_batch_tokens"]
+        return memory.need(
+            self._weights, tokens, settings["parallel"], settings["kv_type"], at_once
+        )
+
     def generate(
         self,
         requests: Sequence[Request],
@@ -180,7 +190,8 @@ class LlamaCpp:
         identity = (self._weights.sha256, str(self._weights.path), repr(settings))
         if not host.is_loaded(identity):
             host.close_worker()  # whose memory counts as free in what follows
-            self._check_memory(requests, sampling)
+            if refusal := self.memory(requests, sampling).refusal:
+                raise refusal
         energy = machine.energy_joules()
         began = time.perf_counter()
         worker, is_fresh = host.worker_for(identity, str(self._weights.path), settings)
@@ -286,13 +297,6 @@ class LlamaCpp:
         if is_chat and (may_think or thinking.close or thinking.budget):
             decides["thoughts"] = [thinking.open, thinking.close, thinking.budget]
         return decides
-
-    def _check_memory(self, requests: Sequence[Request], sampling: Sampling) -> None:
-        longest = max(len(one.text.encode()) for one in requests)  # no token is under a byte
-        tokens = min(self._settings["context_tokens"], longest + sampling.max_tokens)
-        settings = self._settings
-        at_once = 0 if settings["flash_attention"] else settings["micro_batch_tokens"]
-        memory.check(self._weights, tokens, settings["parallel"], settings["kv_type"], at_once)
 
     def _add(self, name: str, value: float) -> None:
         self._totals[name] = self._totals.get(name, 0.0) + value

@@ -57,7 +57,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(),
+            env=environment(),
             start_new_session=True,  # Ctrl-C in the terminal does not reach it
         )
         self._errors = threading.Thread(target=self._keep_lines, daemon=True)
@@ -245,7 +245,8 @@ def _warn(path: str, lines: list[str]) -> None:
             log.warning("llama.cpp warns of %s: %s", os.path.basename(path), words)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return the environment of a process that runs llama.cpp."""
     environment = dict(os.environ)
     environment["GGML_NO_BACKTRACE"] = "1"  # it would start a debugger on itself
     # Threads that wait for each other spin, which is fast where each has a core to itself

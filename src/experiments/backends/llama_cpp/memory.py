@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from experiments.backends import Memory
 from experiments.environment import machine
 from experiments.errors import BackendError
 from experiments.records import Weights
@@ -18,8 +19,11 @@ USUAL_LEVELS = ("f16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0", "q3_k_m", "q2
 SPARE_STREAMS = 2
 """Streams beside those of the sequences, where states are kept that prompts share."""
 
-MARGIN_BYTES = 192 * machine.MEBIBYTE
+MARGIN = 192 * machine.MEBIBYTE
 """The process itself and llama.cpp's buffers for intermediate results."""
+
+SHORTER = (4096, 2048, 1024)
+"""Contexts that are proposed, in tokens."""
 
 
 def parallel(weights: Weights, context_tokens: int, kv_type: str) -> int:
@@ -44,8 +48,8 @@ def kv_bytes(weights: Weights, tokens: int, kv_type: str) -> float:
     return weights.kv_values_per_token * tokens * BYTES_PER_VALUE[kv_type] + weights.state_bytes
 
 
-def check(weights: Weights, tokens: int, sequences: int, kv_type: str, at_once: int) -> None:
-    """Say now if the model does not fit into memory.
+def need(weights: Weights, tokens: int, sequences: int, kv_type: str, at_once: int = 0) -> Memory:
+    """Return how much memory a model takes, and why it is refused if that is not there.
 
     Args:
         weights: to be loaded.
@@ -53,41 +57,61 @@ def check(weights: Weights, tokens: int, sequences: int, kv_type: str, at_once: 
         sequences: decoded at once.
         kv_type: numbers in the KV cache.
         at_once: tokens of a pass whose attention scores are kept; 0 with flash attention.
-
-    Raises:
-        BackendError: it does not fit; names what would.
     """
     spare = SPARE_STREAMS if weights.state_bytes else 0
-    cache = kv_bytes(weights, tokens, kv_type) * (sequences + spare)
-    logits = 4 * weights.vocabulary * sequences
-    scores = 4 * weights.heads * at_once * tokens
-    beside = cache + logits + scores + MARGIN_BYTES
-    needed = weights.bytes + beside
+
+    def beside(length: int, streams: int, kind: str, kept: int) -> float:
+        """Return the bytes that are needed beside the weights."""
+        cache = kv_bytes(weights, length, kind) * (streams + spare)
+        return cache + 4 * weights.vocabulary * streams + 4 * weights.heads * kept * length + MARGIN
+
     there = machine.memory_available()
+    usual = beside(tokens, sequences, kv_type, at_once)
+    needed = weights.bytes + usual
     if needed <= there:
-        return
+        return Memory(needed, there)
+
+    def fits(length: int, streams: int, kind: str, kept: int) -> bool:
+        return weights.bytes + beside(length, streams, kind, kept) <= there
+
     sizes = {name: weights.parameters * BITS_PER_WEIGHT[name] / 8 for name in USUAL_LEVELS}
-    fitting = [
-        name for name, size in sizes.items() if size < weights.bytes and size + beside <= there
+    levels = [
+        name for name, size in sizes.items() if size < weights.bytes and size + usual <= there
     ]
-    one = kv_bytes(weights, tokens, kv_type) * (1 + spare) + scores + MARGIN_BYTES
-    if fitting:
-        hint = f"These would fit: quantization={','.join(fitting)}."
-    elif sequences > 1 and weights.bytes + one <= there:
-        hint = "It would fit with fewer at once: backend.parallel=1."
-    else:
-        hint = "No quantization of it would fit: choose a smaller model, or free some memory."
-    if fitting and sequences > 1 and weights.bytes + one <= there:
-        hint += " So would this one, with fewer at once: backend.parallel=1."
-    if needed - scores <= there:
-        hint = "It would fit with backend.flash_attention=true, which keeps no scores. " + hint
-    raise BackendError(
+    shorter = next((n for n in SHORTER if n < tokens and fits(n, sequences, kv_type, at_once)), 0)
+    hints = [
+        hint
+        for works, hint in (
+            (
+                fits(tokens, sequences, kv_type, 0),
+                "It would fit with backend.flash_attention=true, which keeps no scores.",
+            ),
+            (bool(levels), f"These would fit: quantization={','.join(levels)}."),
+            (
+                sequences > 1 and fits(tokens, 1, kv_type, at_once),
+                "It would fit with fewer at once: backend.parallel=1.",
+            ),
+            (
+                kv_type != "q8_0" and fits(tokens, sequences, "q8_0", 0),
+                "It would fit with a smaller cache: backend.flash_attention=true "
+                "backend.kv_type=q8_0.",
+            ),
+            (
+                shorter > 0,
+                f"It would fit with a shorter context: backend.context_tokens={shorter}.",
+            ),
+        )
+        if works
+    ]
+    cache = kv_bytes(weights, tokens, kv_type) * (sequences + spare)
+    refusal = BackendError(
         f"Not enough memory for {weights.path}: {_size(needed)} needed (weights "
         f"{_size(weights.bytes)}, {sequences} sequences of {tokens} tokens {_size(cache)}, scores "
-        f"of attention {_size(scores)}), "
-        f"{_size(there)} there",
-        hint,
+        f"of attention {_size(4 * weights.heads * at_once * tokens)}), {_size(there)} there",
+        " ".join(hints)
+        or "No quantization of it would fit: choose a smaller model, or free some memory.",
     )
+    return Memory(needed, there, refusal)
 
 
 def _size(count: float) -> str:

@@ -1,0 +1,365 @@
+"""What a job will take, said before it begins: nothing is fetched, made, loaded or generated."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import logging
+import shutil
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from experiments import store
+from experiments.backends import Backend, Memory
+from experiments.environment import machine
+from experiments.environment.provenance import provenance
+from experiments.errors import StoreError, UserError
+from experiments.experiment import estimating, resolving
+from experiments.experiment.estimating import Cost, Estimate, Job, Past
+from experiments.experiment.measuring import prices, setting
+from experiments.experiment.planning import Plan, plan
+from experiments.records import Dataset, Generation, Weights
+from experiments.sandbox import choose, missing
+from experiments.schema import BITS_PER_WEIGHT, Config, ModelConfig, QuantizationConfig
+from experiments.store import runs
+from experiments.weights import Decision, Fetch, Here, Make, decide, foresee, read_header
+from experiments.weights.levels import TENSOR_TYPES
+from experiments.weights.templates import TEMPLATES
+from experiments.weights.workload import NUMBERS, workload
+
+log = logging.getLogger(__name__)
+
+FROM_PAST, FROM_MEASURING = "from earlier runs", "from measuring this machine"
+FROM_NOTHING, FROM_SERVER = "guessed", "guessed for a usual server"
+"""Where hours come from."""
+
+MEASURED_FILE = "machine.json"
+
+ROOM_FACTOR, ROOM_BYTES = 1.2, 64e6
+"""As fetching and quantizing ask for room: files are a little larger than nominal."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What one job will take.
+
+    Attributes:
+        labels: what tells it from its siblings.
+        generations: that the job asks for; equal requests count once.
+        keys: of these requests; none where the weights are not here, so that nobody knows them.
+        kept: of the keys, those whose generations are in the store.
+        decision: what has to happen to have the weights; None: it needs none.
+        weights: as they will be; None likewise.
+        memory: that it takes; None: the model is elsewhere.
+        seconds: of generating what is not in the store.
+        source: where that comes from.
+        usd: price of that; None where there is none.
+        refusals: why a run would end at once.
+        warnings: what a run would warn of.
+    """
+
+    labels: Mapping[str, str]
+    generations: int = 0
+    keys: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
+    decision: Decision | None = None
+    weights: Weights | None = None
+    memory: Memory | None = None
+    seconds: Estimate | None = None
+    source: str = ""
+    usd: Estimate | None = None
+    refusals: tuple[UserError, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether measuring this machine would tell its time better."""
+        return self.source == FROM_NOTHING and bool(self.generations)
+
+
+class Forecaster:
+    """Foresees the jobs of one sweep; what they share is read once.
+
+    Args:
+        outputs: the folder below which runs are.
+        measures: measure this machine where no earlier run tells.
+    """
+
+    def __init__(self, outputs: Path, measures: bool = False) -> None:
+        self._outputs = outputs
+        self._measures = measures
+        self._read = functools.cache(read_header)
+        self._pasts: dict[str, tuple[Past, ...]] = {}
+        self._speeds: dict[tuple[str, int], Cost] = {}
+
+    def forecast(
+        self,
+        settings: Config,
+        make_dataset: Callable[[], Dataset],
+        make_backend: Callable[..., Backend],
+        *,
+        needs_weights: bool,
+        overrides: Sequence[str],
+    ) -> Forecast:
+        """Return what a job will take; the arguments are those of `planning.plan`.
+
+        Raises:
+            UserError: a run would refuse this before it knew its problems or its weights.
+        """
+        decided: list[Decision] = []
+
+        def find(model: ModelConfig, level: QuantizationConfig, folder: Path) -> Weights:
+            decided.append(decide(model, level, folder, self._read))
+            return _with_template(foresee(decided[0], model, level, folder))
+
+        planned = plan(
+            settings,
+            make_dataset,
+            make_backend,
+            Path(),
+            needs_weights=needs_weights,
+            overrides=overrides,
+            find_weights=find,
+        )
+        decision = decided[0] if decided else None
+        is_known = decision is None or isinstance(decision, Here)
+        keys = frozenset(request.key for request in planned.requests)
+        kept = self._kept(planned, keys) if is_known else {}
+        new = [request for request in planned.requests if request.key not in kept]
+        memory, refusals = None, []
+        if new:
+            try:
+                memory = planned.backend.memory(new, planned.sampling)
+            except UserError as refusal:
+                refusals.append(refusal)
+        if memory is not None and memory.refusal is not None:
+            refusals.append(memory.refusal)
+        warnings = list(decision.warnings) if decision else []
+        try:
+            warnings += filter(None, [missing(choose(settings.sandbox.isolation.value))])
+        except UserError as refusal:
+            refusals.append(refusal)
+        job = self._job(planned, {request.key: request.text for request in new})
+        past = self._past(planned.labels["model"])
+        if not any(map(job.asked_before, past)):  # a run that was stopped left some in the store
+            past += tuple(_pasts(planned.labels, kept.values(), job.sha256))
+        seconds, source = self._seconds(planned, job, decision, past)
+        price = prices(planned.backend)
+        return Forecast(
+            labels=planned.labels,
+            generations=len(keys),
+            keys=keys if is_known else frozenset(),
+            kept=frozenset(kept),
+            decision=decision,
+            weights=planned.weights,
+            memory=memory,
+            seconds=seconds,
+            source=source,
+            usd=estimating.dollars(job, price, past) if price else None,
+            refusals=tuple(refusals),
+            warnings=tuple(warnings),
+        )
+
+    def _kept(self, planned: Plan, keys: Collection[str]) -> dict[str, Generation]:
+        """Return the generations that are in the store."""
+        mode = planned.settings.cache.value
+        found = store.GenerationStore(
+            Path(planned.settings.store), "read" if mode == "on" else mode
+        )
+        return found.find(keys)
+
+    def _job(self, planned: Plan, texts: Mapping[str, str]) -> Job:
+        """Return a job as far as time depends on it."""
+        settings, weights = planned.settings, planned.weights
+        described = planned.backend.describe()
+        lengths = [len(text.encode()) for text in texts.values()]
+        shared = _shared_bytes(list(texts.values()))
+        return Job(
+            model=planned.labels["model"],
+            level=planned.labels["quantization"],
+            prompt=planned.labels["prompt"],
+            dataset=planned.labels["dataset"],
+            sha256=weights.sha256 if weights else "",
+            made_on=setting(planned.backend),
+            completions=len(lengths),
+            prompt_bytes=sum(lengths),
+            shared_bytes=shared if weights else 0,
+            most_tokens=planned.sampling.max_tokens,
+            parallel=described.get("parallel") or described.get("concurrency") or 1,
+            kv_values_per_token=weights.kv_values_per_token if weights else 0,
+            thinks=resolving.thinks(settings),
+        )
+
+    def _seconds(
+        self, planned: Plan, job: Job, decision: Decision | None, past: Collection[Past]
+    ) -> tuple[Estimate, str]:
+        """Return the time of a job, and what it is told from."""
+        if known := estimating.remembered(job, past):
+            return known, FROM_PAST
+        if decision is None:
+            return estimating.behind_server(job, past), FROM_SERVER
+        work = workload(decision, planned.settings.model, planned.settings.quantization)
+        threads = int(planned.backend.describe().get("threads") or machine.cores())
+        costs = {kind: self._cost(kind, threads) for kind in work.types}
+        is_measured = all(cost.is_measured for cost in costs.values())
+        time = estimating.modelled(job, work, costs, past)
+        return time, FROM_MEASURING if is_measured else FROM_NOTHING
+
+    def _past(self, model: str) -> tuple[Past, ...]:
+        """Return earlier completions of a model."""
+        if model not in self._pasts:
+            self._pasts[model] = earlier(self._outputs, model)
+        return self._pasts[model]
+
+    def _cost(self, kind: str, threads: int) -> Cost:
+        """Return what weights of one type cost here: measured now or earlier, or a guess."""
+        if (kind, threads) not in self._speeds:
+            self._speeds[kind, threads] = self._find_cost(kind, threads)
+        return self._speeds[kind, threads]
+
+    def _find_cost(self, kind: str, threads: int) -> Cost:
+        from experiments.backends.llama_cpp import measuring
+        from experiments.backends.llama_cpp.build import build
+
+        number = NUMBERS[kind]
+        _, block, size = TENSOR_TYPES[number]
+        hardware = provenance()["machine"]
+        name = f"{hardware['processor']}, {threads} threads, {build()}, {kind}"
+        path = self._outputs / "cache" / MEASURED_FILE
+        kept = _read_measured(path)
+        if name not in kept and self._measures:
+            log.info("Measuring this machine with weights of type %s.", kind)
+            tensor = measuring.TensorType(number, kind, block, size)
+            kept[name] = asdict(measuring.measure(tensor, threads, path.parent))
+            store.write_text(path, json.dumps(kept, indent=1) + "\n")
+        if name not in kept:
+            return estimating.usual(8 * size / block, threads)
+        found = kept[name]
+        steps = {int(count): float(each) for count, each in found["steps"].items()}
+        return Cost(found["prefill"], steps, found["attention"])
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A file of weights that is not here yet.
+
+    Attributes:
+        path: where it is put.
+        bytes: its size, nominal; 0 if nobody knows.
+        is_made: it is made here; else it is fetched.
+        origin: what it is made from, or the repository that it is fetched from.
+    """
+
+    path: Path
+    bytes: float
+    is_made: bool
+    origin: str
+
+    @property
+    def room(self) -> float:
+        """The bytes of disk that have to be free for it."""
+        return self.bytes * (ROOM_FACTOR if self.is_made else 1.0)
+
+
+def new_files(forecasts: Iterable[Forecast]) -> list[NewFile]:
+    """Return the files that jobs will fetch or make, each once."""
+    found: dict[Path, NewFile] = {}
+    for each in forecasts:
+        decision, weights = each.decision, each.weights
+        if decision is None or weights is None or isinstance(decision, Here):
+            continue
+        fetched = decision.source if isinstance(decision, Make) else decision
+        if isinstance(fetched, Fetch):
+            level = BITS_PER_WEIGHT[fetched.level]
+            size = weights.parameters * level / 8
+            found[fetched.path] = NewFile(fetched.path, size, False, fetched.origin.repository)
+        if isinstance(decision, Make):
+            source = decision.source.path.name
+            found[decision.path] = NewFile(decision.path, weights.bytes, True, source)
+    return list(found.values())
+
+
+def disk(files: Sequence[NewFile], folder: Path) -> tuple[float, float]:
+    """Return the bytes that have to be free for new files, and those that are.
+
+    Args:
+        files: to be written.
+        folder: of weights, which may not be there yet.
+    """
+    there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.is_dir())
+    needed = sum(file.room for file in files) + (ROOM_BYTES if files else 0.0)
+    return needed, float(shutil.disk_usage(there).free)
+
+
+def earlier(outputs: Path, model: str) -> tuple[Past, ...]:
+    """Return the completions of finished runs with a model, each once.
+
+    Args:
+        outputs: the folder below which runs are.
+        model: its name.
+    """
+    found: list[Past] = []
+    seen: set[str] = set()
+    for metrics in sorted(outputs.glob("**/metrics.json")):
+        try:
+            manifest = runs.read_manifest(metrics.parent)
+            labels = manifest["labels"]
+            if labels["model"] != model:
+                continue
+            made = [g for g in runs.read_generations(metrics.parent) if g.key not in seen]
+        except (StoreError, KeyError, TypeError):
+            continue  # of a run that was damaged; it tells nothing
+        seen |= {each.key for each in made}
+        sha256 = (manifest.get("weights") or {}).get("sha256", "")
+        found += _pasts(labels, made, sha256)
+    return estimating.gathered(found)
+
+
+def _pasts(labels: Mapping[str, str], generations: Iterable[Generation], sha256: str) -> list[Past]:
+    """Return completions in sums, apart by where they were made."""
+    found: list[Past] = []
+    for each in {each.key: each for each in generations}.values():
+        is_timed = each.wall_seconds > 0
+        found.append(
+            Past(
+                model=labels["model"],
+                level=labels["quantization"],
+                prompt=labels["prompt"],
+                dataset=labels["dataset"],
+                sha256=sha256,
+                made_on=each.made_on,
+                completions=1,
+                prompt_tokens=each.prompt_tokens,
+                new_tokens=each.new_tokens,
+                seconds=each.wall_seconds,
+                timed=int(is_timed),
+                timed_tokens=each.new_tokens * is_timed,
+            )
+        )
+    return list(estimating.gathered(found))
+
+
+def _shared_bytes(texts: Sequence[str]) -> int:
+    """Return the length of what all texts begin with."""
+    first, last = (min(texts), max(texts)) if texts else ("", "")  # all others are between them
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return len("".join(letter for letter, _ in same).encode())
+
+
+def _with_template(weights: Weights) -> Weights:
+    """Return weights that render chats, though their own template is not here yet."""
+    if weights.sha256 or weights.chat_template or weights.architecture:
+        return weights
+    return replace(weights, chat_template=TEMPLATES["chatml"], template_source="assumed")
+
+
+def _read_measured(path: Path) -> dict[str, dict[str, Any]]:
+    """Return what was measured of this machine; nothing if that cannot be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
