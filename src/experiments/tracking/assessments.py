@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.tracking.errors import TrackingError
+from experiments.errors import TrackingError
 from experiments.tracking.opening import database_file, explained
 
 if TYPE_CHECKING:

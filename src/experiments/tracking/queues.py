@@ -12,8 +12,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from experiments.errors import TrackingError
 from experiments.tracking.assessments import GRADE, REASONS
-from experiments.tracking.errors import TrackingError
 from experiments.tracking.opening import explained, open_experiment
 
 MOST_AT_ONCE = 100
