@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from experiments.errors import SandboxError
-from experiments.sandbox import Kind, Sandbox, choose
+from experiments.sandbox import Kind, Sandbox, choose, system_calls
 from experiments.schema import SandboxConfig
 
 LIMITS = SandboxConfig(memory_megabytes=512, load_cpu_seconds=1.0, total_cpu_seconds=5.0)
@@ -175,3 +175,20 @@ def test_nothing_is_left_after_programs_of_all_outcomes(
         (reply,) = sandbox.run(PROGRAMS["right"], "f", [(1,)], [1.0])
         assert reply.kind is Kind.VALUE
     assert list(tmp_path.iterdir()) == []
+
+
+@linux_only
+def test_threads_are_counted_where_the_kernel_cannot_ask_for_each(
+    isolation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system_calls, "counting_code", lambda: b"")
+    program = (
+        "import threading, time\nthreading.stack_size(32768)\ndef f(x):\n    for _ in range(x):\n"
+        "        threading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n"
+        "    time.sleep(3)"
+    )
+    with Sandbox(LIMITS, isolation) as sandbox:
+        (few,) = sandbox.run(program, "f", [(9,)], [1.0])
+        (many,) = sandbox.run(program, "f", [(99,)], [1.0])
+    assert few.kind is Kind.VALUE
+    assert (many.kind, many.text) == (Kind.DIED, "it made too many files or threads")
