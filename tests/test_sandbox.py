@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,11 @@ from experiments.sandbox import (
     system_calls,
     workers,
 )
+from experiments.sandbox import isolation as isolations
 from experiments.sandbox import sandbox as sandboxes
 from experiments.sandbox.execution import Execution
 from experiments.sandbox.isolation import base, bubblewrap
-from experiments.schema import SandboxConfig
+from experiments.schema import Isolation, SandboxConfig
 
 LIMITS = SandboxConfig(
     memory_megabytes=512, wall_factor=3.0, load_cpu_seconds=1.0, total_cpu_seconds=5.0
@@ -323,3 +325,25 @@ def test_a_sandbox_that_does_not_start_for_a_program_tells_why(
     monkeypatch.setattr(sandboxes, "Worker", fail)
     with pytest.raises(SandboxError, match="no process is left"):
         run(Sandbox(LIMITS), "def f(x): return x")
+
+
+def test_the_schema_names_the_isolations_that_there_are() -> None:
+    assert {each.value for each in Isolation} == {"auto", *isolations.ISOLATIONS}
+
+
+def test_another_isolation_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nice(isolations.Process):
+        name = "nice"
+
+        def place(self, *arguments):
+            place = super().place(*arguments)
+            return replace(place, command=["nice", "-n", "1", *place.command])
+
+        def not_covered(self):
+            return ["patience"]
+
+    monkeypatch.setitem(isolations.ISOLATIONS, "nice", Nice())
+    with Sandbox(LIMITS, "nice") as sandbox:
+        assert values(run(sandbox, "import os\ndef f(x): return os.getpid() > 1")) == [True]
+    assert choose("nice") == "nice"
+    assert missing("nice").endswith("They lack: patience.")

@@ -304,11 +304,12 @@ class SandboxConfig:
         isolation: `auto` takes bubblewrap where it works.
         minimum_cpu_seconds, reference_factor: CPU time allowed per input is the larger of
             the first and the second times the reference's own time (EvalPlus: 1 and 4).
-        wall_factor: the wall clock allows this many times the CPU time, for sleepers.
+        wall_factor: a program may be idle, over all inputs, for this many times the CPU time
+            of one: it ends those that sleep.
         memory_megabytes: address space of the program.
         output_megabytes: largest output for one input.
         file_megabytes: largest file that the program may write.
-        processes: other processes that it may start; threads are held by memory.
+        processes: other processes that it may start, in all; it may have 64 threads.
         load_cpu_seconds: CPU time until the entry point is defined.
         total_cpu_seconds: CPU time for all inputs of a problem (EvalPlus: 60).
         stop_at_first_failure: faster, but the share of passed tests is then unknown.

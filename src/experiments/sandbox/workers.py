@@ -13,7 +13,7 @@ from typing import IO
 
 from experiments.errors import SandboxError, printable
 from experiments.sandbox import control_group, system_calls, wire
-from experiments.sandbox.isolation.base import Isolation, Order
+from experiments.sandbox.isolation.base import Isolation
 from experiments.sandbox.worker import protocol
 from experiments.schema import SandboxConfig
 
@@ -68,7 +68,7 @@ class Worker:
         self, limits: SandboxConfig, isolation: Isolation, preload: Sequence[str], hash_seed: int
     ) -> None:
         folder_bytes = FOLDER_FACTOR * (limits.file_megabytes << 20)
-        place = isolation.place(Order(tuple(preload), folder_bytes, hash_seed))
+        place = isolation.place(tuple(preload), folder_bytes, hash_seed)
         self._closing.callback(isolation.clean, place)
         self.control, control = socket.socketpair()
         for each in (self.control, control):

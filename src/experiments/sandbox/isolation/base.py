@@ -39,21 +39,6 @@ KILL_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What a worker is to have.
-
-    Attributes:
-        preload: modules that are imported before any program.
-        folder_bytes: size of all files of a program.
-        hash_seed: of strings; it decides the order in which sets are gone through.
-    """
-
-    preload: tuple[str, ...] = ()
-    folder_bytes: int = 64 << 20
-    hash_seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """Where one worker runs, and how it is started there.
 
@@ -88,8 +73,13 @@ class Isolation(ABC):
     name: str
 
     @abstractmethod
-    def place(self, order: Order) -> Place:
+    def place(self, preload: tuple[str, ...], folder_bytes: int, hash_seed: int) -> Place:
         """Make a place for a worker.
+
+        Args:
+            preload: modules that are imported before any program.
+            folder_bytes: size of all files of a program.
+            hash_seed: of strings; it decides the order in which sets are gone through.
 
         Raises:
             SandboxError: a module that is asked for is not installed.

@@ -21,11 +21,11 @@ class Bubblewrap(base.Isolation):
         """Return why it does not work here; empty if it does."""
         return _fault()
 
-    def place(self, order: base.Order) -> base.Place:
+    def place(self, preload: tuple[str, ...], folder_bytes: int, hash_seed: int) -> base.Place:
         """Make a place for a worker; it leaves nothing outside."""
         command = ["bwrap", "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session"]
         command += ["--cap-drop", "ALL", "--hostname", "sandbox", "--clearenv"]
-        added = {"PYTHONHASHSEED": str(order.hash_seed), "PYTHONPATH": CODE}
+        added = {"PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": CODE}
         for name, value in (base.ENVIRONMENT | added).items():
             command += ["--setenv", name, value]
         command += ["--ro-bind", "/usr", "/usr"]
@@ -38,14 +38,14 @@ class Bubblewrap(base.Isolation):
         command += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
         for prefix in base.prefixes():
             command += ["--ro-bind", prefix, prefix]
-        packages = base.package_paths(order.preload)
+        packages = base.package_paths(preload)
         for path in packages:
             command += ["--ro-bind", str(path), f"/packages/{path.name}"]
         command += ["--ro-bind", str(base.WORKER), f"{CODE}/worker"]
         # a user 0 without capabilities could still write to settings of the kernel in /proc/sys
         command += ["--proc", "/proc", "--remount-ro", "/proc"]
         command += ["--dev", "/dev", "--remount-ro", "/dev"]
-        command += ["--size", str(order.folder_bytes), "--tmpfs", "/tmp", "--remount-ro", "/"]
+        command += ["--size", str(folder_bytes), "--tmpfs", "/tmp", "--remount-ro", "/"]
         command += ["--chdir", "/tmp", "--", base.python(), *base.PYTHON_OPTIONS, "-m", "worker"]
         return base.Place(
             command=command,
@@ -64,7 +64,7 @@ def _fault() -> str:
         return "it exists on Linux only"
     if not shutil.which("bwrap"):
         return "the command bwrap is not installed"
-    place = Bubblewrap().place(base.Order())
+    place = Bubblewrap().place((), 1 << 20, 0)
     command = place.command[: place.command.index("--") + 1]
     check = "import os; assert os.getpid() == 1"
     try:

@@ -30,9 +30,9 @@ class Process(base.Isolation):
             gaps.append("a limit of memory")
         return gaps
 
-    def place(self, order: base.Order) -> base.Place:
+    def place(self, preload: tuple[str, ...], folder_bytes: int, hash_seed: int) -> base.Place:
         """Make a place for a worker: a private folder."""
-        paths = base.package_paths(order.preload)
+        paths = base.package_paths(preload)
         private = Path(tempfile.mkdtemp(prefix="experiments-sandbox-"))
         packages, code, folder = private / "packages", private / "code", private / "tmp"
         for each in (packages, code, folder):
@@ -45,7 +45,7 @@ class Process(base.Isolation):
         added = {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": str(code)}
         return base.Place(
             command=[base.python(), *base.PYTHON_OPTIONS, "-m", "worker"],
-            environment=base.ENVIRONMENT | added | {"PYTHONHASHSEED": str(order.hash_seed)},
+            environment=base.ENVIRONMENT | added | {"PYTHONHASHSEED": str(hash_seed)},
             folder=str(folder),
             code=str(code),
             packages=[str(packages)] if paths else [],
