@@ -23,6 +23,7 @@ from experiments.sandbox import (
     system_calls,
     workers,
 )
+from experiments.sandbox import isolation as isolations
 from experiments.sandbox import sandbox as sandboxes
 from experiments.sandbox.execution import Execution
 from experiments.sandbox.isolation import base, bubblewrap
