@@ -232,6 +232,7 @@ subprocess.run([sys.executable, "-c", ""], check=True)
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_no_adversarial_program_passes_or_harms_an_ordinary_user() -> None:
     """Run all of it once more: without the rights of root, and with few descriptors."""
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
