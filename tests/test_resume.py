@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT, Workplace
 
 KILLS = int(os.environ.get("KILLS", "20"))
-COSTS = ("seconds", "cached", "shared", "speed/", "cost/", "engine/")
+COSTS = ("megabytes", "seconds", "cached", "shared", "verdicts_kept", "speed/", "cost/", "engine/")
 """What names of numbers have in them that may differ from run to run."""
 
 ARGUMENTS = [
