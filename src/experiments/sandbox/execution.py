@@ -219,9 +219,8 @@ class Execution:
         seconds = self._deadline.seconds() if self._is_started and not self._is_killed else 1.0
         ready: set[int] = set()
         if not self._is_flooded:
-            ready = readable(
-                [control, *self._signals], PAUSE_SECONDS
-            )  # what is short is over by then
+            # what is short is over by then
+            ready = readable([control, *self._signals], PAUSE_SECONDS)
         ready = ready or readable([control, *self._signals, self._results], seconds)
         now = time.monotonic()
         if self._is_started:

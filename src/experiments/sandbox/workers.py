@@ -181,7 +181,7 @@ class Worker:
             ):
                 pid = struct.unpack_from("=i", content)[0]
         if kind == protocol.STARTED:
-            self.executor = pid
+            self.executor = pid or number  # which are the same where there are no name spaces
         elif kind == protocol.ENDED:
             self.executor = 0
         return Status(kind, number, cpu_seconds, flags, pid)
