@@ -16,6 +16,7 @@ from conftest import ROOT
 from reviewed_runs import lines, make_run
 
 from experiments import cli
+from experiments.errors import TrackingError
 from experiments.records import Message, Prompt, Solution
 from experiments.review import queues
 from experiments.review.choosing import choose
@@ -24,7 +25,6 @@ from experiments.review.queues import Collected, Queue
 from experiments.review.rubric import load
 from experiments.review.works import Work, works
 from experiments.store import runs
-from experiments.errors import TrackingError
 from experiments.tracking.recorder import NewRun, Recorder
 from experiments.tracking.traces import Sample, log_samples
 
