@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,28 @@ TRACKING = sorted((PACKAGE / "tracking").glob("*.py"))
 OF_A_PROGRAM_UNDER_TEST = "solution"
 """The one module that is put into `sys.modules`, in the sandbox: the program, as if imported."""
 
+# Experimental since MLflow 3.14, and used by `tracking.queues` alone.
+QUEUES = {
+    "mlflow.genai.review_queues": {
+        "add_items_to_review_queue",
+        "create_review_queue",
+        "list_review_queue_items",
+        "list_review_queues",
+    },
+    "mlflow.genai.label_schemas": {
+        "InputCategorical",
+        "create_label_schema",
+        "list_label_schemas",
+        "update_label_schema",
+    },
+}
 MLFLOW = {
     "MlflowClient",
     "MlflowException",
     "active_run",
+    "delete_assessment",
     "end_run",
+    "get_trace",
     "log_artifact",
     "log_artifacts",
     "log_feedback",
@@ -30,7 +48,9 @@ MLFLOW = {
     "set_tag",
     "set_tracking_uri",
     "start_run",
+    "start_span",
     "start_span_no_context",
+    "update_current_trace",
 }
 ENTITIES = {
     "AssessmentSource",
@@ -40,16 +60,19 @@ ENTITIES = {
     "InputTag",
     "NoOpSpan",
     "SpanType",
+    "Trace",
 }
 CLIENT = {
     "create_experiment",
     "download_artifacts",
+    "get_experiment",
     "get_experiment_by_name",
     "get_run",
     "list_artifacts",
     "log_inputs",
     "search_experiments",
     "search_runs",
+    "search_traces",
     "set_experiment_tag",
 }
 TAGS = {
@@ -131,12 +154,19 @@ def test_what_is_used_of_mlflow_is_allowed_here_and_documented_there() -> None:
         *(("mlflow.entities", name) for name in ENTITIES),
         *(("client", name) for name in CLIENT),
         *(("tag", name) for name in TAGS),
+        *((module, name) for module, names in QUEUES.items() for name in names),
     }
     assert used - allowed == set()
     assert allowed - used == set(), "no longer used"
     assert set(mlflow.__all__) >= MLFLOW
     assert set(mlflow.entities.__all__) >= ENTITIES
+    assert all(set(import_module(module).__all__) >= names for module, names in QUEUES.items())
     assert all(inspect.getdoc(getattr(mlflow.MlflowClient, name)) for name in CLIENT)
+
+
+def test_review_queues_are_used_by_one_module() -> None:
+    using = [path for path in FILES if "mlflow.genai" in path.read_text(encoding="utf-8")]
+    assert using == [PACKAGE / "tracking" / "queues.py"]
 
 
 @pytest.mark.parametrize(

@@ -54,14 +54,14 @@ def _in_mlflow(
     choice = choosing.choose(found, chosen.budget, chosen.seed)
     name = chosen.name or time.strftime("%Y-%m-%d")
     opened = queues.start(found, choice, folders, rubric, reviewers, name, chosen.uri, chosen.seed)
-    for queue in opened:
-        results.print(f"{queue.reviewer}: {len(queue.traces)} programs in '{queue.name}'")
+    results.print(f"{len(choice.works)} programs of {len(found)} are to be read by each reviewer.")
     if not chosen.uri.startswith("http"):
         command = f".venv/bin/mlflow ui --backend-store-uri {shlex.quote(chosen.uri)}"
         results.print(f"Open MLflow: {command}", soft_wrap=True)
     base = chosen.uri if chosen.uri.startswith("http") else MLFLOW_ADDRESS
-    address = f"{base.rstrip('/')}/#/experiments/{opened[0].experiment}/review-queue"
-    results.print(f"      then: {address}", soft_wrap=True)
+    for queue in opened:
+        page = f"#/experiments/{queue.experiment}/review-queue?selectedQueueId={queue.id}"
+        results.print(f"{queue.reviewer}: {base.rstrip('/')}/{page}", soft_wrap=True)
     names = " ".join(map(shlex.quote, chosen.runs))
     results.print(f"How far: experiments review {names} --status", soft_wrap=True)
     results.print(f"At last: experiments review {names} --collect", soft_wrap=True)

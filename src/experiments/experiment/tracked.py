@@ -83,7 +83,7 @@ class TrackedRun:
                 self._recorder.wait()
             if kind is None:
                 where = asdict(self._recorder.started())
-                store.write_text(self._plan.folder / runs.MLFLOW, json.dumps(where) + "\n")
+                store.write_text(self._plan.folder / runs.TRACKED, json.dumps(where) + "\n")
         except Exception as failure:
             if failure is not error:  # else it is told already
                 log.warning("warning: %s", failure)

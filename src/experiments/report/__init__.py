@@ -10,6 +10,7 @@ from experiments.errors import StoreError, UserError
 from experiments.report.collect import Collection, collect, find_runs, newest
 from experiments.report.comparisons import show_comparisons
 from experiments.report.imported import import_evalplus
+from experiments.report.reviewed import lines
 from experiments.report.sanitizer import judge_sanitized
 from experiments.report.terminal import (
     show,
@@ -90,6 +91,8 @@ def show_collection(collection: Collection) -> None:
     for note in collection.notes:
         results.print(note, style="dim", soft_wrap=True, markup=False)
     show_failures(collection.failures)
+    for line in lines(collection):
+        results.print(line, soft_wrap=True, markup=False)
     show_comparisons(collection)
 
 

@@ -86,6 +86,7 @@ class Run:
         sanitized: verdicts of the programs that EvalPlus's sanitizer finds.
         generations: what the samples were made from; empty for programs from elsewhere.
         name: what tells it from the others, in a few words.
+        pooled: folders of all runs that it was made of, if there are several.
     """
 
     report: RunReport
@@ -96,6 +97,12 @@ class Run:
     sanitized: tuple[Verdict, ...] = ()
     generations: tuple[Generation, ...] = ()
     name: str = ""
+    pooled: tuple[Path, ...] = ()
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where its files are."""
+        return self.pooled or (self.report.folder,)
 
     @property
     def labels(self) -> dict[str, str]:

@@ -25,6 +25,7 @@ from experiments.report import analysis
 from experiments.report.collect import KINDS, Collection, Group, Run, Sample
 from experiments.report.plots import inline
 from experiments.report.recommending import advised, recommend
+from experiments.report.reviewed import reviewed
 from experiments.stats.columns import MIXED, columns
 from experiments.stats.comparing import Finding
 from experiments.stats.costs import is_mixed
@@ -47,6 +48,7 @@ SECTIONS = {
     "axes": "Level against level",
     "map": "Problems and runs",
     "extraction": "Format and extraction",
+    "review": "A person’s grades",
     "topics": "Difficulty and topics",
     "failures": "Kinds of failure",
     "agreement": "Agreement",
@@ -182,6 +184,7 @@ def _sections(
         **_extraction(group),
         **_topics(group),
         **_agreement(group),
+        "review": reviewed(group),
         "advice": [(each.limit, advised(each)) for each in recommend(group)],
         "mixed": MIXED,
         "is_mixed": any(is_mixed(run.metrics) for run in group.runs),

@@ -91,5 +91,10 @@ def _joined(runs: Sequence[Run]) -> Run:
     order = {problem.id: number for number, problem in enumerate(first.problems)}
     samples.sort(key=lambda sample: (order.get(sample.problem_id, len(order)), sample.sample))
     return replace(
-        first, report=report, samples=tuple(samples), generations=tuple(generations), sanitized=()
+        first,
+        report=report,
+        samples=tuple(samples),
+        generations=tuple(generations),
+        sanitized=(),
+        pooled=tuple(run.report.folder for run in runs),
     )

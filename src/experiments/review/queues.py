@@ -26,6 +26,9 @@ from experiments.tracking.traces import explanation, fenced
 
 log = logging.getLogger(__name__)
 
+NOBODY = "default"
+"""What an MLflow without logins calls everyone."""
+
 FORMAT = 1
 """Version of the form of `review-key.json`."""
 
@@ -131,9 +134,9 @@ def item(work: Work) -> queues.Item:
     verdict = explanation(work.verdict)
     kept = "\nThe answer is not in the format that was asked for." if not work.format_kept else ""
     answered = {
-        "program": fenced(work.program, "python") or "none was found",
         "tests": fenced(f"{verdict}{kept}"),
-        "answer": fenced(printable(work.text)),
+        "program": fenced(work.program, "python") or "none was found",
+        "the whole answer": fenced(printable(work.text)),
     }
     return queues.Item({"statement": fenced(work.problem.prompt, "python")}, answered)
 
@@ -191,8 +194,9 @@ def collect(
                 if given is None or work is None:
                     unknown.append(said.grade)
                     continue
+                who = queue.reviewer if said.reviewer == NOBODY else said.reviewer
                 origin = f"queue {queue.name}"
-                new += grades.add(work, given, queue.reviewer, queue.rubric, origin, said.time)
+                new += grades.add(work, given, who, queue.rubric, origin, said.time)
     by_place = {
         (place.folder, place.problem_id, place.sample): work
         for work in found
@@ -242,7 +246,7 @@ def write(uri: str, folder: Path, run: TracedRun) -> int:
 
 
 def _traced(uri: str, folder: Path) -> TracedRun:
-    noted = reviews.read_note(folder / runs.MLFLOW).get("run_id")
+    noted = reviews.read_note(folder / runs.TRACKED).get("run_id")
     named = folder.name if is_run_id(folder.name) else None
     return find_run(uri, folder, noted or named)
 

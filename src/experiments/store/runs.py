@@ -11,7 +11,7 @@
 | `metrics.json` | the numbers; written last, so that a folder with it is a finished run |
 | `sanitizer.jsonl` | verdicts on the programs that EvalPlus's sanitizer finds |
 | `failure.txt` | why a job has no result |
-| `mlflow.json` | where the run is in MLflow |
+| `tracking.json` | where the run is in MLflow |
 | `reviews.jsonl`, `review.json`, `review-key.json` | a person's grades (see `reviews`) |
 
 `manifest.json` and `metrics.json` carry the version of the form as `format`. Files without
@@ -49,7 +49,7 @@ AUDIT = "audit.json"
 METRICS = "metrics.json"
 SANITIZED = "sanitizer.jsonl"
 FAILURE = "failure.txt"
-MLFLOW = "mlflow.json"
+TRACKED = "tracking.json"
 SWEEP = "sweep.json"
 """In the folder of a sweep: its MLflow run and experiment."""
 RACE = "race.json"

@@ -14,10 +14,14 @@ from dataclasses import dataclass
 
 from experiments.errors import TrackingError
 from experiments.tracking.assessments import GRADE, REASONS
-from experiments.tracking.opening import explained, open_experiment
+from experiments.tracking.opening import database_file, explained, open_experiment
 
 MOST_AT_ONCE = 100
 """Items that are listed or added in one call."""
+
+
+LONGEST_PREVIEW = 1000
+"""Characters of a trace's preview in MLflow's own database schema."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Questions:
 
 @dataclass(frozen=True)
 class Item:
-    """What a reviewer sees, as Markdown by heading."""
+    """What a reviewer sees, as Markdown by heading, the most important first."""
 
     asked: Mapping[str, str]
     answered: Mapping[str, str]
@@ -130,31 +134,44 @@ def _schemas(experiment: str, asks: Questions) -> list[str]:
 def log_items(uri: str, experiment: str, items: Sequence[Item]) -> list[str]:
     """Return the ids of traces that show these items, logged in their order.
 
+    The pages of a queue show the preview of a trace, and the rest of it a click away. A server's
+    database may hold no preview of more than `LONGEST_PREVIEW` characters; SQLite does.
+
     Raises:
         TrackingError: MLflow cannot be used, or gave up a trace.
     """
     os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
     os.environ["MLFLOW_TRACE_SAMPLING_RATIO"] = "1"
     os.environ.pop("MLFLOW_RUN_ID", None)
+    longest = LONGEST_PREVIEW if database_file(uri) is None else None
     traces = []
     with explained(uri):
         import mlflow
-        from mlflow.entities import NoOpSpan, SpanType
+        from mlflow.entities import NoOpSpan
 
         mlflow.set_tracking_uri(uri)
+        mlflow.set_experiment(experiment_id=experiment)
         for number, item in enumerate(items, start=1):
-            span = mlflow.start_span_no_context(
-                f"program {number}",
-                span_type=SpanType.UNKNOWN,
-                inputs=dict(item.asked),
-                experiment_id=experiment,
-            )
-            if isinstance(span, NoOpSpan):
-                raise TrackingError(f"MLflow did not begin the trace of program {number}")
-            span.set_outputs(dict(item.answered))
-            span.end()
-            traces.append(str(span.trace_id))
+            with mlflow.start_span(f"program {number}") as span:
+                if isinstance(span, NoOpSpan):
+                    raise TrackingError(f"MLflow did not begin the trace of program {number}")
+                span.set_inputs(dict(item.asked))
+                span.set_outputs(dict(item.answered))
+                mlflow.update_current_trace(
+                    request_preview=_preview(item.asked, longest),
+                    response_preview=_preview(item.answered, longest),
+                )
+                traces.append(str(span.trace_id))
     return traces
+
+
+def _preview(parts: Mapping[str, str], longest: int | None) -> str:
+    """Return all parts under their headings, cut if need be."""
+    text = "\n\n".join(f"**{heading}**\n\n{part}" for heading, part in parts.items())
+    if longest is None or len(text) <= longest:
+        return text
+    end = "\n````\n… (View full trace shows the rest.)"  # closes whatever fence was open
+    return text[: longest - len(end)] + end
 
 
 def fill(uri: str, queue: str, traces: Sequence[str]) -> None:
