@@ -155,7 +155,7 @@ class SweepPlan:
             return ""
         sources = dict.fromkeys(job.source for job in self.jobs if job.seconds and job.source)
         return (
-            f"Time: {duration(whole.value)} ({spread(whole.low, whole.high)}), "
+            f"Time: {duration(whole.value)} of generating ({spread(whole.low, whole.high)}), "
             f"{' and '.join(sources)}; begun now, over {when(time.time() + whole.value)}."
         )
 
