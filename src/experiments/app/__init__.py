@@ -182,6 +182,8 @@ def _show_plan(config: DictConfig) -> None:
         log.debug("The sweep was not foreseen: %s", error)
         return
     if found.seconds.value > LONG_SECONDS:
+        if config.hydra.sweeper._target_.endswith(".RaceSweeper"):
+            console.print("A race takes this at most.")
         console.print("\n".join(found.lines()), markup=False, soft_wrap=True)
 
 

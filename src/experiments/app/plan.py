@@ -82,7 +82,7 @@ class SweepPlan:
         needed, free = forecast.disk(forecast.new_files(self.jobs), self.models)
         if needed > free:
             error = WeightsError(
-                f"The weights need {size(needed)} of disk, and {self.models} has {size(free)}",
+                f"The weights need {size(needed)}, and the disk of {self.models} has {size(free)}",
                 "Make room, or set models to a folder on another disk.",
             )
             found.append(str(error))
@@ -143,7 +143,10 @@ class SweepPlan:
         most, name = max(taken, key=lambda each: each[0].needed)
         unfit = sum(memory.refusal is not None for memory, _ in taken)
         of = f" ({name})" if len(self.jobs) > 1 else ""
-        end = f"{unfit} of {_count(len(taken), 'job')} will not fit" if unfit else "all fit"
+        one = len(taken) == 1
+        end = "that fits" if one else "all fit"
+        if unfit:
+            end = "that does not fit" if one else f"{unfit} of {len(taken)} do not fit"
         return f"Memory: up to {size(most.needed)}{of}, {size(most.there)} free: {end}."
 
     def _time(self) -> str:
@@ -152,7 +155,7 @@ class SweepPlan:
             return ""
         sources = dict.fromkeys(job.source for job in self.jobs if job.seconds and job.source)
         return (
-            f"Time: {duration(whole.value)} ({spread(whole.low, whole.high)}), "
+            f"Time: {duration(whole.value)} of generating ({spread(whole.low, whole.high)}), "
             f"{' and '.join(sources)}; begun now, over {when(time.time() + whole.value)}."
         )
 

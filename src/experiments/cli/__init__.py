@@ -75,7 +75,7 @@ def _add_plan(commands: Any) -> None:
     parser.add_argument(
         "--measure",
         action="store_true",
-        help="measure this machine for some seconds where no earlier run tells; kept",
+        help="measure this machine, some seconds per type, where no earlier run tells; kept",
     )
     parser.add_argument("-m", "--multirun", action="store_true", help="makes no difference here")
     parser.set_defaults(do=_plan)

@@ -18,8 +18,8 @@ from rich.progress import (
     Task,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 console = Console(stderr=True, highlight=False)
@@ -62,7 +62,7 @@ def when(moment: float) -> str:
 T = TypeVar("T")
 
 
-class _LeftColumn(ProgressColumn):
+class TimeColumn(ProgressColumn):
     """How long it will go on, and when it will be over, at the pace since it began.
 
     Completions come in bursts when many are decoded at once, minutes apart for a large model: the
@@ -70,17 +70,16 @@ class _LeftColumn(ProgressColumn):
     """
 
     def render(self, task: Task) -> Text:
-        """Return the text; empty until there is a pace."""
-        done, elapsed = task.completed - task.fields["before"], task.elapsed
-        if not done or not elapsed or task.finished:
-            return Text("")
-        left = (task.total or 0.0) - task.completed
-        seconds = left * elapsed / done
+        """Return the text; until there is a pace and at the end, the time that went by."""
+        done, elapsed = task.completed - task.fields["before"], task.elapsed or 0.0
+        if not done or task.finished:
+            return Text(duration(task.finished_time or elapsed))
+        seconds = ((task.total or 0.0) - task.completed) * elapsed / done
         return Text(f"{duration(seconds)} left, over {when(time.time() + seconds)}")
 
 
 class Bar:
-    """One line of progress: a title, a bar, a count, when it will be over, and a remark."""
+    """One line of progress: a title, a bar, a count, when it will be over, a remark."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress
@@ -113,11 +112,10 @@ def bar(title: str, total: int, done: int = 0) -> Iterator[Bar]:
     with Progress(
         SpinnerColumn(finished_text="[green]✓[/]"),
         TextColumn("{task.description:<11}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        _LeftColumn(),
-        TextColumn("[dim]{task.fields[remark]}[/]"),
+        BarColumn(bar_width=12),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=7)),
+        TimeColumn(table_column=Column(no_wrap=True)),
+        TextColumn("[dim]{task.fields[remark]}[/]", table_column=Column(no_wrap=True)),
         console=console,
         disable=not moving,
         refresh_per_second=5,

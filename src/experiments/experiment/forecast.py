@@ -7,7 +7,7 @@ import itertools
 import json
 import logging
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from experiments.experiment import estimating, resolving
 from experiments.experiment.estimating import Cost, Estimate, Job, Past
 from experiments.experiment.measuring import prices, setting
 from experiments.experiment.planning import Plan, plan
-from experiments.records import Dataset, Generation, Weights
+from experiments.records import Dataset, Generation, Request, Weights
 from experiments.sandbox import choose, missing
 from experiments.schema import BITS_PER_WEIGHT, Config, ModelConfig, QuantizationConfig
 from experiments.store import runs
@@ -77,7 +77,7 @@ class Forecast:
     @property
     def is_guessed(self) -> bool:
         """Whether measuring this machine would tell its time better."""
-        return self.source == FROM_NOTHING and bool(self.generations)
+        return self.source == FROM_NOTHING and self.seconds is not None and self.seconds.value > 0
 
 
 class Forecaster:
@@ -137,7 +137,7 @@ class Forecaster:
                 refusals.append(refusal)
         if memory is not None and memory.refusal is not None:
             refusals.append(memory.refusal)
-        warnings = list(decision.warnings) if decision else []
+        warnings = [*(decision.warnings if decision else ()), *_too_long(planned, new)]
         try:
             warnings += filter(None, [missing(choose(settings.sandbox.isolation.value))])
         except UserError as refusal:
@@ -195,12 +195,14 @@ class Forecaster:
 
     def _seconds(
         self, planned: Plan, job: Job, decision: Decision | None, past: Collection[Past]
-    ) -> tuple[Estimate, str]:
-        """Return the time of a job, and what it is told from."""
+    ) -> tuple[Estimate | None, str]:
+        """Return the time of a job, None if there is no model, and where it comes from."""
         if known := estimating.remembered(job, past):
             return known, FROM_PAST
         if decision is None:
-            return estimating.behind_server(job, past), FROM_SERVER
+            has_server = planned.settings.model.api.model is not None
+            server = estimating.behind_server(job, past)
+            return (server, FROM_SERVER) if has_server else (None, "")
         work = workload(decision, planned.settings.model, planned.settings.quantization)
         threads = int(planned.backend.describe().get("threads") or machine.cores())
         costs = {kind: self._cost(kind, threads) for kind in work.types}
@@ -230,7 +232,7 @@ class Forecaster:
         name = f"{hardware['processor']}, {threads} threads, {build()}, {kind}"
         path = self._outputs / "cache" / MEASURED_FILE
         kept = _read_measured(path)
-        if name not in kept and self._measures:
+        if self._measures:
             log.info("Measuring this machine with weights of type %s.", kind)
             tensor = measuring.TensorType(number, kind, block, size)
             kept[name] = asdict(measuring.measure(tensor, threads, path.parent))
@@ -340,6 +342,18 @@ def _pasts(labels: Mapping[str, str], generations: Iterable[Generation], sha256:
             )
         )
     return list(estimating.gathered(found))
+
+
+def _too_long(planned: Plan, requests: Iterable[Request]) -> Iterator[str]:
+    """Yield a warning where prompts will hardly fit into the context."""
+    context = planned.backend.describe().get("context_tokens")
+    most = max((len(each.text.encode()) for each in requests), default=0)
+    tokens = round(most / estimating.BYTES_PER_TOKEN)
+    if context and tokens >= context:
+        yield (
+            f"The longest prompt has about {tokens} tokens, and the context has room for "
+            f"{context}: set backend.context_tokens higher."
+        )
 
 
 def _shared_bytes(texts: Sequence[str]) -> int:
