@@ -8,6 +8,7 @@ experiments judge DATASET SAMPLES.jsonl --out VERDICTS.jsonl
 experiments validate DATASET
 experiments models [NAME]
 experiments models fetch NAME quantization=LEVEL
+experiments fidelity model=NAME quantization=LEVEL,LEVEL,... [reference=LEVEL] [OVERRIDE ...]
 experiments doctor
 """
 
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_judge(commands)
     _add_validate(commands)
     _add_models(commands)
+    _add_fidelity(commands)
     _add_doctor(commands)
     return parser
 
@@ -262,6 +264,35 @@ def _models(chosen: argparse.Namespace) -> int:
             f"'{' '.join(words)}' is not understood",
             "Type: experiments models fetch NAME quantization=q4_k_m",
         )
+    return 0
+
+
+def _add_fidelity(commands: Any) -> None:
+    parser = commands.add_parser(
+        "fidelity", help="compare levels of a model with a reference, without generating"
+    )
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="settings of a run, with several levels: model=demo quantization=q8_0,q4_0; "
+        "reference=LEVEL, default: the highest that is here",
+    )
+    default = OUTPUTS / "fidelity"
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", default=default, help=f"default: {default}"
+    )
+    parser.set_defaults(do=_fidelity)
+
+
+def _fidelity(chosen: argparse.Namespace) -> int:
+    import logging
+
+    from experiments.cli import fidelity
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    fidelity.run(chosen.words, CONF, chosen.out)
     return 0
 
 

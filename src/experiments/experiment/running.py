@@ -51,8 +51,8 @@ def run(plan: Plan, shown: Callable[[RunReport], None] | None = None) -> RunRepo
     with TrackedRun(plan) as tracked:
         _check_isolation(plan)
         generations, seconds = _generate(plan, tracked)
-        solutions = [_solution(plan, generation) for generation in generations]
-        verdicts, counts = _judge(plan, generations, solutions)
+        solutions = [solution_of(plan, generation) for generation in generations]
+        verdicts, counts = judged(plan, generations, solutions)
         numbers = summarise(
             verdicts,
             solutions,
@@ -119,14 +119,14 @@ def _generate(plan: Plan, tracked: TrackedRun) -> tuple[list[Generation], float]
     _warn_of_unfinished_thoughts(plan, list(found.values()))
     seconds = time.monotonic() - started - plan.backend.statistics().get("load_seconds", 0.0)
     if plan.kind == "chat":
-        found = {key: _split(generation) for key, generation in found.items()}
+        found = {key: split_thought(generation) for key, generation in found.items()}
     return [
         replace(found[request.key], problem_id=request.problem_id, sample=request.sample)
         for request in plan.requests
     ], seconds
 
 
-def _split(generation: Generation) -> Generation:
+def split_thought(generation: Generation) -> Generation:
     """Return a generation whose thought is told from its answer, as earlier versions did not."""
     if generation.is_split:
         return generation
@@ -140,7 +140,7 @@ def _split(generation: Generation) -> Generation:
     )
 
 
-def _solution(plan: Plan, generation: Generation) -> Solution:
+def solution_of(plan: Plan, generation: Generation) -> Solution:
     """Return the program in a generation."""
     problem = plan.problems[generation.problem_id]
     found = extract(generation.text, problem.prompt, problem.entry_point, plan.kind, is_answer=True)
@@ -149,7 +149,7 @@ def _solution(plan: Plan, generation: Generation) -> Solution:
     )
 
 
-def _judge(
+def judged(
     plan: Plan, generations: Sequence[Generation], solutions: Sequence[Solution]
 ) -> tuple[list[Verdict], dict[str, float]]:
     """Return the verdicts in the order of the solutions, and how they were reached.

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.backends import Memory, Progress
 from experiments.backends.keys import requests_for
@@ -22,6 +24,9 @@ from experiments.errors import ConfigError, WeightsError, did_you_mean
 from experiments.extract import thoughts
 from experiments.records import FinishReason, Generation, Prompt, Request, Thinking, Weights
 from experiments.schema import Sampling
+
+if TYPE_CHECKING:
+    from experiments.stats.divergence import Scores
 
 KV_TYPES = ("f16", "q8_0", "q4_0", "f32", "bf16")
 
@@ -182,12 +187,7 @@ class LlamaCpp:
         """
         if not requests:
             return
-        settings = self._settings | {
-            "thought_open": self._thinking.open,
-            "thought_close": self._thinking.close,
-            "thought_tokens": self._thinking.budget,
-        }
-        identity = (self._weights.sha256, str(self._weights.path), repr(settings))
+        settings, identity = self._identity()
         if not host.is_loaded(identity):
             host.close_worker()  # whose memory counts as free in what follows
             if refusal := self.memory(requests, sampling).refusal:
@@ -231,6 +231,63 @@ class LlamaCpp:
             for name, value in worker.counters.items():
                 self._add(name, value)
 
+    def evaluate(
+        self,
+        texts: Sequence[tuple[Request, str]],
+        rows: Path,
+        is_reference: bool,
+        on_size: Callable[[Mapping[str, Any]], None],
+        on_text: Callable[[], None],
+    ) -> tuple[dict[str, Scores], int]:
+        """Return how likely each token of some answers is, by problem, and the most memory held.
+
+        The model only reads. It is loaded in the place of the one before, so that two are never
+        in memory.
+
+        Args:
+            texts: requests, each with an answer to it.
+            rows: file that holds the reference's distributions.
+            is_reference: this model is the reference, and the file is written.
+            on_size: is called before the work begins, with the problems whose text does not fit
+                into the context (`unfit`), and the `tokens` and `bytes` of the file.
+            on_text: is called after each text.
+
+        Returns:
+            The scores, and the bytes of memory of the model's process.
+
+        Raises:
+            BackendError: not enough memory, or llama.cpp failed or died.
+        """
+        from experiments.stats.divergence import Scores
+
+        settings, identity = self._identity()
+        if not host.is_loaded(identity):
+            host.close_worker()
+            longest = max(len(one.text.encode()) + len(answer.encode()) for one, answer in texts)
+            tokens = min(settings["context_tokens"], longest)
+            at_once = 0 if settings["flash_attention"] else settings["micro_batch_tokens"]
+            memory.check(self._weights, tokens, 1, settings["kv_type"], at_once)
+        worker, _ = host.worker_for(identity, str(self._weights.path), settings)
+        work = [
+            {
+                "key": one.problem_id,
+                "prompt": one.text,
+                "answer": answer,
+                "is_chat": bool(one.prompt.messages),
+            }
+            for one, answer in texts
+        ]
+        found = {}
+        with closing(worker.evaluate(work, str(rows), is_reference)) as replies:
+            for kind, reply in replies:
+                if kind == "size":
+                    on_size(reply)
+                else:
+                    problem = reply.pop("key")
+                    found[problem] = Scores(**reply)
+                    on_text()
+        return found, worker.peak_bytes
+
     def describe(self) -> dict[str, Any]:
         """Return the build, the settings and the weights' digest."""
         return {
@@ -269,6 +326,15 @@ class LlamaCpp:
         if "energy_joules" in totals:
             numbers["energy_joules"] = totals["energy_joules"]
         return numbers
+
+    def _identity(self) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return the settings of the model's process, and what it is known by."""
+        settings = self._settings | {
+            "thought_open": self._thinking.open,
+            "thought_close": self._thinking.close,
+            "thought_tokens": self._thinking.budget,
+        }
+        return settings, (self._weights.sha256, str(self._weights.path), repr(settings))
 
     def _refuse_architecture(self) -> None:
         name = self._weights.architecture

@@ -101,6 +101,28 @@ class Counters:
     steps: int = 0
 
 
+def context_parameters(settings: Settings, context_tokens: int, streams: int) -> Any:
+    """Return llama.cpp's parameters of a context.
+
+    Args:
+        settings: how the model is run.
+        context_tokens: most tokens of one sequence.
+        streams: sequences in it, each with an output of one token at most.
+    """
+    parameters = llama.llama_context_default_params()
+    parameters.n_ctx = context_tokens * streams
+    parameters.n_batch = settings.batch_tokens
+    parameters.n_ubatch = min(settings.micro_batch_tokens, settings.batch_tokens)
+    parameters.n_seq_max = parameters.n_outputs_max = streams
+    parameters.n_threads = parameters.n_threads_batch = settings.threads
+    parameters.flash_attn_type = 1 if settings.flash_attention else 0
+    parameters.type_k = parameters.type_v = KV_TYPES[settings.kv_type]
+    parameters.kv_unified = False
+    parameters.swa_full = True  # parts of a sequence can be dropped and shared
+    parameters.no_perf = True
+    return parameters
+
+
 class Engine:
     """Completes many prompts at once with one model.
 
@@ -193,24 +215,12 @@ class Engine:
         if self._context and self._context_tokens >= wanted:
             return
         self._free_context()
-        parameters = llama.llama_context_default_params()
-        streams = settings.parallel
-        micro_batch = min(settings.micro_batch_tokens, settings.batch_tokens)
+        streams = settings.parallel + (SPARE_STREAMS if self._model.has_state else 0)
+        parameters = context_parameters(settings, wanted, streams)
         if self._model.has_state:
-            streams += SPARE_STREAMS
             # Some of these architectures abort where it is no multiple of the streams.
-            micro_batch = max(1, micro_batch // streams) * streams
-        parameters.n_ctx = wanted * streams
-        parameters.n_batch = max(settings.batch_tokens, micro_batch)
-        parameters.n_ubatch = micro_batch
-        parameters.n_seq_max = streams
-        parameters.n_outputs_max = streams  # each sequence has at most one
-        parameters.n_threads = parameters.n_threads_batch = settings.threads
-        parameters.flash_attn_type = 1 if settings.flash_attention else 0
-        parameters.type_k = parameters.type_v = KV_TYPES[settings.kv_type]
-        parameters.kv_unified = False
-        parameters.swa_full = True  # parts of a sequence can be dropped and shared
-        parameters.no_perf = True
+            parameters.n_ubatch = max(1, parameters.n_ubatch // streams) * streams
+            parameters.n_batch = max(parameters.n_batch, parameters.n_ubatch)
         self._context = llama.llama_init_from_model(self._model.pointer, parameters)
         if not self._context:
             raise EngineError("llama.cpp could not make a context")

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO
 
@@ -90,13 +90,36 @@ class Worker:
             BackendError: the process died or llama.cpp failed. All that was finished
                 before was yielded.
         """
+        request = {"complete": {"jobs": jobs, "sampling": sampling}}
+        yield from self._ask(request, "generating", ("completion", "progress"))
+
+    def evaluate(
+        self, texts: list[dict[str, Any]], rows: str, is_reference: bool
+    ) -> Generator[tuple[str, dict[str, Any]]]:
+        """Yield `("size", …)` before the work begins and `("scores", …)` for each text.
+
+        Args:
+            texts: of `evaluating.text_of`, as plain data.
+            rows: file of the reference's distributions.
+            is_reference: it is written; else it is read.
+
+        Raises:
+            BackendError: as `complete`, which also says what becomes of a caller's early stop.
+        """
+        request = {"evaluate": {"texts": texts, "rows": rows, "is_reference": is_reference}}
+        yield from self._ask(request, "evaluating", ("size", "scores"))
+
+    def _ask(
+        self, request: dict[str, Any], doing: str, kinds: tuple[str, ...]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the replies of some kinds to a request, up to `done`."""
         self.counters = {}  # those of the jobs before are counted already
         self.peak_bytes = 0
         done = False
         try:
-            self._send({"complete": {"jobs": jobs, "sampling": sampling}})
+            self._send(request)
             while True:
-                reply = self._receive("generating")
+                reply = self._receive(doing)
                 self.peak_bytes = max(self.peak_bytes, reply.get("peak_bytes", 0))
                 if "done" in reply:
                     self.counters = reply["done"]
@@ -104,7 +127,7 @@ class Worker:
                     return
                 if "failed" in reply:
                     raise self._failure(f"{self._path}: {reply['failed']}")
-                for kind in ("completion", "progress"):
+                for kind in kinds:
                     if kind in reply:
                         yield kind, reply[kind]
         finally:

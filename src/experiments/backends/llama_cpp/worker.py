@@ -5,6 +5,8 @@ It reads frames from standard input and writes frames to what was standard outpu
     → {"load": {path, settings}}        ← {"loaded": seconds, "warnings": lines} or {"failed": text}
     → {"complete": {jobs, sampling}}    ← {"completion": …}*, {"progress": …}*, {"done": counters}
                                           or {"failed": text}
+    → {"evaluate": {texts, rows, is_reference}}   ← {"size": …}, {"scores": …}*, {"done": {}}
+                                          or {"failed": text}
 
 llama.cpp's messages go to standard error, whose end the parent keeps. Ctrl-C is the
 parent's affair: this process ignores it, and ends when its standard input does.
@@ -22,6 +24,7 @@ import threading
 import time
 import traceback
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from experiments.backends.llama_cpp.frames import read_frame, write_frame
@@ -64,6 +67,7 @@ def _serve(requests: queue.SimpleQueue[dict[str, Any]], replies: BinaryIO) -> No
 
     lines: list[str] = []
     keep = _log_to_stderr(llama, lines)
+    model: Model | None = None
     engine: Engine | None = None
     while True:
         request = requests.get()
@@ -88,10 +92,44 @@ def _serve(requests: queue.SimpleQueue[dict[str, Any]], replies: BinaryIO) -> No
                 done = {"done": asdict(engine.counters), "peak_bytes": _peak_bytes()}
                 write_frame(replies, done)
                 _forget_peak()
+            elif "evaluate" in request:
+                assert model is not None
+                _evaluate(model, settings, replies, **request["evaluate"])
         except EngineError as error:
             write_frame(replies, {"failed": str(error)})
         del request
         assert keep
+
+
+def _evaluate(
+    model: Any,
+    settings: Any,
+    replies: BinaryIO,
+    texts: list[dict[str, Any]],
+    rows: str,
+    is_reference: bool,
+) -> None:
+    """Report how likely the model finds the tokens of texts; see `evaluating`."""
+    from experiments.backends.llama_cpp.evaluating import KEPT, Evaluator, text_of
+
+    every = [text_of(model, **text) for text in texts]
+    fitting = [t for t in every if t.scored and len(t.tokens) <= settings.context_tokens]
+    tokens = sum(text.scored for text in fitting)
+    size = {
+        "unfit": [text.key for text in every if text not in fitting],
+        "tokens": tokens,
+        "bytes": tokens * model.size * KEPT.itemsize,
+    }
+    write_frame(replies, {"size": size})
+    if fitting:
+        evaluator = Evaluator(model, settings, max(len(text.tokens) for text in fitting))
+        try:
+            for scores in evaluator.evaluate(fitting, Path(rows), is_reference):
+                write_frame(replies, {"scores": scores, "peak_bytes": _peak_bytes()})
+        finally:
+            evaluator.close()
+    write_frame(replies, {"done": {}, "peak_bytes": _peak_bytes()})
+    _forget_peak()
 
 
 class _Progress:
