@@ -57,6 +57,7 @@ def _manifest(plan: Plan, verdicts: Sequence[Verdict]) -> dict[str, Any]:
             "parameters": weights.parameters,
             "chat_template": weights.template_source,
             "importance_matrix": weights.facts.get("importance_matrix"),
+            "recipe": weights.facts.get("recipe"),
         },
         "prompt_kind": plan.kind,
         "sampling": asdict(plan.sampling),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.report import analysis
+from experiments.report.caveats import caveats
 from experiments.report.collect import Collection, Group, Run
 from experiments.report.recommending import advised, recommend
 from experiments.stats.columns import Column, columns
@@ -33,6 +34,7 @@ def _group(group: Group, labels: Sequence[str]) -> str:
         lines += ["", "**recommended**", ""]
         lines += [f"- {_text(f'{each.limit}: {advised(each)}')}." for each in advice]
     notes = sorted({run.report.note for run in group.runs if run.report.note})
+    notes = [*caveats(group), *notes]
     lines += [f"\n{_text(note)}" for note in notes]
     return "\n".join(lines) + "\n"
 

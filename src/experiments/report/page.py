@@ -22,6 +22,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from experiments.report import analysis
+from experiments.report.caveats import caveats
 from experiments.report.collect import KINDS, Collection, Group, Run, Sample
 from experiments.report.plots import inline
 from experiments.report.recommending import advised, recommend
@@ -203,7 +204,7 @@ def _leaderboard(group: Group) -> dict[str, Any]:
     return {
         "columns": columns("page", [run.metrics for run in group.runs]),
         "sources": sorted(sources - {""}),
-        "digests": len(group.digests),
+        "caveats": caveats(group),
         "against_the_best": analysis.against_the_best(group),
     }
 
