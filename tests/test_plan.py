@@ -106,7 +106,7 @@ def test_nothing_is_made_for_a_plan(place: Path) -> None:
 def test_generations_in_the_store_are_counted(place: Path) -> None:
     before = foreseen("quantization=f16", "limit=4")
     [job] = before.jobs
-    assert (job.generations, len(job.kept)) == (4, 0)
+    assert (len(job.keys), len(job.kept), job.new) == (4, 0, 4)
     kept = store.GenerationStore(place / "outputs" / "store")
     for key in sorted(job.keys)[:3]:
         kept.append(Generation(key, "p", 0, "x", FinishReason.END_TOKEN, new_tokens=50))
@@ -115,6 +115,15 @@ def test_generations_in_the_store_are_counted(place: Path) -> None:
     assert after.seconds.value < before.seconds.value / 2
     assert "4 generations: 3 in the store, 1 to be made." in after.lines()[0]
     assert not foreseen("quantization=f16", "limit=4", "cache=off").jobs[0].kept
+
+
+@pytest.mark.parametrize("level", ["f16", "q8_0"])
+def test_what_jobs_share_is_generated_once(place: Path, level: str) -> None:
+    found = foreseen(f"quantization={level}", "seed=1,2,3", "limit=2")  # greedy: no seed matters
+    assert [job.new for job in found.jobs] == [2, 0, 0]
+    assert "3 jobs, 2 generations: 0 in the store, 2 to be made" in found.lines()[0]
+    sampled = foreseen(f"quantization={level}", "seed=1,2,3", "limit=2", "sampling.temperature=1")
+    assert [job.new for job in sampled.jobs] == [2, 2, 2]
 
 
 def test_of_weights_that_are_not_here_nobody_knows_what_the_store_has(place: Path) -> None:
@@ -197,6 +206,15 @@ def test_one_job_that_cannot_be_leaves_the_others(
     assert "refused" in out
     assert "2 jobs, 2 generations" in out
     assert err.count("error: ") == 1
+
+
+def test_jobs_that_are_refused_for_different_reasons_are_all_told(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = told(capsys, monkeypatch, "quantization=iq2_s,iq2_xs")
+    assert code == 1
+    assert "2 jobs, 0 generations: each job is refused." in out
+    assert err.count("error: ") == 2
 
 
 def test_a_plan_fits_80_columns(

@@ -106,13 +106,17 @@ class SweepPlan:
         return [line for line in found if line]
 
     def _generations(self) -> str:
-        count = sum(job.generations for job in self.jobs)
-        kept = sum(len(job.kept) for job in self.jobs)
+        from experiments.weights import Fetch, Make
+
+        count = len(frozenset().union(*(job.keys for job in self.jobs)))
+        new = sum(job.new for job in self.jobs)
         line = f"{_count(len(self.jobs), 'job')}, {_count(count, 'generation')}: "
-        if count == kept:
+        if not count:
+            return f"{line}each job is refused."
+        if not new:
             return f"{line}all are in the store, and nothing is to be generated."
-        line += f"{kept:,} in the store, {count - kept:,} to be made"
-        if any(job.generations and not job.keys for job in self.jobs):
+        line += f"{count - new:,} in the store, {new:,} to be made"
+        if any(isinstance(job.decision, Fetch | Make) for job in self.jobs):
             line += " (for weights that are not here, nobody knows what the store has)"
         return f"{line}."
 
@@ -202,7 +206,7 @@ def plan(
                 made = Forecast(labels=dict(_split(each) for each in job), refusals=(refusal,))
         found.append(replace(made, warnings=(*warnings, *made.warnings)))
     reasons = {str(reason): reason for job in found for reason in job.refusals}
-    if len(reasons) == 1 and not any(job.generations for job in found):
+    if len(reasons) == 1 and not any(job.keys for job in found):
         raise next(iter(reasons.values()))
     return SweepPlan(found, _names(jobs), Path(whole.models))
 

@@ -65,7 +65,7 @@ def _table(found: SweepPlan) -> Table:
 
 def _cells(job: Forecast) -> list[str | Text]:
     """Return what a table shows of a job, beside its name."""
-    if not job.generations:
+    if not job.keys:
         return [Text("refused", style="red"), "", "", "", ""]
     weights: str | Text = ""
     match job.decision:
@@ -80,7 +80,7 @@ def _cells(job: Forecast) -> list[str | Text]:
         memory = size(job.memory.needed)
         if job.memory.refusal is not None:
             memory = Text(f"{memory} ✗", style="red")
-    to_do = f"{job.generations - len(job.kept)} of {job.generations}"
+    to_do = f"{job.new} of {len(job.keys)}"
     seconds = job.seconds
     if seconds is None or not seconds.value:
         return [to_do, weights, memory, "", ""]

@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 import logging
+import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -48,9 +49,10 @@ class Forecast:
 
     Attributes:
         labels: what tells it from its siblings.
-        generations: that the job asks for; equal requests count once.
-        keys: of these requests; none where the weights are not here, so that nobody knows them.
+        keys: of the generations that it asks for; where the weights are not here, they stand for
+            keys that nobody knows yet.
         kept: of the keys, those whose generations are in the store.
+        new: how many it will generate: those that neither the store nor a job before it has.
         decision: what has to happen to have the weights; None: it needs none.
         weights: as they will be; None likewise.
         memory: that it takes; None: the model is elsewhere.
@@ -62,9 +64,9 @@ class Forecast:
     """
 
     labels: Mapping[str, str]
-    generations: int = 0
     keys: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
+    new: int = 0
     decision: Decision | None = None
     weights: Weights | None = None
     memory: Memory | None = None
@@ -94,6 +96,7 @@ class Forecaster:
         self._read = functools.cache(read_header)
         self._pasts: dict[str, tuple[Past, ...]] = {}
         self._speeds: dict[tuple[str, int], Cost] = {}
+        self._asked: set[str] = set()
 
     def forecast(
         self,
@@ -113,7 +116,8 @@ class Forecaster:
 
         def find(model: ModelConfig, level: QuantizationConfig, folder: Path) -> Weights:
             decided.append(decide(model, level, folder, self._read))
-            return _with_template(foresee(decided[0], model, level, folder))
+            found = foresee(decided[0], model, level, folder)
+            return found if found.sha256 else _stand_in(found)
 
         planned = plan(
             settings,
@@ -125,10 +129,11 @@ class Forecaster:
             find_weights=find,
         )
         decision = decided[0] if decided else None
-        is_known = decision is None or isinstance(decision, Here)
         keys = frozenset(request.key for request in planned.requests)
-        kept = self._kept(planned, keys) if is_known else {}
-        new = [request for request in planned.requests if request.key not in kept]
+        kept = self._kept(planned, keys)
+        there = self._asked | kept.keys()
+        new = list({r.key: r for r in planned.requests if r.key not in there}.values())
+        self._asked |= keys
         memory, refusals = None, []
         if new:
             try:
@@ -142,7 +147,7 @@ class Forecaster:
             warnings += filter(None, [missing(choose(settings.sandbox.isolation.value))])
         except UserError as refusal:
             refusals.append(refusal)
-        job = self._job(planned, {request.key: request.text for request in new})
+        job = self._job(planned, [request.text for request in new], decision)
         past = self._past(planned.labels["model"])
         if not any(map(job.asked_before, past)):  # a run that was stopped left some in the store
             past += tuple(_pasts(planned.labels, kept.values(), job.sha256))
@@ -150,9 +155,9 @@ class Forecaster:
         price = prices(planned.backend)
         return Forecast(
             labels=planned.labels,
-            generations=len(keys),
-            keys=keys if is_known else frozenset(),
+            keys=keys,
             kept=frozenset(kept),
+            new=len(new),
             decision=decision,
             weights=planned.weights,
             memory=memory,
@@ -171,18 +176,18 @@ class Forecaster:
         )
         return found.find(keys)
 
-    def _job(self, planned: Plan, texts: Mapping[str, str]) -> Job:
+    def _job(self, planned: Plan, texts: Sequence[str], decision: Decision | None) -> Job:
         """Return a job as far as time depends on it."""
         settings, weights = planned.settings, planned.weights
         described = planned.backend.describe()
-        lengths = [len(text.encode()) for text in texts.values()]
-        shared = _shared_bytes(list(texts.values()))
+        lengths = [len(text.encode()) for text in texts]
+        shared = _shared_bytes(texts)
         return Job(
             model=planned.labels["model"],
             level=planned.labels["quantization"],
             prompt=planned.labels["prompt"],
             dataset=planned.labels["dataset"],
-            sha256=weights.sha256 if weights else "",
+            sha256=weights.sha256 if weights and isinstance(decision, Here) else "",
             made_on=setting(planned.backend),
             completions=len(lengths),
             prompt_bytes=sum(lengths),
@@ -233,7 +238,7 @@ class Forecaster:
         path = self._outputs / "cache" / MEASURED_FILE
         kept = _read_measured(path)
         if self._measures:
-            log.info("Measuring this machine with weights of type %s.", kind)
+            _warn_of_others()
             tensor = measuring.TensorType(number, kind, block, size)
             kept[name] = asdict(measuring.measure(tensor, threads, path.parent))
             store.write_text(path, json.dumps(kept, indent=1) + "\n")
@@ -344,6 +349,16 @@ def _pasts(labels: Mapping[str, str], generations: Iterable[Generation], sha256:
     return list(estimating.gathered(found))
 
 
+def _warn_of_others() -> None:
+    """Warn where other programs will slow down what is measured."""
+    if (load := os.getloadavg()[0]) > machine.cores() / 2:
+        log.warning(
+            "This machine is busy (load %.0f): what was measured is slower than it can be. Measure "
+            "again when it is quiet.",
+            load,
+        )
+
+
 def _too_long(planned: Plan, requests: Iterable[Request]) -> Iterator[str]:
     """Yield a warning where prompts will hardly fit into the context."""
     context = planned.backend.describe().get("context_tokens")
@@ -363,9 +378,10 @@ def _shared_bytes(texts: Sequence[str]) -> int:
     return len("".join(letter for letter, _ in same).encode())
 
 
-def _with_template(weights: Weights) -> Weights:
-    """Return weights that render chats, though their own template is not here yet."""
-    if weights.sha256 or weights.chat_template or weights.architecture:
+def _stand_in(weights: Weights) -> Weights:
+    """Return weights that make requests, though they and their own template are not here yet."""
+    weights = replace(weights, sha256=f"to be at {weights.path}")
+    if weights.chat_template or weights.architecture:
         return weights
     return replace(weights, chat_template=TEMPLATES["chatml"], template_source="assumed")
 
