@@ -16,6 +16,7 @@ from experiments.review import choosing, scoring
 from experiments.review.grades import Given, Grades
 from experiments.review.rubric import Rubric, load
 from experiments.review.works import FORMAT_LOST, NEARLY_PASSED, Work, works
+from experiments.store.reviews import Review
 
 CONF = ROOT / "conf"
 RUBRIC = load("default", CONF)
@@ -315,3 +316,56 @@ def test_a_lost_format_alone_is_a_kind_of_its_own(tmp_path: Path) -> None:
     assert work.kind == FORMAT_LOST
     assert isinstance(RUBRIC, Rubric)
     assert LOST.right
+
+
+def test_the_interval_of_each_run_and_difficulty_covers_95_percent(tmp_path: Path) -> None:
+    """Two runs share some of their programs, and one budget serves both."""
+    chance = random.Random(1)
+    passed = [chance.choice((10, 10, 9, 2)) for _ in range(60)]
+    shared = [f"def f(x):\n    return x + {number}\n" for number in range(60)]
+    others = [f"{each}#\n" if number % 2 else each for number, each in enumerate(shared)]
+    again = [
+        chance.choice((10, 9, 2)) if number % 2 else good for number, good in enumerate(passed)
+    ]
+    folders = [
+        make_run(tmp_path / "a", passed, shared),
+        make_run(tmp_path / "b", again, others),
+    ]
+    found = works(folders)
+    asked = {
+        "run a": lambda place: place.folder == folders[0],
+        "run b": lambda place: place.folder == folders[1],
+        "all": lambda place: True,
+        "easy of a": lambda place: (
+            place.folder == folders[0] and int(place.problem_id[1:]) % 3 == 0
+        ),
+    }
+    held = dict.fromkeys(asked, 0)
+    tries = 150
+    for seed in range(tries):
+        points = {
+            work.digest: chance.choices((1.0, 0.5, 0.0), (8, 1, 1) if work.passed else (0, 3, 7))[0]
+            for work in found
+        }
+        choice = choosing.choose(found, 36, seed)
+        chosen = {work.digest for work in choice.works}
+        graded_works = [
+            scoring.Graded(
+                work,
+                {"alice": _review(points[work.digest])} if work.digest in chosen else {},
+                choice.strata[work.problem.id, work.digest],
+                work.digest in chosen,
+            )
+            for work in found
+        ]
+        for name, counts in asked.items():
+            weights = {work.digest: sum(map(counts, work.places)) for work in found}
+            truth = sum(weights[d] * points[d] for d in weights) / sum(weights.values())
+            estimate = scoring.score(graded_works, counts)
+            assert estimate is not None
+            held[name] += estimate.interval.low - 1e-9 <= truth <= estimate.interval.high + 1e-9
+    assert {name: count / tries for name, count in held.items() if count / tries < 0.93} == {}
+
+
+def _review(points: float) -> Review:
+    return Review("", 0, "", "x", points, points == 1, (), "", "alice", 0.0, "", "", "")

@@ -107,6 +107,17 @@ def test_a_stratum_without_values_joins_its_neighbour() -> None:
     assert together == estimate([Stratum(20, 20, (1, 0), (1, 1))])
 
 
+def test_a_stratum_without_values_is_as_expected_and_may_be_anything() -> None:
+    """It joins none of another expectation: those that pass are no measure of those that fail."""
+    found = estimate(
+        [Stratum(10, 10, (1, 1, 1), (1, 1, 1), expected=1.0), Stratum(10, 10, expected=0.0)]
+    )
+    assert found is not None
+    assert found.mean == 0.5
+    assert found.interval.low < 0.4
+    assert found.interval.high == 1
+
+
 def test_so_many_more_do_halve_the_interval() -> None:
     values = (1.0, 0.0) * 5
     found = estimate([Stratum(500, 500, values, (1.0,) * 10)])

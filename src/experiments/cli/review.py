@@ -142,8 +142,18 @@ def _in_terminal(
     results.print(f"{reviewer} graded {done} programs; {left} of {len(choice.works)} are left.")
     if left:
         results.print("The same command goes on from there.")
+    if done:
+        _onto_traces(chosen.uri, folders)
     _show_next(chosen)
     return 0
+
+
+def _onto_traces(uri: str, folders: Sequence[Path]) -> None:
+    """Write grades on the runs' traces; they are in the folders in any case."""
+    from experiments.review import queues
+
+    for reason in queues.onto_traces(uri, folders):
+        _warn(f"the grades are not in MLflow: {reason} Later: experiments review RUN --collect")
 
 
 def _reviewers(text: str | None) -> list[str]:

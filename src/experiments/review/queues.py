@@ -6,13 +6,12 @@ is written before the queue is filled, so that whatever is interrupted loses no 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import StoreError, UserError, printable
+from experiments.errors import StoreError, TrackingError, printable
 from experiments.review.choosing import Choice, keep
 from experiments.review.grades import Given, Grades
 from experiments.review.rubric import Grade, Rubric
@@ -23,8 +22,6 @@ from experiments.tracking.assessments import Said, TracedRun, find_run
 from experiments.tracking.fetching import is_run_id
 from experiments.tracking.opening import database_file
 from experiments.tracking.traces import explanation, fenced
-
-log = logging.getLogger(__name__)
 
 NOBODY = "default"
 """What an MLflow without logins calls everyone."""
@@ -207,7 +204,7 @@ def collect(
     for folder in folders:
         try:
             traced[folder] = _traced(uri, folder)
-        except UserError as error:
+        except TrackingError as error:
             without.append(str(error))
             continue
         for (problem, sample), told_there in traced[folder].said.items():
@@ -220,6 +217,25 @@ def collect(
                 new += grades.add(work, given, said.reviewer, rubric, "trace", said.time)
     written = sum(write(uri, folder, run) for folder, run in traced.items())
     return Collected(new, written, tuple(sorted(set(unknown))), tuple(without))
+
+
+def onto_traces(uri: str, folders: Iterable[Path]) -> list[str]:
+    """Write the grades of runs on their traces, and return why some could not be.
+
+    Runs that were not tracked are left out: there is nothing to write on.
+
+    Raises:
+        StoreError: a file cannot be read.
+    """
+    reasons = []
+    for folder in folders:
+        if not (folder / runs.TRACKED).exists():
+            continue
+        try:
+            write(uri, folder, _traced(uri, folder))
+        except TrackingError as error:
+            reasons.append(str(error))
+    return reasons
 
 
 def write(uri: str, folder: Path, run: TracedRun) -> int:

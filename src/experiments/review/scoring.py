@@ -89,13 +89,14 @@ def read(folders: Sequence[Path]) -> list[Graded]:
 def score(graded: Iterable[Graded], counts: Callable[[Place], bool]) -> Estimate | None:
     """Return the semi-manual score of some samples; None if none of them was graded.
 
-    A work that a person graded without having been chosen by chance stands for itself alone.
+    A work that a person graded without having been chosen by chance stands for itself alone. Where
+    nothing at all was read, the tests are believed.
 
     Args:
         graded: works of the runs.
         counts: whether a sample is one of those that are asked for.
     """
-    strata: dict[str, list[tuple[float, float | None]]] = {}
+    strata: dict[tuple[bool, str], list[tuple[float, float | None]]] = {}
     alone: list[tuple[float, float]] = []
     for each in graded:
         weight = float(sum(counts(place) for place in each.work.places))
@@ -105,22 +106,24 @@ def score(graded: Iterable[Graded], counts: Callable[[Place], bool]) -> Estimate
             alone.append((weight, each.points))
         else:
             points = each.points if each.reviews else None
-            strata.setdefault(each.stratum, []).append((weight, points))
-    found = [_stratum(strata[name]) for name in sorted(strata)]
+            key = each.work.passed, each.stratum
+            strata.setdefault(key, []).append((weight, points))
+    found = [_stratum(strata[key], float(key[0])) for key in sorted(strata)]
     if not any(stratum.values for stratum in found) and any(s.units for s in found):
         return None  # nothing was chosen by chance that could stand for the rest
     if alone:
-        found.append(_stratum(alone))
+        found.append(_stratum(alone, 0.0))
     return estimate(found)
 
 
-def _stratum(members: Sequence[tuple[float, float | None]]) -> Stratum:
+def _stratum(members: Sequence[tuple[float, float | None]], expected: float) -> Stratum:
     known = [(weight, points) for weight, points in members if points is not None]
     return Stratum(
         len(members),
         sum(weight for weight, _ in members),
         tuple(points for _, points in known),
         tuple(weight for weight, _ in known),
+        expected,
     )
 
 

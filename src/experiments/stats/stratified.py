@@ -36,12 +36,14 @@ class Stratum:
         weight: of all its units together; a unit that counts twice has twice the weight.
         values: of the units that were drawn, each between 0 and 1.
         weights: of the same units.
+        expected: the mean to assume while nothing was drawn.
     """
 
     units: int
     weight: float
     values: tuple[float, ...] = ()
     weights: tuple[float, ...] = ()
+    expected: float = 0.5
 
     @property
     def is_open(self) -> bool:
@@ -50,8 +52,8 @@ class Stratum:
 
     @property
     def mean(self) -> float:
-        """The weighted mean of the units that were drawn, of which there is at least one."""
-        return self.total / math.fsum(self.weights)
+        """The weighted mean of the units that were drawn."""
+        return self.total / math.fsum(self.weights) if self.values else self.expected
 
     @property
     def total(self) -> float:
@@ -104,15 +106,15 @@ def estimate(strata: Sequence[Stratum], confidence: float = CONFIDENCE) -> Estim
     """Return the mean of the whole with its interval; None if nothing was drawn.
 
     An open stratum of which less than `LEAST` units were drawn is taken together with the next
-    one (Cochran, section 5A.12), so the strata have to come in an order in which neighbours are
-    alike.
+    one that has the same expected mean (Cochran, section 5A.12), so the strata have to come in an
+    order in which neighbours are alike. Of one that is left without values the mean is taken as
+    expected, and may be anything between 0 and 1 in the interval.
     """
-    strata = _collapsed(strata)
-    known = [stratum for stratum in strata if stratum.values]
-    if not known:
+    if not any(stratum.values for stratum in strata):
         return None
+    strata = _collapsed(strata)
     weight = math.fsum(stratum.weight for stratum in strata)
-    mean = math.fsum(s.weight * s.mean for s in known) / math.fsum(s.weight for s in known)
+    mean = math.fsum(stratum.weight * stratum.mean for stratum in strata) / weight
     drawn = sum(len(stratum.values) for stratum in strata)
     units = sum(stratum.units for stratum in strata)
     unknown = [stratum for stratum in strata if stratum.is_open]
@@ -142,8 +144,13 @@ def _collapsed(strata: Sequence[Stratum]) -> list[Stratum]:
     for stratum in strata:
         if not stratum.is_open:
             continue
-        if merged and min(len(merged[-1].values), len(stratum.values)) < LEAST:
-            merged[-1] = _union(merged[-1], stratum)
+        before = merged[-1] if merged else None
+        if (
+            before is not None
+            and before.expected == stratum.expected
+            and min(len(before.values), len(stratum.values)) < LEAST
+        ):
+            merged[-1] = _union(before, stratum)
         else:
             merged.append(stratum)
     return [*closed, *merged]
@@ -155,6 +162,7 @@ def _union(first: Stratum, second: Stratum) -> Stratum:
         first.weight + second.weight,
         first.values + second.values,
         first.weights + second.weights,
+        first.expected,
     )
 
 

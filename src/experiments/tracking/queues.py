@@ -109,8 +109,8 @@ def _schemas(experiment: str, asks: Questions) -> list[str]:
 
     known = {schema.name: schema for schema in list_label_schemas(experiment)}
     wanted = [(GRADE, asks.grades, False, asks.meaning)]
-    if asks.reasons:
-        wanted.append((REASONS, asks.reasons, True, "Any that apply, or none."))
+    if asks.reasons:  # asked second, and MLflow shows the newest question first
+        wanted.insert(0, (REASONS, asks.reasons, True, "Any that apply, or none."))
     ids = []
     for name, options, several, instruction in wanted:
         answers = InputCategorical(options=list(options), multi_select=several)
