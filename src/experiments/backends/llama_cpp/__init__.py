@@ -266,7 +266,9 @@ class LlamaCpp:
             longest = max(len(one.text.encode()) + len(answer.encode()) for one, answer in texts)
             tokens = min(settings["context_tokens"], longest)
             at_once = 0 if settings["flash_attention"] else settings["micro_batch_tokens"]
-            memory.check(self._weights, tokens, 1, settings["kv_type"], at_once)
+            need = memory.need(self._weights, tokens, 1, settings["kv_type"], at_once)
+            if need.refusal:
+                raise need.refusal
         worker, _ = host.worker_for(identity, str(self._weights.path), settings)
         work = [
             {
