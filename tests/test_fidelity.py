@@ -17,7 +17,9 @@ from experiments.backends.llama_cpp import LlamaCpp, evaluating, host
 from experiments.backends.llama_cpp.engine import Settings
 from experiments.backends.llama_cpp.evaluating import Evaluator, Text, text_of
 from experiments.backends.llama_cpp.model import Model
-from experiments.records import Message, Prompt, Weights
+from experiments.experiment.fidelity import as_written
+from experiments.extract import thoughts
+from experiments.records import FinishReason, Generation, Message, Prompt, Weights
 from experiments.schema import Sampling
 from experiments.stats.divergence import Scores, compare, divergence, log_softmax
 
@@ -202,6 +204,27 @@ def test_an_answer_is_cut_into_tokens_as_it_stands_behind_the_prompt(tiny: Path)
     assert b"".join(map(model.piece, text.tokens[text.start :])).decode() == ANSWER
     assert text.scored == len(text.tokens) - text.start > 0
     model.close()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        ("<user>Hi<assistant>", "<think>\nFirst, this.\n</think>\n\nThe answer."),
+        ("<user>Hi<assistant><think>\n", "First, this.\n</think>\n\nThe answer."),
+        ("<user>Hi<assistant>", "The answer."),
+        ("<user>Hi<assistant>", "<think>\nNever finished"),
+    ],
+)
+def test_a_thought_is_part_of_the_text(prompt: str, text: str) -> None:
+    reader = thoughts.ThoughtReader(opened=thoughts.opened_by(prompt))
+    content = bytearray(text.encode())
+    reader.follow(content)
+    parts = reader.parts(content)
+    generation = Generation(
+        "k", "p", 0, parts.answer, FinishReason.END_TOKEN,
+        thought=parts.thought, thought_finished=parts.is_finished, is_split=True,
+    )  # fmt: skip
+    assert as_written(generation, prompt, "{{ '<think>' }}", thoughts.STYLES) == text
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")

@@ -132,6 +132,12 @@ COLUMNS = (
 """The most important first: a narrow terminal drops the last."""
 
 
+LEGEND = (
+    "KL: mean divergence per token and its 99th percentile. parts at: token from which greedy "
+    "texts differ (median). Intervals: 95 %, bootstrap over problems."
+)
+
+
 def show(result: Fidelity) -> None:
     """Print one row per level, and what it means in a sentence each."""
     reference = result.reference
@@ -159,6 +165,7 @@ def show(result: Fidelity) -> None:
     for row in rows:
         table.add_row(*(Text(row.get(title, "")) for title in shown[: len(table.columns)]))
     results.print(table)
+    results.print(LEGEND, style="dim")
     for level in result.levels[1:]:
         results.print(sentence(result, level), highlight=False, soft_wrap=True)
 
