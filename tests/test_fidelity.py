@@ -17,7 +17,9 @@ from experiments.backends.llama_cpp import LlamaCpp, evaluating, host
 from experiments.backends.llama_cpp.engine import Settings
 from experiments.backends.llama_cpp.evaluating import Evaluator, Text, text_of
 from experiments.backends.llama_cpp.model import Model
-from experiments.records import Message, Prompt, Weights
+from experiments.experiment.fidelity import as_written
+from experiments.extract import thoughts
+from experiments.records import FinishReason, Generation, Message, Prompt, Weights
 from experiments.schema import Sampling
 from experiments.stats.divergence import Scores, compare, divergence, log_softmax
 
@@ -204,6 +206,27 @@ def test_an_answer_is_cut_into_tokens_as_it_stands_behind_the_prompt(tiny: Path)
     model.close()
 
 
+@pytest.mark.parametrize(
+    ("prompt", "text"),
+    [
+        ("<user>Hi<assistant>", "<think>\nFirst, this.\n</think>\n\nThe answer."),
+        ("<user>Hi<assistant><think>\n", "First, this.\n</think>\n\nThe answer."),
+        ("<user>Hi<assistant>", "The answer."),
+        ("<user>Hi<assistant>", "<think>\nNever finished"),
+    ],
+)
+def test_a_thought_is_part_of_the_text(prompt: str, text: str) -> None:
+    reader = thoughts.ThoughtReader(opened=thoughts.opened_by(prompt))
+    content = bytearray(text.encode())
+    reader.follow(content)
+    parts = reader.parts(content)
+    generation = Generation(
+        "k", "p", 0, parts.answer, FinishReason.END_TOKEN,
+        thought=parts.thought, thought_finished=parts.is_finished, is_split=True,
+    )  # fmt: skip
+    assert as_written(generation, prompt, "{{ '<think>' }}", thoughts.STYLES) == text
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_memory_stays_below_one_model_and_500_megabytes(tmp_path: Path) -> None:
     """With the vocabulary of the largest models, and never two of them at once."""
@@ -286,10 +309,13 @@ def test_answers_of_the_store_are_compared_and_their_verdicts_beside_them(
         (("quantization=q9",), "There is no quantization 'q9'. "),
         (("quantization=q8_0", "reference=f61"), "There is no quantization 'f61'. "),
         (("quantization=f16",), "f16 is the reference, and there is no other level"),
-        (("quantization=q8_0", "model=demmo"), "There is no model 'demmo'. Did you mean 'demo'?"),
+        (
+            ("quantization=q8_0", "model=demmo"),
+            "There is no model 'demmo' (conf/model/demmo.yaml). Did you mean 'demo'?",
+        ),
         (("quantization=q8_0", "model=demo,mistral"), "One model at a time"),
-        (("quantization=q8_0", "dataset=nothing"), "dataset/nothing"),
-        (("quantization=q8_0", "limmit=3"), "limmit"),
+        (("quantization=q8_0", "dataset=nothing"), "There is no dataset 'nothing'"),
+        (("quantization=q8_0", "limmit=3"), "There is no setting 'limmit'"),
         (("quantization=q8_0", "limit=0"), "limit=0 is out of range"),
         (("quantization=q8_0", "backend=openai", "model=gpt_4o"), "Only weights of this disk"),
         (("quantization=iq2_xxs", "reference=f16"), "cannot be made here"),

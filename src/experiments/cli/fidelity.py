@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from hydra import compose, initialize_config_dir
+from hydra.utils import get_class, get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 from rich.text import Text
 
-from experiments.cli.models import models, quantizations
+from experiments.app import readable_config_errors
+from experiments.app.explain import refuse_unknown
+from experiments.app.run_folder import run_folder
+from experiments.cli.models import quantizations
 from experiments.environment.terminal import console, results
 from experiments.errors import ConfigError, StoreError, UserError, did_you_mean
+from experiments.experiment import Plan, plan
 from experiments.experiment.fidelity import FILE, Fidelity, Level, measure
 from experiments.schema import Config, QuantizationConfig
 from experiments.stats.divergence import Estimate
@@ -33,34 +39,23 @@ def run(words: Sequence[str], conf: Path, folder: Path) -> None:
     Raises:
         UserError: what cannot be compared, and why.
     """
-    from hydra.utils import get_class
-
     overrides, asked, reference = _understood(words)
     known = quantizations(conf)
     for name in [*asked, *filter(None, [reference])]:
         if name not in known:
             raise ConfigError(f"There is no quantization '{name}'", did_you_mean(name, known))
-    config = _composed(conf, [*overrides, f"quantization={asked[0]}"])
-    if not get_class(config.backend._target_).needs_weights:  # type: ignore[attr-defined]
-        raise ConfigError(
-            "Only weights of this disk can be compared: a server tells no distributions",
-            "Leave backend out, or set backend=llama_cpp.",
-        )
-    reference = reference or _highest(config, known, asked)
-    compared = [name for name in asked if name != reference]
-    if not compared:
-        raise ConfigError(
-            f"{reference} is the reference, and there is no other level to compare with it",
-            "Name some: quantization=q8_0,q4_k_m.",
-        )
-    plans = [_plan(conf, overrides, name, folder) for name in (reference, *compared)]
-    place = folder / time.strftime("%Y-%m-%d") / time.strftime("%H-%M-%S")
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{place} cannot be made: {error.strerror}", "Name another folder with --out DIR."
-        ) from error
+    with readable_config_errors(), initialize_config_dir(str(conf), version_base="1.3"):
+        reference = reference or _highest(_composed(overrides, asked[0]), known, asked)
+        compared = [name for name in asked if name != reference]
+        if not compared:
+            raise ConfigError(
+                f"{reference} is the reference, and there is no other level to compare with it",
+                "Name some: quantization=q8_0,q4_k_m.",
+            )
+        plans = [_plan(overrides, name, folder) for name in (reference, *compared)]
+    place = Path(run_folder(str(folder)))
+    if not place.is_dir():
+        raise StoreError(f"{place} cannot be made", "Name another folder with --out DIR.")
     show(measure(plans, place))
     results.print(f"\nKept: {place / FILE}", soft_wrap=True)
 
@@ -85,38 +80,25 @@ def _understood(words: Sequence[str]) -> tuple[list[str], list[str], str]:
     return others, levels, given.get("reference", "")
 
 
-def _composed(conf: Path, overrides: Iterable[str]) -> Any:
-    """Return a run's configuration.
+def _composed(overrides: Sequence[str], level: str) -> DictConfig:
+    """Return the configuration of a run at a level.
 
     Raises:
-        ConfigError: it has no such choice or setting.
+        ConfigError: it runs no weights of this disk.
     """
-    from hydra import compose, initialize_config_dir
-    from hydra.core.config_store import ConfigStore
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    ConfigStore.instance().store(name="base_config", node=Config)
-    given = list(overrides)
-    name = next((one.partition("=")[2] for one in given if one.startswith("model=")), "demo")
-    if name not in (known := models(conf)):
-        raise ConfigError(f"There is no model '{name}'", did_you_mean(name, known))
-    try:
-        with initialize_config_dir(str(conf), version_base="1.3"):
-            return compose("config", given)
-    except (HydraException, OmegaConfBaseException) as error:
-        lines = str(error.__cause__ or error).strip().splitlines()
-        raise ConfigError(lines[0], "python run.py --help lists all settings.") from error
+    config = compose("config", [*overrides, f"quantization={level}"])
+    refuse_unknown(config, lambda target: inspect.signature(get_object(target)).parameters)
+    if not get_class(config.backend._target_).needs_weights:  # type: ignore[attr-defined]
+        raise ConfigError(
+            "Only weights of this disk can be compared: a server tells no distributions",
+            "Leave backend out, or set backend=llama_cpp.",
+        )
+    return config
 
 
-def _plan(conf: Path, overrides: Sequence[str], level: str, folder: Path) -> Any:
+def _plan(overrides: Sequence[str], level: str, folder: Path) -> Plan:
     """Return the run of a level that would write the answers."""
-    from hydra.utils import instantiate
-    from omegaconf import OmegaConf
-
-    from experiments.experiment import plan
-
-    config = _composed(conf, [*overrides, f"quantization={level}"])
+    config = _composed(overrides, level)
     settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
     return plan(
         settings,
@@ -128,10 +110,8 @@ def _plan(conf: Path, overrides: Sequence[str], level: str, folder: Path) -> Any
     )
 
 
-def _highest(config: Any, known: dict[str, QuantizationConfig], asked: Sequence[str]) -> str:
+def _highest(config: DictConfig, known: dict[str, QuantizationConfig], asked: Sequence[str]) -> str:
     """Return the level with the most bits among those that are here and those asked for."""
-    from omegaconf import OmegaConf
-
     settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
 
     def is_here(name: str) -> bool:
@@ -150,6 +130,12 @@ COLUMNS = (
     *("ppl", "tokens/s", "RAM MB"),
 )
 """The most important first: a narrow terminal drops the last."""
+
+
+LEGEND = (
+    "KL: mean divergence per token and its 99th percentile. parts at: token from which greedy "
+    "texts differ (median). Intervals: 95 %, bootstrap over problems."
+)
 
 
 def show(result: Fidelity) -> None:
@@ -179,6 +165,7 @@ def show(result: Fidelity) -> None:
     for row in rows:
         table.add_row(*(Text(row.get(title, "")) for title in shown[: len(table.columns)]))
     results.print(table)
+    results.print(LEGEND, style="dim")
     for level in result.levels[1:]:
         results.print(sentence(result, level), highlight=False, soft_wrap=True)
 

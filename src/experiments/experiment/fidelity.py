@@ -208,7 +208,7 @@ def _texts(plan: Plan) -> tuple[list[tuple[Request, str]], str]:
     requests = list({one.problem_id: one for one in reversed(plan.requests)}.values())[::-1]
     found = _stored(plan, requests)
     if len(found) == len(requests):
-        texts = [(one, _written(plan, one, found[one.key])) for one in requests]
+        texts = [(one, _answer(plan, one, found[one.key])) for one in requests]
         source = "answers"
     else:
         log.info(
@@ -239,17 +239,28 @@ def _styles(plan: Plan) -> tuple[thoughts.Style, ...]:
     return thoughts.known(thinking.open, thinking.close)
 
 
-def _written(plan: Plan, request: Request, generation: Generation) -> str:
-    """Return an answer as the model wrote it, its thought and the markers included."""
-    if plan.kind != "chat":
+def _answer(plan: Plan, request: Request, generation: Generation) -> str:
+    if plan.kind != "chat" or plan.weights is None:
         return generation.text
-    generation = split_thought(generation)
+    template = plan.weights.chat_template or ""
+    return as_written(split_thought(generation), request.text, template, _styles(plan))
+
+
+def as_written(
+    generation: Generation, prompt: str, template: str, styles: Sequence[thoughts.Style]
+) -> str:
+    """Return an answer with the thought before it and the markers of both, as the model wrote it.
+
+    Args:
+        generation: whose thought is told from its answer.
+        prompt: as the model read it; it may have opened the thought.
+        template: the model's chat template, which names the markers.
+        styles: that the model may have.
+    """
     if not generation.thought:
         return generation.text
-    styles = _styles(plan)
-    opened = thoughts.opened_by(request.text, styles)
-    template = plan.weights.chat_template if plan.weights else None
-    named = (each for each in styles if thoughts.in_template(template or "", [each]))
+    opened = thoughts.opened_by(prompt, styles)
+    named = (each for each in styles if thoughts.in_template(template, [each]))
     style = opened or next(named, styles[0])
     begin = "" if opened else f"{style.opens[0]}\n"
     closed = style.closing + generation.text if generation.thought_finished else ""
