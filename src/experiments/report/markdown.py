@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.report import analysis
+from experiments.report import analysis, racing
 from experiments.report.caveats import caveats
 from experiments.report.collect import Collection, Group, Run
 from experiments.report.recommending import advised, recommend
@@ -19,6 +19,9 @@ def markdown(collection: Collection) -> str:
 
 def _group(group: Group, labels: Sequence[str]) -> str:
     lines = [f"## {_text(group.dataset)}", "", _text(analysis.headline(group)), ""]
+    for race in group.races:
+        lines += [f"**race {_text(race.folder.name)}**", ""]
+        lines += [f"- {_text(told)}" for told in racing.told(race)] + [""]
     chosen = labels or ["model"]
     shown = columns("markdown", [run.metrics for run in group.runs])
     head = [*chosen]

@@ -21,10 +21,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from experiments.report import analysis
+from experiments.report import analysis, racing
 from experiments.report.caveats import caveats
 from experiments.report.collect import KINDS, Collection, Group, Run, Sample
-from experiments.report.plots import inline
+from experiments.report.plots import inline, race_plot
 from experiments.report.recommending import advised, recommend
 from experiments.report.reviewed import reviewed
 from experiments.stats.columns import MIXED, columns
@@ -43,6 +43,7 @@ FEWEST_OF_A_TOPIC = 3
 """Topics of fewer problems are folded away: one problem is solved or not, and says no more."""
 
 SECTIONS = {
+    "race": "Race",
     "leaderboard": "Leaderboard",
     "ladder": "Quantization ladder",
     "cost": "What it costs",
@@ -176,6 +177,7 @@ def _sections(
     values = {
         "labels": labels,
         "runs": group.runs,
+        **_races(group, drawn),
         **_leaderboard(group),
         "ladder": figures("ladder-score", "ladder-speed", "ladder-memory"),
         "costs": figures("cost-seconds", "cost-memory"),
@@ -196,6 +198,26 @@ def _sections(
         for name, content in contents.items()
         if content
     ]
+
+
+def _races(group: Group, drawn: Mapping[str, str]) -> dict[str, Any]:
+    found = []
+    for number, race in enumerate(group.races):
+        figures = []
+        for place, runner in enumerate(race.runners):
+            if svg := drawn.get(race_plot(group, number, place)):
+                told = f"{runner.candidate}: {racing.finding(race, runner)}"
+                figures.append(Figure(Markup(inline(svg, told)), told))
+        found.append(
+            {
+                "race": race,
+                "headline": racing.headline(race),
+                "runners": [(each, racing.finding(race, each)) for each in race.runners],
+                "pairs": racing.pairs(race),
+                "figures": figures,
+            }
+        )
+    return {"races": found, "is_race": group.race is not None}
 
 
 def _leaderboard(group: Group) -> dict[str, Any]:
@@ -247,6 +269,8 @@ def _legend(group: Group) -> list[tuple[str, str]]:
     items = [(f"k-{kind}", kind.replace("_", " ")) for kind in KINDS if kind in present]
     if several:
         items.insert(1, ("k-partly", "some samples passed"))
+    if any(len(run.rates) < len(group.problems) for run in group.runs):
+        items.append(("k-none", "not asked"))
     return items
 
 
