@@ -105,7 +105,7 @@ def against(group: Group, index: int) -> list[Pair]:
         run for run in group.runs if run is not chosen and run.rates.keys() & chosen.rates.keys()
     ]
     together = math.comb(len(group.runs), 2)
-    made = _compared([[(chosen, run)] for run in others], together=together)
+    made = compared([[(chosen, run)] for run in others], together=together)
     return [Pair(chosen.name, run.name, "", each) for run, each in zip(others, made, strict=True)]
 
 
@@ -135,7 +135,7 @@ def _to_know(made: Comparison) -> str:
     return f": {number} would show which is better"
 
 
-def _compared(
+def compared(
     questions: Sequence[Sequence[tuple[Run, Run]]], together: int | None = None
 ) -> list[Comparison]:
     """Return what came out of comparisons that are made together.
@@ -379,11 +379,11 @@ def _axis(label: str, contexts: Mapping[str, Mapping[str, Run]]) -> Axis:
         both = {n: (a, b) for n, (a, b) in both.items() if a.rates.keys() & b.rates.keys()}
         if both:
             found[first, second] = both
-    overall = _compared([[*both.values()] for both in found.values()])
+    overall = compared([[*both.values()] for both in found.values()])
     places = [(name, context) for name, both in found.items() for context in both]
     if len(contexts) == 1 or len(places) > MOST_PAIRS:
         places = []
-    single = _compared([[found[name][context]] for name, context in places])
+    single = compared([[found[name][context]] for name, context in places])
     return Axis(
         label,
         len(contexts),

@@ -21,13 +21,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from experiments.report import analysis, racing
+from experiments.report import analysis, racing, thinking
 from experiments.report.caveats import caveats
 from experiments.report.collect import KINDS, Collection, Group, Run, Sample
 from experiments.report.plots import inline, race_plot
 from experiments.report.recommending import advised, recommend
 from experiments.report.reviewed import reviewed
-from experiments.stats.columns import MIXED, columns
+from experiments.stats.columns import MIXED, PER_SOLVED, columns
 from experiments.stats.comparing import Finding
 from experiments.stats.costs import is_mixed
 
@@ -47,6 +47,7 @@ SECTIONS = {
     "leaderboard": "Leaderboard",
     "ladder": "Quantization ladder",
     "cost": "What it costs",
+    "thinking": "What thinking is worth",
     "axes": "Level against level",
     "map": "Problems and runs",
     "extraction": "Format and extraction",
@@ -182,6 +183,7 @@ def _sections(
         "ladder": figures("ladder-score", "ladder-speed", "ladder-memory"),
         "costs": figures("cost-seconds", "cost-memory"),
         "kinds": figures("kinds"),
+        **_thinking(group, labels),
         "axes": analysis.axes(group, labels),
         **_map(group, f"programs-{number}", budget),
         **_extraction(group),
@@ -218,6 +220,21 @@ def _races(group: Group, drawn: Mapping[str, str]) -> dict[str, Any]:
             }
         )
     return {"races": found, "is_race": group.race is not None}
+
+
+def _thinking(group: Group, labels: Sequence[str]) -> dict[str, Any]:
+    def tokens(run: Run) -> str:
+        number = thinking.tokens_per_solved(run)
+        return "" if number is None else f"{number:,.0f}"
+
+    return {
+        "worth": thinking.worth(group, labels),
+        "remedy": thinking.remedy,
+        "seconds": lambda run: PER_SOLVED.number(run.metrics),
+        "tokens": tokens,
+        "thought": lambda run: _percent(thinking.thought_share(run)),
+        "unfinished": lambda run: _percent(thinking.unfinished(run)),
+    }
 
 
 def _leaderboard(group: Group) -> dict[str, Any]:
