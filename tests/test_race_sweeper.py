@@ -13,6 +13,7 @@ from experiments import app
 from experiments.app.race import race
 from experiments.errors import ConfigError, UserError
 from experiments.records import Outcome, Verdict
+from experiments.report import racing
 from experiments.stats.race import in_race_order
 from experiments.store import files, runs
 
@@ -86,7 +87,7 @@ def models(*rates: str) -> list[list[str]]:
 
 
 def test_each_round_answers_the_next_block_and_each_candidate_ends_with_a_run_of_its_own(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ) -> None:
     jobs = Jobs(tmp_path)
     race(config(tmp_path, "race.block=10"), models("0.1", "0.9", "0.8"), jobs)
@@ -109,34 +110,29 @@ def test_each_round_answers_the_next_block_and_each_candidate_ends_with_a_run_of
     assert [point["problems"] for point in worst["curve"]] == list(range(10, last, 10))[
         : len(worst["curve"])
     ]
-    told = capsys.readouterr().out
-    assert "0.1: worse than the best (solved 2 of 20" in told
-    assert "On problems like these" in told
+    found = racing.read(tmp_path)
+    assert racing.told(found)[2].startswith("0.1: worse than the best (solved 2 of 20")
+    assert racing.headline(found).startswith("On problems like these, 0.9")
 
 
-def test_a_race_can_be_about_these_problems_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_race_can_be_about_these_problems_alone(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path, problems=20)
     asked = ("limit=20", "race.population=false", "race.question=order")
     race(config(tmp_path, *asked), models("0.5", "0.6"), jobs)
-    told = capsys.readouterr().out
-    assert "On these 20 problems" in told
-    assert "0.6: the best (solved 12 of 20" in told
-    assert "0.5 is worse than 0.6 (after 20)" in told
+    found = racing.read(tmp_path)
+    assert racing.headline(found).startswith("On these 20 problems, 0.6 is the best")
+    assert racing.told(found)[0].startswith("0.6: the best (solved 12 of 20")
+    assert racing.told(found)[-1] == "0.5 is worse than 0.6 (after 20)"
 
 
-def test_a_job_that_fails_ends_the_race_and_shows_as_failed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_job_that_fails_ends_the_race_and_shows_as_failed(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path, fails="0.8")
     race(config(tmp_path, "race.block=10"), models("0.9", "0.8"), jobs)
     assert jobs.parts("0.9") == [(0, 10), (10, 20), (20, 30), (0, 20)]
     assert jobs.parts("0.8") == [(0, 10), (10, 20), (20, 30)]
     assert (tmp_path / "1" / "failure.txt").exists()
     assert not (tmp_path / "1" / "metrics.json").exists()
-    assert not json.loads((tmp_path / "race.json").read_text())["over"]
-    assert "The race took" not in capsys.readouterr().out
+    assert "The race is not over: after 20 of 60" in racing.headline(racing.read(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.app import readable_config_errors
-from experiments.environment.terminal import console, results
+from experiments.environment.terminal import console
 from experiments.errors import ConfigError
 from experiments.records import Dataset, Outcome
 from experiments.schema import RaceConfig, SamplingConfig, check
@@ -35,7 +35,7 @@ Launch = Callable[[Sequence[Sequence[str]]], None]
 
 
 def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch) -> None:
-    """Race candidates and tell how it ended.
+    """Race candidates. The sweep's report tells how it ended.
 
     A job that fails ends the race: the sweep tells which one and why.
 
@@ -84,7 +84,7 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
         failed = [name for name in running if _has_failed(folders[name])]
         if not failed:
             going.observe({name: _outcomes(folders[name]) for name in running})
-            _write(folder / runs.RACE, going, asked, overrides)
+            write(folder / runs.RACE, going, asked, overrides)
             _tell_round(going.standing(), len(problems))
     standing = going.standing()
     launch(
@@ -94,47 +94,6 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
             if runner.problems and runner.candidate not in failed
         ]
     )
-    if standing.over:
-        results.print(f"\n{told(standing, asked, len(problems))}", markup=False, soft_wrap=True)
-
-
-def told(standing: Standing, asked: RaceConfig, problems: int) -> str:
-    """Return how a race ended, in a line per finding."""
-    from experiments.stats.race import Finding
-
-    about = "problems like these" if asked.population else f"these {problems} problems"
-    by_finding = {
-        finding: [each for each in standing.runners if each.finding is finding]
-        for finding in Finding
-    }
-    lines = [
-        f"The race took {standing.generations:,} of {standing.of:,} generations: "
-        f"{100 * standing.saved:.0f} % were saved. On {about}:"
-    ]
-    headings = {
-        Finding.BEST: "the best",
-        Finding.EQUAL: f"less than {100 * asked.margin:g} points behind the best",
-        Finding.UNKNOWN: "not told apart from the best",
-        Finding.WORSE: "worse than the best",
-    }
-    for finding, heading in headings.items():
-        for each in by_finding[finding]:
-            since = "" if each.settled_at is None else f", known after {each.settled_at}"
-            solved = f"solved {each.solved} of {each.problems}{since}"
-            lines.append(f"  {each.candidate}: {heading} ({solved})")
-    if by_finding[Finding.UNKNOWN]:
-        used_up = max(each.problems for each in standing.runners) == problems
-        lines.append(
-            f"  All {problems} problems cannot tell those apart."
-            if used_up
-            else f"  The rest of the {problems} problems would hardly have told those apart."
-        )
-    if asked.question.value == "order":
-        lines += [
-            f"  {each.candidate} is {_than[each.finding]} {each.other} (after {each.problems})"
-            for each in standing.claims
-        ]
-    return "\n".join(lines)
 
 
 _than = {"worse": "worse than", "equal": "equal to"}
@@ -204,7 +163,7 @@ def _outcomes(folder: Path) -> dict[str, bool]:
     }
 
 
-def _write(path: Path, going: Race, asked: RaceConfig, overrides: dict[str, Sequence[str]]) -> None:
+def write(path: Path, going: Race, asked: RaceConfig, overrides: dict[str, Sequence[str]]) -> None:
     """Write the race as it stands, for the page."""
     standing = going.standing()
     runners = [

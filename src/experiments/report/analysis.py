@@ -14,7 +14,9 @@ from itertools import combinations
 from statistics import fmean
 
 from experiments.records import Outcome, Verdict
+from experiments.report import racing
 from experiments.report.collect import KINDS, Group, Run, Sample
+from experiments.report.labels import named
 from experiments.stats.comparing import Comparison, Finding, compare, same_programs
 from experiments.stats.intervals import Interval
 from experiments.stats.intervals import wilson_interval as _wilson
@@ -63,7 +65,12 @@ class Axis:
 
 
 def axes(group: Group, labels: Iterable[str]) -> list[Axis]:
-    """Return each label's levels paired with each other, all else being equal."""
+    """Return each label's levels paired with each other, all else being equal.
+
+    None of a race, whose own tests allow for the problems at which it stopped; these do not.
+    """
+    if group.race:
+        return []
     found = []
     for label in labels:
         if label in UNPAIRED:
@@ -89,14 +96,16 @@ def against(group: Group, index: int) -> list[Pair]:
     """Return one run of a group compared with each other one.
 
     The run was chosen by the same results, so the comparisons allow for all pairs of runs,
-    each of which might have been shown here.
+    each of which might have been shown here. None of a race, as for `axes`.
     """
+    if group.race:
+        return []
     chosen = group.runs[index]
     others = [
         run for run in group.runs if run is not chosen and run.rates.keys() & chosen.rates.keys()
     ]
     together = math.comb(len(group.runs), 2)
-    made = _compared([[(chosen, run)] for run in others], together=together)
+    made = compared([[(chosen, run)] for run in others], together=together)
     return [Pair(chosen.name, run.name, "", each) for run, each in zip(others, made, strict=True)]
 
 
@@ -126,7 +135,7 @@ def _to_know(made: Comparison) -> str:
     return f": {number} would show which is better"
 
 
-def _compared(
+def compared(
     questions: Sequence[Sequence[tuple[Run, Run]]], together: int | None = None
 ) -> list[Comparison]:
     """Return what came out of comparisons that are made together.
@@ -177,19 +186,20 @@ def front(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 
 def by_ease(group: Group) -> list[ProblemInfo]:
-    """Return the problems in the order of the map: solved by most runs first.
+    """Return the problems in the order of the map: solved by most of the runs asked first.
 
     Among equals, those come first that better runs solve, so that the border between solved
     and not runs as straight as it can.
     """
     total: dict[str, float] = {
-        problem.id: sum(run.rates.get(problem.id, 0.0) for run in group.runs)
+        problem.id: fmean([run.rates[problem.id] for run in group.runs if problem.id in run.rates])
         for problem in group.problems
+        if any(problem.id in run.rates for run in group.runs)
     }
 
     def key(problem: ProblemInfo) -> tuple[float, list[float], str]:
         return (
-            -total[problem.id],
+            -total.get(problem.id, 0.0),
             [-run.rates.get(problem.id, 0.0) for run in group.runs],
             problem.id,
         )
@@ -246,11 +256,11 @@ ALL_KINDS = (KINDS[0], FORMAT_LOST, *KINDS[1:])
 
 @dataclass(frozen=True)
 class Slice:
-    """Some problems of a data set, and the share of them that each run solves."""
+    """Some problems of a data set, and the share that each run solves; None: it was asked none."""
 
     name: str
     problems: int
-    shares: tuple[tuple[float, Interval], ...]
+    shares: tuple[tuple[float, Interval] | None, ...]
 
 
 def by_difficulty(group: Group) -> list[Slice]:
@@ -285,11 +295,14 @@ class Together:
     """What the runs of a group do together.
 
     Attributes:
-        by_any, by_all: problems that at least one run, that every run solves.
-        alone: problem to the only run that solves it.
+        by_any: problems that at least one run solves.
+        asked: problems that every run was asked.
+        by_all: those of them that every run solves.
+        alone: those of them that one run alone solves, with its name.
     """
 
     by_any: int
+    asked: int
     by_all: int
     alone: Mapping[str, str]
 
@@ -300,10 +313,12 @@ def together(group: Group) -> Together:
         problem.id: [run.name for run in group.runs if run.rates.get(problem.id, 0.0) > 0]
         for problem in group.problems
     }
+    asked = [p for p in solvers if all(p in run.rates for run in group.runs)]
     return Together(
         by_any=sum(bool(names) for names in solvers.values()),
-        by_all=sum(len(names) == len(group.runs) for names in solvers.values()),
-        alone={problem: names[0] for problem, names in solvers.items() if len(names) == 1}
+        asked=len(asked),
+        by_all=sum(len(solvers[problem]) == len(group.runs) for problem in asked),
+        alone={problem: solvers[problem][0] for problem in asked if len(solvers[problem]) == 1}
         if len(group.runs) > 1
         else {},
     )
@@ -311,12 +326,18 @@ def together(group: Group) -> Together:
 
 def headline(group: Group) -> str:
     """Return the main result in one or two sentences."""
+    if group.race:
+        return racing.headline(group.race)
     best, *others = group.runs
     share = best.metrics.get("pass_at_1/plus")
     if share is None:
         return f"{best.name} has no verdicts on {group.dataset}."
     low, high = (100 * best.metrics[f"pass_at_1/plus_{end}"] for end in ("low", "high"))
-    equals = [run.name for run in others if run.metrics.get("pass_at_1/plus") == share]
+    equals = [
+        run.name
+        for run in others
+        if run.metrics.get("pass_at_1/plus") == share and len(run.rates) == len(best.rates)
+    ]
     solved = f"{named([best.name, *equals])} {'solve' if equals else 'solves'}"
     where = "" if group.dataset == "problems" else f" in {group.dataset}"
     told = (
@@ -335,14 +356,6 @@ def headline(group: Group) -> str:
         return f"{told} None of the other {len(others)} is shown to be worse."
     verb = "is" if len(equal) == 1 else "are"
     return f"{told} Of the other {len(others)}, {named(equal)} {verb} not shown to be worse."
-
-
-def named(names: Sequence[str], most: int = 3) -> str:
-    """Return names as they stand in a sentence; of many, the first and how many more."""
-    if len(names) > most + 1:
-        return f"{', '.join(names[:most])} and {len(names) - most} others"
-    *some, last = names
-    return f"{', '.join(some)} and {last}" if some else last
 
 
 def shared_settings(runs: Sequence[Run]) -> tuple[dict[str, str], dict[str, list[str]]]:
@@ -366,11 +379,11 @@ def _axis(label: str, contexts: Mapping[str, Mapping[str, Run]]) -> Axis:
         both = {n: (a, b) for n, (a, b) in both.items() if a.rates.keys() & b.rates.keys()}
         if both:
             found[first, second] = both
-    overall = _compared([[*both.values()] for both in found.values()])
+    overall = compared([[*both.values()] for both in found.values()])
     places = [(name, context) for name, both in found.items() for context in both]
     if len(contexts) == 1 or len(places) > MOST_PAIRS:
         places = []
-    single = _compared([[found[name][context]] for name, context in places])
+    single = compared([[found[name][context]] for name, context in places])
     return Axis(
         label,
         len(contexts),
@@ -412,10 +425,10 @@ def _slices(group: Group, members: Mapping[str, Sequence[str]]) -> list[Slice]:
     ]
 
 
-def _share(run: Run, problems: Sequence[str]) -> tuple[float, Interval]:
+def _share(run: Run, problems: Sequence[str]) -> tuple[float, Interval] | None:
     rates = [run.rates[problem] for problem in problems if problem in run.rates]
     if not rates:
-        return 0.0, Interval(0.0, 1.0)
+        return None
     return fmean(rates), _wilson(sum(rates), len(rates))
 
 

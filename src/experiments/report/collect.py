@@ -17,7 +17,7 @@ from typing import Any
 
 from experiments.errors import StoreError
 from experiments.records import Generation, Outcome, RunReport, Verdict
-from experiments.report import labels
+from experiments.report import labels, racing
 from experiments.report.terminal import shown
 from experiments.schema import dotted
 from experiments.stats.metrics import pass_rates
@@ -127,12 +127,26 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Runs on the same data set, the best first. Each group equals itself alone."""
+    """Runs on the same data set, the best first. Each group equals itself alone.
+
+    Attributes:
+        races: that some of the runs were made in.
+    """
 
     dataset: str
     runs: tuple[Run, ...]
     problems: tuple[ProblemInfo, ...]
     digests: frozenset[str] = frozenset()
+    races: tuple[racing.Race, ...] = ()
+
+    @property
+    def race(self) -> racing.Race | None:
+        """The race that all of the runs were made in, if they were."""
+        if len(self.races) != 1:
+            return None
+        (race,) = self.races
+        folders = {run.report.folder.parent for run in self.runs}
+        return race if folders == {race.folder} else None
 
 
 @dataclass(frozen=True)
@@ -183,13 +197,15 @@ def collect(folders: Sequence[Path]) -> Collection:
             failures.append((folder, str(error)))
     from experiments.report.pooling import pooled  # which makes runs of these
 
+    races, damaged = racing.races(run.report.folder for run in readable)
+    failures += damaged
     asked, notes = pooled(readable)
     named, shown_labels = _named(asked)
     groups = []
     for dataset, members in groupby(
         sorted(named, key=lambda run: run.dataset), key=lambda run: run.dataset
     ):
-        groups.append(_group(dataset, list(members)))
+        groups.append(_group(dataset, list(members), races))
     return Collection(tuple(groups), tuple(failures), _command(folders), shown_labels, tuple(notes))
 
 
@@ -363,14 +379,19 @@ def _choices(folder: Path) -> dict[str, str]:
     return {str(k): str(v) for k, v in chosen.items()} if isinstance(chosen, Mapping) else {}
 
 
-def _group(dataset: str, members: Sequence[Run]) -> Group:
+def _group(dataset: str, members: Sequence[Run], races: Sequence[racing.Race]) -> Group:
     problems: dict[str, ProblemInfo] = {}
     for run in members:
         for problem in run.problems:
             problems.setdefault(problem.id, problem)
     digests = {str((run.manifest.get("dataset") or {}).get("sha256", "")) for run in members}
+    folders = {run.report.folder.parent for run in members}
+    own = tuple(race for race in races if race.folder in folders)
     best = sorted(members, key=partial(_rank, alike=len({len(run.rates) for run in members}) == 1))
-    return Group(dataset, tuple(best), tuple(problems.values()), frozenset(digests - {""}))
+    group = Group(dataset, tuple(best), tuple(problems.values()), frozenset(digests - {""}), own)
+    if race := group.race:
+        best.sort(key=lambda run: race.place(run.report.folder))
+    return replace(group, runs=tuple(best))
 
 
 def _rank(run: Run, alike: bool) -> tuple[float, float, str]:

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.environment.terminal import results
-from experiments.report import analysis
+from experiments.report import analysis, racing, thinking
 from experiments.report.collect import Collection, Group
 from experiments.report.recommending import advised, recommend
 from experiments.stats.comparing import Finding
@@ -25,6 +25,8 @@ def show_comparisons(collection: Collection) -> None:
         if len(group.runs) < 2:
             continue
         results.print(Text(f"\n{analysis.headline(group)}", style="bold"))
+        for line in racing.told(group.race) if group.race else ():
+            results.print(Text(f"  {line}"), soft_wrap=True)
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(style="dim", no_wrap=True)
         table.add_column()
@@ -38,6 +40,9 @@ def show_comparisons(collection: Collection) -> None:
                 more = len(pairs) - MOST_SENTENCES
                 table.add_row("", Text(f"and {more} more pairs in the report", style="dim"))
         results.print(table)
+        for each in thinking.worth(group, labels)[:MOST_SENTENCES]:
+            said = f"{thinking.costs(each)} {thinking.remedy(each)}".rstrip()
+            results.print(Text(said), soft_wrap=True)
         _show_advice(group)
 
 

@@ -80,6 +80,14 @@ def names(labels: Sequence[Mapping[str, str]], shown: Sequence[str]) -> list[str
     return [f"{name} #{number}" if counts[name] > 1 else name for name, number in found]
 
 
+def named(names: Sequence[str], most: int = 3) -> str:
+    """Return names as they stand in a sentence; of many, the first and how many more."""
+    if len(names) > most + 1:
+        return f"{', '.join(names[:most])} and {len(names) - most} others"
+    *some, last = names
+    return f"{', '.join(some)} and {last}" if some else last
+
+
 def is_beside(name: str) -> bool:
     """Return whether a setting is beside the question, so that it tells no run from another."""
     return name in _BESIDE or name.partition(".")[0].partition("/")[0] in _BLOCKS_BESIDE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.report import analysis
+from experiments.report import analysis, racing, thinking
 from experiments.report.caveats import caveats
 from experiments.report.collect import Collection, Group, Run
 from experiments.report.recommending import advised, recommend
@@ -19,6 +19,9 @@ def markdown(collection: Collection) -> str:
 
 def _group(group: Group, labels: Sequence[str]) -> str:
     lines = [f"## {_text(group.dataset)}", "", _text(analysis.headline(group)), ""]
+    for race in group.races:
+        lines += [f"**race {_text(race.folder.name)}**", ""]
+        lines += [f"- {_text(told)}" for told in racing.told(race)] + [""]
     chosen = labels or ["model"]
     shown = columns("markdown", [run.metrics for run in group.runs])
     head = [*chosen]
@@ -30,6 +33,11 @@ def _group(group: Group, labels: Sequence[str]) -> str:
     for axis in analysis.axes(group, labels):
         lines += ["", f"**{_text(axis.label)}**", ""]
         lines += [f"- {_text(analysis.sentence(pair))}." for pair in axis.overall]
+    if worth := thinking.worth(group, labels):
+        lines += ["", "**what thinking is worth**", ""]
+        for each in worth:
+            said = (thinking.finding(each), thinking.costs(each), thinking.remedy(each))
+            lines.append(f"- {_text(' '.join(filter(None, said)))}")
     if advice := recommend(group):
         lines += ["", "**recommended**", ""]
         lines += [f"- {_text(f'{each.limit}: {advised(each)}')}." for each in advice]

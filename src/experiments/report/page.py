@@ -21,13 +21,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from experiments.report import analysis
+from experiments.report import analysis, racing, thinking
 from experiments.report.caveats import caveats
 from experiments.report.collect import KINDS, Collection, Group, Run, Sample
-from experiments.report.plots import inline
+from experiments.report.plots import inline, race_plot
 from experiments.report.recommending import advised, recommend
 from experiments.report.reviewed import reviewed
-from experiments.stats.columns import MIXED, columns
+from experiments.stats.columns import MIXED, PER_SOLVED, columns
 from experiments.stats.comparing import Finding
 from experiments.stats.costs import is_mixed
 
@@ -43,9 +43,11 @@ FEWEST_OF_A_TOPIC = 3
 """Topics of fewer problems are folded away: one problem is solved or not, and says no more."""
 
 SECTIONS = {
+    "race": "Race",
     "leaderboard": "Leaderboard",
     "ladder": "Quantization ladder",
     "cost": "What it costs",
+    "thinking": "What thinking is worth",
     "axes": "Level against level",
     "map": "Problems and runs",
     "extraction": "Format and extraction",
@@ -176,10 +178,12 @@ def _sections(
     values = {
         "labels": labels,
         "runs": group.runs,
+        **_races(group, drawn),
         **_leaderboard(group),
         "ladder": figures("ladder-score", "ladder-speed", "ladder-memory"),
         "costs": figures("cost-seconds", "cost-memory"),
         "kinds": figures("kinds"),
+        **_thinking(group, labels),
         "axes": analysis.axes(group, labels),
         **_map(group, f"programs-{number}", budget),
         **_extraction(group),
@@ -196,6 +200,41 @@ def _sections(
         for name, content in contents.items()
         if content
     ]
+
+
+def _races(group: Group, drawn: Mapping[str, str]) -> dict[str, Any]:
+    found = []
+    for number, race in enumerate(group.races):
+        figures = []
+        for place, runner in enumerate(race.runners):
+            if svg := drawn.get(race_plot(group, number, place)):
+                told = f"{runner.candidate}: {racing.finding(race, runner)}"
+                figures.append(Figure(Markup(inline(svg, told)), told))
+        found.append(
+            {
+                "race": race,
+                "headline": racing.headline(race),
+                "runners": [(each, racing.finding(race, each)) for each in race.runners],
+                "pairs": racing.pairs(race),
+                "figures": figures,
+            }
+        )
+    return {"races": found, "is_race": group.race is not None}
+
+
+def _thinking(group: Group, labels: Sequence[str]) -> dict[str, Any]:
+    def tokens(run: Run) -> str:
+        number = thinking.tokens_per_solved(run)
+        return "" if number is None else f"{number:,.0f}"
+
+    return {
+        "worth": thinking.worth(group, labels),
+        "remedy": thinking.remedy,
+        "seconds": lambda run: PER_SOLVED.number(run.metrics),
+        "tokens": tokens,
+        "thought": lambda run: _percent(thinking.thought_share(run)),
+        "unfinished": lambda run: _percent(thinking.unfinished(run)),
+    }
 
 
 def _leaderboard(group: Group) -> dict[str, Any]:
@@ -247,6 +286,8 @@ def _legend(group: Group) -> list[tuple[str, str]]:
     items = [(f"k-{kind}", kind.replace("_", " ")) for kind in KINDS if kind in present]
     if several:
         items.insert(1, ("k-partly", "some samples passed"))
+    if any(len(run.rates) < len(group.problems) for run in group.runs):
+        items.append(("k-none", "not asked"))
     return items
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.report.analysis import ALL_KINDS, BITS, front, kinds
 from experiments.report.collect import Collection, Group, Run
+from experiments.report.racing import Race
 from experiments.stats.columns import MEMORY, SECONDS, SPEED, Column
 from experiments.stats.costs import is_mixed
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.axes import Axes
+
+    from experiments.stats.race import Runner
 
 WIDTH = 4.3
 """Inches: a plot fills a phone's width without being shrunk."""
@@ -55,7 +58,16 @@ def plots(collection: Collection) -> dict[str, str]:
     for group in collection.groups:
         for name, plot in _plots_of(group).items():
             drawn[f"{group.dataset}-{name}"] = plot
+        for number, race in enumerate(group.races):
+            for place, runner in enumerate(race.runners):
+                if runner.curve:
+                    drawn[race_plot(group, number, place)] = _curve(race, runner)
     return drawn
+
+
+def race_plot(group: Group, number: int, place: int) -> str:
+    """Return the name of the plot of a candidate of one of the group's races."""
+    return f"{group.dataset}-race-{number}-{place}"
 
 
 def inline(svg: str, title: str) -> str:
@@ -77,13 +89,16 @@ def standalone(svg: str) -> str:
 
 def _plots_of(group: Group) -> dict[str, str]:
     found = {
-        "ladder-score": _ladder(group, "pass@1, %", _percent, interval=True),
         "ladder-speed": _ladder(group, "new tokens per second", _value(SPEED)),
         "ladder-memory": _ladder(group, "peak memory, MB", _value(MEMORY)),
-        "cost-seconds": _cost(group, SECONDS.metric, "seconds per problem"),
-        "cost-memory": _cost(group, MEMORY.metric, "peak memory, MB"),
         "kinds": _kinds(group),
     }
+    if not group.race:  # whose candidates are not compared by pass@1
+        found |= {
+            "ladder-score": _ladder(group, "pass@1, %", _percent, interval=True),
+            "cost-seconds": _cost(group, SECONDS.metric, "seconds per problem"),
+            "cost-memory": _cost(group, MEMORY.metric, "peak memory, MB"),
+        }
     return {name: plot for name, plot in found.items() if plot}
 
 
@@ -228,6 +243,38 @@ def spans(numbers: Sequence[int]) -> str:
         else:
             parts.append([number])
     return ",".join(str(p[0]) if len(p) == 1 else f"{p[0]}–{p[-1]}" for p in parts)
+
+
+def _curve(race: Race, runner: Runner) -> str:
+    """Draw how far a candidate is ahead of the best of the others, and what is not known."""
+    x = [point.problems for point in runner.curve]
+    ahead = [-100 * point.behind for point in runner.curve]
+    low = [-100 * point.high for point in runner.curve]
+    high = [-100 * point.low for point in runner.curve]
+    with _figure(WIDTH, 1.9) as (ax, save):
+        ax.fill_between(x, low, high, color=COLOURS[0], alpha=0.2, lw=0)
+        ax.plot(x, ahead, "-", color=COLOURS[0], lw=1.4)
+        ax.vlines(x, low, high, color=COLOURS[0], lw=0.8, alpha=0.5)
+        for at, total in zip(x, ahead, strict=True):
+            if at == runner.settled_at:
+                ax.plot([at], [total], "o", color=COLOURS[0], ms=5)
+        ax.axhline(0, color=_INK, lw=0.8)
+        ax.axhline(-100 * race.margin, color=_INK, lw=0.8, ls="--")
+        if runner.problems < race.problems:
+            ax.axvspan(runner.problems, race.problems, color="#8d8d8d", alpha=0.18, lw=0)
+        ax.set_xlim(0, race.problems)
+        ax.set_ylim(*_reach(race))
+        ax.set_xlabel("problems")
+        ax.set_ylabel("points")
+        return save()
+
+
+def _reach(race: Race) -> tuple[float, float]:
+    """Return the limits of all curves of a race, so that they can be held against each other."""
+    points = [point for runner in race.runners for point in runner.curve]
+    lowest = min(-100 * point.high for point in points)
+    highest = max(-100 * point.low for point in points)
+    return lowest - 5, highest + 5
 
 
 def _kinds(group: Group) -> str:

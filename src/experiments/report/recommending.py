@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.report.analysis import against, named
+from experiments.report.analysis import against
 from experiments.report.collect import Group, Run
+from experiments.report.labels import named
 from experiments.stats.columns import MEMORY, PASS
 from experiments.stats.comparing import Finding
 from experiments.stats.costs import is_mixed
@@ -39,9 +40,10 @@ def recommend(group: Group) -> list[Advice]:
 
     Runs whose memory or time is not known (models behind servers, files of earlier versions)
     are left out. Of runs with the same pass@1 the faster one is taken, so that what is
-    recommended lies on the Pareto front.
+    recommended lies on the Pareto front. Candidates of a race answered other problems each, so
+    that there is no such front.
     """
-    if len(group.runs) < 2:
+    if len(group.runs) < 2 or group.race:
         return []
     memory = [gigabytes for gigabytes in GIGABYTES if gigabytes <= _memory(group)]
     return [

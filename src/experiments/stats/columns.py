@@ -103,6 +103,14 @@ MEMORY = Column(
     measured=True,
     views=_ALL,
 )
+PER_SOLVED = Column(
+    "cost/seconds_per_solved_problem",
+    "s/solved",
+    "wall clock per problem that is solved; samples count in part",
+    2,
+    measured=True,
+    views=_ALL,
+)
 CUT = Column(
     "finish/token_limit",
     "cut",
@@ -148,14 +156,7 @@ COLUMNS: tuple[Column, ...] = (
         views=_ALL,
     ),
     SECONDS,
-    Column(
-        "cost/seconds_per_solved_problem",
-        "s/solved",
-        "wall clock per problem that is solved; samples count in part",
-        2,
-        measured=True,
-        views=_ALL,
-    ),
+    PER_SOLVED,
     Column(
         "cost/joules_per_solved_problem",
         "J/solved",
