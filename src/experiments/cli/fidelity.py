@@ -210,10 +210,11 @@ def _row(result: Fidelity, level: Level) -> dict[str, str]:
 
 
 def _significant(value: float, digits: int = 2) -> str:
-    """Return a number with so many digits that count, and no more than four behind the point."""
+    """Return a number with so many digits that count."""
     if value and abs(value) < 1e-4:
         return "<0.0001"
-    return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}"
+    is_plain = 10**digits <= abs(value) < 1e6
+    return f"{value:,.0f}" if is_plain else f"{value:.{digits}g}"
 
 
 def _interval(estimate: Estimate, factor: float, digits: int) -> str:
