@@ -121,6 +121,7 @@ def test_generations_in_the_store_are_counted(place: Path) -> None:
 def test_what_jobs_share_is_generated_once(place: Path, level: str) -> None:
     found = foreseen(f"quantization={level}", "seed=1,2,3", "limit=2")  # greedy: no seed matters
     assert [job.new for job in found.jobs] == [2, 0, 0]
+    assert list(found.names) == ["seed=1", "seed=2", "seed=3"]
     assert "3 jobs, 2 generations: 0 in the store, 2 to be made" in found.lines()[0]
     sampled = foreseen(f"quantization={level}", "seed=1,2,3", "limit=2", "sampling.temperature=1")
     assert [job.new for job in sampled.jobs] == [2, 2, 2]

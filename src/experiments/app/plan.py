@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.app.explain import refuse_unknown
 from experiments.environment.terminal import duration, spread, when
 from experiments.errors import ConfigError, UserError, WeightsError
+from experiments.records import CHOICES
 from experiments.schema import Config
 
 if TYPE_CHECKING:
@@ -239,7 +240,12 @@ def _split(override: str) -> tuple[str, str]:
 def _names(jobs: Sequence[Sequence[str]]) -> list[str]:
     """Return what tells each job from the others."""
     swept = [index for index, values in enumerate(zip(*jobs, strict=True)) if len(set(values)) > 1]
-    return [" · ".join(_split(job[index])[1] for index in swept) or "the run" for job in jobs]
+    return [" · ".join(_name(job[index]) for index in swept) or "the run" for job in jobs]
+
+
+def _name(override: str) -> str:
+    key, value = _split(override)
+    return value if key in CHOICES else f"{key}={value}"
 
 
 @contextmanager
