@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from browser import PATIENCE_SECONDS, Browser, chromium
 from conftest import Workplace
 from test_report import EVIL, make_run
 
-from experiments import report
+from experiments import cli, report
 
 PROGRAM = chromium()
 
@@ -43,6 +44,7 @@ class Served:
     sweep: str
     jobs: tuple[str, ...]
     trace: str
+    folders: tuple[Path, ...]
 
     @property
     def runs(self) -> str:
@@ -84,7 +86,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(address, server)
-        yield Served(address, experiment, sweep, jobs, trace)
+        yield Served(address, experiment, sweep, jobs, trace, tuple(workplace.runs))
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()
@@ -152,6 +154,44 @@ def test_a_trace_shows_the_program_and_what_code_says_of_it(
     browser.open(f"{traces}?selectedEvaluationId={served.trace}")
     browser.wait_for_text("Inputs / Outputs", "program", "verdict", "tests passed")
     browser.wait_for_text("format_kept", "passed")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*Any type hint", "ignore::FutureWarning:mlflow.*")
+def test_a_queue_is_graded_blind_and_its_grade_comes_home(
+    browser: Browser, served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = [*map(str, served.folders), "--uri", served.address]
+    new = ["--budget", "3", "--reviewers", "alice", "--name", "look"]
+    assert cli.main(["review", *named, *new]) == 0
+    (address,) = re.findall(r"alice: (http\S+)", capsys.readouterr().out)
+    browser.resize(1600, 1000)
+    browser.open("about:blank")
+    browser.open(address)
+    browser.wait_for_text("Start review", "look · alice")
+    shown = browser.text()
+    button = "[...document.querySelectorAll('button')].find(e => e.textContent == 'Start review')"
+    browser.run(f"{button}.click()")
+    browser.wait_for_text("0 of 3 reviewed", "statement", "tests", "program")
+    shown += browser.text()
+    browser.click("[role=combobox][aria-label^=grade]")
+    option = "[...document.querySelectorAll('[role=option]')].find(e => e.innerText == 'wrong')"
+    browser.wait(f"!!{option}")
+    browser.run(f"{option}.click()")
+    submit = "[data-component-id$='focused-review.complete']"
+    browser.wait(f"!document.querySelector({json.dumps(submit)}).disabled")
+    browser.click(submit)
+    browser.wait_for_text("1 of 3 reviewed")
+    secrets = ("q8_0", "q2_k", "demo", *served.jobs)
+    assert not [secret for secret in secrets if secret in shown + browser.text()]
+    assert cli.main(["review", *named, "--status"]) == 0
+    assert cli.main(["review", *named, "--collect"]) == 0
+    told = capsys.readouterr().out
+    assert "look · alice: 1 of 3 done" in told
+    assert "1 new grades" in told
+    kept = [folder for folder in served.folders if (folder / "reviews.jsonl").exists()]
+    assert kept
+    assert '"grade": "wrong"' in (kept[0] / "reviews.jsonl").read_text()
 
 
 @pytest.mark.slow

@@ -283,6 +283,20 @@ def test_a_larger_budget_keeps_what_was_chosen(tmp_path: Path) -> None:
     assert len(chosen) == 20
 
 
+def test_what_was_drawn_with_other_runs_or_budgets_stays_drawn(tmp_path: Path) -> None:
+    """One after the other: both runs with much to read, with little, and one of them alone."""
+    folders = [make_run(tmp_path / name, [10, 9, 2] * 10) for name in ("a", "b")]
+    drawn: set[str] = set()
+    for number, (some, budget) in enumerate([(folders, 40), (folders, 8), (folders[:1], 10)]):
+        found = works(some)
+        choice = choosing.choose(found, budget, number)
+        choosing.keep(choice, found, some, number)
+        drawn |= {work.digest for work in choice.works}
+    read = scoring.read(folders)
+    assert {each.work.digest for each in read if each.chosen} == drawn
+    assert all(len({e.work.kind for e in read if e.stratum == each.stratum}) == 1 for each in read)
+
+
 def test_two_reviewers_get_kappa_and_what_they_differ_on(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "a", [10, 10, 3, 3])
     grades, _ = graded(folder)

@@ -249,6 +249,19 @@ def test_a_run_without_traces_or_outside_mlflow_is_told(reviewed: Reviewed, tmp_
     assert ["has no traces" in reason for reason in found.without] == [True]
 
 
+def test_a_folder_that_was_moved_away_from_its_mlflow_says_so_and_makes_no_database(
+    reviewed: Reviewed, tmp_path: Path
+) -> None:
+    reviewed.start("r", ("alice",))
+    moved = tmp_path / "db" / "moved.db"
+    moved.with_name("mlflow.db").rename(moved)
+    found = reviewed.collect()
+    assert (found.new, found.written) == (0, 0)
+    assert "'r · alice' cannot be read: There is no MLflow database" in found.without[0]
+    assert len(found.without) == 3
+    assert not moved.with_name("mlflow.db").exists()
+
+
 class OldServer(BaseHTTPRequestHandler):
     """Answers as a tracking server that knows no review queues."""
 

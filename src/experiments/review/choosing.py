@@ -71,28 +71,41 @@ def choose(found: Sequence[Work], budget: int, seed: int) -> Choice:
 def keep(choice: Choice, found: Sequence[Work], folders: Sequence[Path], seed: int) -> None:
     """Write `review.json` into the folder of each run, for the estimate of the score.
 
-    What an earlier call chose from the same strata stays chosen: two draws by chance are one.
+    What an earlier call chose stays chosen: two draws by chance are one, within strata that are
+    parts of those of both.
 
     Raises:
         StoreError: a file cannot be read or written.
     """
     chosen = {_key(work) for work in choice.works}
-    runs = len({place.folder for work in found for place in work.places})
     for folder in folders:
-        path = folder / reviews.PLAN
         own = {
             _key(work): choice.strata[_key(work)]
             for work in found
             if any(place.folder == folder for place in work.places)
         }
         before = plan(folder)
-        alike = {key: each[0] for key, each in before.items()} == own
-        kept = {key for key, (_, was_chosen) in before.items() if was_chosen} if alike else set()
+        kept: set[tuple[str, str]] = set()
+        if before.keys() == own.keys():
+            kept = {key for key, (_, was_chosen) in before.items() if was_chosen}
+            own = _refined({key: name for key, (name, _) in before.items()}, own)
         lines = [
             {"problem": key[0], "work": key[1], "stratum": name, "chosen": key in chosen | kept}
             for key, name in own.items()
         ]
-        reviews.write_note(path, {"format": 1, "seed": seed, "runs": runs, "works": lines})
+        content = {"format": 1, "seed": seed, "works": lines}
+        reviews.write_note(folder / reviews.PLAN, content)
+
+
+def _refined(
+    old: Mapping[tuple[str, str], str], new: dict[tuple[str, str], str]
+) -> dict[tuple[str, str], str]:
+    """Return the strata that are parts of the old ones and of the new ones."""
+    both = {key: (new[key], old[key]) for key in new}
+    for parts in (new, old):
+        if len({*both.values()}) == len({*parts.values()}):
+            return dict(parts)
+    return {key: " & ".join(names) for key, names in both.items()}
 
 
 def plan(folder: Path) -> dict[tuple[str, str], tuple[str, bool]]:

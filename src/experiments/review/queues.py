@@ -61,7 +61,7 @@ class Collected:
         new: grades that were not known.
         written: grades that were written on the runs' own traces.
         unknown: what was said and is no grade of the rubric.
-        without: why runs have no traces to write on.
+        without: why a queue or a run's traces could not be reached.
     """
 
     new: int
@@ -182,9 +182,14 @@ def collect(
         StoreError: a file cannot be read or written.
     """
     by_key = {(work.problem.id, work.digest): work for work in found}
-    new, unknown = 0, []
+    new, unknown, without = 0, [], []
     for queue in known(folders):
-        for trace, told in assessments.answers(queue.uri, queue.experiment, queue.traces).items():
+        try:
+            answers = assessments.answers(queue.uri, queue.experiment, queue.traces)
+        except TrackingError as error:
+            without.append(f"'{queue.name}' cannot be read: {error}")
+            continue
+        for trace, told in answers.items():
             work = by_key.get(queue.traces[trace])
             for said in told:
                 given = _given(said, queue.rubric)
@@ -200,7 +205,6 @@ def collect(
         for place in work.places
     }
     traced: dict[Path, TracedRun] = {}
-    without = []
     for folder in folders:
         try:
             traced[folder] = _traced(uri, folder)

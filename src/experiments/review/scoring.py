@@ -65,13 +65,13 @@ def read(folders: Sequence[Path]) -> list[Graded]:
         StoreError: a file cannot be read.
     """
     by_place: dict[Place, dict[str, Review]] = {}
-    strata: dict[tuple[str, str], tuple[str, bool]] = {}
+    strata: dict[tuple[str, str], tuple[dict[str, None], bool]] = {}
     for folder in folders:
         for (problem, sample, reviewer), review in counting(read_reviews(folder)).items():
             by_place.setdefault(Place(folder, problem, sample), {})[reviewer] = review
         for key, (name, was_chosen) in choosing.plan(folder).items():
-            before = strata.get(key, (name, False))
-            strata[key] = (name, was_chosen or before[1])
+            names, chosen_elsewhere = strata.get(key, ({}, False))
+            strata[key] = ({**names, name: None}, was_chosen or chosen_elsewhere)
     found = []
     for work in works(folders):
         last: dict[str, Review] = {}
@@ -81,8 +81,8 @@ def read(folders: Sequence[Path]) -> list[Graded]:
                 if review.work == work.digest and (known is None or known.time < review.time):
                     last[reviewer] = review
         given = {reviewer: review for reviewer, review in last.items() if review.grade}
-        name, was_chosen = strata.get((work.problem.id, work.digest), ("", False))
-        found.append(Graded(work, given, name, was_chosen))
+        names, was_chosen = strata.get((work.problem.id, work.digest), ({}, False))
+        found.append(Graded(work, given, " & ".join(names), was_chosen))
     return found
 
 

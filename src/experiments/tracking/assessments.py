@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import TrackingError
-from experiments.tracking.opening import database_file, explained
+from experiments.tracking.opening import explained, require_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -74,9 +74,7 @@ def find_run(uri: str, folder: Path, run_id: str | None) -> TracedRun:
     Raises:
         TrackingError: it is not there, it has no traces, or MLflow cannot be used.
     """
-    database = database_file(uri)
-    if database is not None and not database.exists():
-        raise TrackingError(f"There is no MLflow database {database}", "Name another: --uri URI")
+    require_database(uri)
     with explained(uri):
         from mlflow import MlflowClient, MlflowException
 
@@ -114,8 +112,9 @@ def answers(uri: str, experiment: str, traces: Iterable[str]) -> dict[str, list[
     """Return what persons said of some traces of an experiment, by trace.
 
     Raises:
-        TrackingError: MLflow cannot be used.
+        TrackingError: MLflow is not there, or cannot be used.
     """
+    require_database(uri)
     wanted = set(traces)
     with explained(uri):
         from mlflow import MlflowClient

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import TrackingError
-from experiments.tracking.opening import database_file, explained
+from experiments.tracking.opening import explained, require_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,9 +30,7 @@ def fetch(uri: str, run: str, folder: Path) -> Path:
     Raises:
         TrackingError: there is no such run, or the server cannot be used.
     """
-    database = database_file(uri)
-    if database is not None and not database.exists():
-        raise TrackingError(f"There is no MLflow database {database}", "Name another: --uri URI")
+    require_database(uri)
     target = folder / run
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it would name each step of opening
     with explained(uri):

@@ -58,6 +58,17 @@ def database_file(uri: str) -> Path | None:
     return Path(uri.removeprefix(prefix)) if uri.startswith(prefix) else None
 
 
+def require_database(uri: str) -> None:
+    """Hold that a database on this disk is there: MLflow would make a new one.
+
+    Raises:
+        TrackingError: it is not.
+    """
+    database = database_file(uri)
+    if database is not None and not database.exists():
+        raise TrackingError(f"There is no MLflow database {database}", "Name another: --uri URI")
+
+
 @contextmanager
 def explained(uri: str) -> Iterator[None]:
     """Turn what goes wrong between here and MLflow into one line.

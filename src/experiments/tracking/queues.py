@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from experiments.errors import TrackingError
 from experiments.tracking.assessments import GRADE, REASONS
-from experiments.tracking.opening import database_file, explained, open_experiment
+from experiments.tracking.opening import database_file, explained, open_experiment, require_database
 
 MOST_AT_ONCE = 100
 """Items that are listed or added in one call."""
@@ -194,6 +194,7 @@ def progress(uri: str, queue: str) -> Progress:
     Raises:
         TrackingError: MLflow cannot be used, or has no such queue.
     """
+    require_database(uri)
     with explained(uri), _known(uri):
         from mlflow.genai.review_queues import list_review_queue_items
 
