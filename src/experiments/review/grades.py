@@ -66,10 +66,6 @@ class Grades:
         review = self._last.get((work.problem.id, work.digest, reviewer))
         return review if review is not None and review.grade else None
 
-    def reviewers(self) -> list[str]:
-        """Return who graded."""
-        return sorted({name for _, _, name in self._last})
-
     def add(
         self,
         work: Work,
