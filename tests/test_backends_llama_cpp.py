@@ -115,6 +115,7 @@ def completed(
 # The same answers.
 
 
+@pytest.mark.slow
 def test_all_answers_of_the_demo_model_are_those_of_one_by_one(demo: Path) -> None:
     strategy = OmegaConf.merge(
         OmegaConf.structured(PromptConfig), OmegaConf.load("conf/prompt/plain.yaml")

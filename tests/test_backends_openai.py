@@ -345,6 +345,7 @@ def test_what_can_be_no_key_is_told_without_it(
     assert server.asked == []
 
 
+@pytest.mark.slow
 def test_the_key_is_in_nothing_that_a_failed_run_leaves(
     server: Server, workplace: Workplace
 ) -> None:

@@ -24,6 +24,7 @@ RUN_FILES = {
     "problems.jsonl",
     "run.log",
     "samples.jsonl",
+    "tracking.json",
     "verdicts.jsonl",
 }
 
@@ -110,6 +111,7 @@ def test_each_generation_is_a_trace_with_its_verdict(workplace: Workplace) -> No
     assert all(assessed["format_kept"] for assessed in values.values())
 
 
+@pytest.mark.slow
 def test_a_sweep_is_one_parent_with_its_jobs(workplace: Workplace) -> None:
     done = workplace.run("-m", "prompt=plain,cot", "quantization=q8_0,q2_k")
     assert done.returncode == 0, done.stderr
@@ -226,6 +228,7 @@ def test_prompts_that_do_not_fit_the_context_are_told(workplace: Workplace) -> N
     assert "Traceback" not in none.stderr
 
 
+@pytest.mark.slow
 def test_a_tracking_server_that_is_not_there_is_told_and_nothing_is_lost(
     workplace: Workplace,
 ) -> None:
@@ -272,6 +275,7 @@ def test_ctrl_c_ends_a_run_whose_tracking_server_is_silent(workplace: Workplace)
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_fresh_database_together_all_get_it(tmp_path: Path) -> None:
     import subprocess
     import sys

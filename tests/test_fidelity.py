@@ -272,6 +272,7 @@ def test_levels_are_compared_with_the_highest_that_is_here(
     assert "parts_at" not in fine["estimates"]  # of solutions that no model wrote
 
 
+@pytest.mark.slow
 def test_answers_of_the_store_are_compared_and_their_verdicts_beside_them(
     workplace: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

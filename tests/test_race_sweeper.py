@@ -169,6 +169,7 @@ def test_a_data_set_that_is_not_here_is_told_in_one_line(tmp_path: Path) -> None
         race(config(tmp_path, "dataset.folder=/nowhere"), models("1", "0"), Jobs(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_race_from_the_command_line(workplace: Workplace) -> None:
     done = workplace.run(*RACE, "backend.mode=reference,wrong", "hydra.sweep.dir=outputs/sweep")
     assert done.returncode == 0, done.stderr

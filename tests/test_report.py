@@ -122,6 +122,7 @@ def test_the_page_needs_no_network(tmp_path: Path) -> None:
     assert [address for address in outside if address] == []
 
 
+@pytest.mark.slow
 def test_a_hundred_runs_of_164_problems_stay_under_5_megabytes(tmp_path: Path) -> None:
     random = Random(0)
     words = ["value", "total", "items", "result", "left", "right", "count", "index", "key", "node"]

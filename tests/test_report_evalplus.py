@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import Workplace
 
 TASKS = 4
 
 
+@pytest.mark.slow
 def test_evalplus_gives_the_same_verdicts(
     workplace: Workplace, evalplus_data: dict[str, str]
 ) -> None:

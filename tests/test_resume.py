@@ -131,6 +131,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(tmp_path: Path) -> None:
     assert metrics["count/cached"] >= kept
 
 
+@pytest.mark.slow
 def test_a_run_whose_disk_was_full_goes_on_once_there_is_space(tmp_path: Path) -> None:
     own = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
     small = (

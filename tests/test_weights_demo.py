@@ -169,6 +169,7 @@ def test_steps_are_named_and_in_order(training: ModuleType, problems: Any) -> No
         assert names == ["Restate", "Inputs and outputs", "Edge cases", "Plan"]
 
 
+@pytest.mark.slow
 def test_learned_problems_are_recited_and_held_out_ones_are_not(
     demo: Path, training: ModuleType, root: Path, problems: Any
 ) -> None:
