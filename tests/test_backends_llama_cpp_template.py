@@ -97,6 +97,7 @@ def test_tools_and_documents_are_none_as_in_transformers() -> None:
     ],
     ids=["endless", "huge", "long", "recursive"],
 )
+@pytest.mark.slow
 def test_a_template_that_takes_too_much_is_stopped(template: str, reason: str) -> None:
     with pytest.raises(WeightsError, match=rf"template of m\.gguf fails: .*{reason}"):
         render(template, ("user", "a"))

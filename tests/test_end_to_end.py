@@ -86,7 +86,7 @@ def test_the_default_run_leaves_a_whole_result(workplace: Workplace) -> None:
     assert run.info.run_name == "demo · q8_0 · plain · problems"
     assert run.info.status == "FINISHED"
     artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
-    assert {path.name for path in artifacts.iterdir()} >= RUN_FILES - {"run.log"}
+    assert {path.name for path in artifacts.iterdir()} >= RUN_FILES - {"run.log", "tracking.json"}
     assert run.inputs.dataset_inputs[0].dataset.name == "problems"
 
 
@@ -133,6 +133,7 @@ def test_a_sweep_is_one_parent_with_its_jobs(workplace: Workplace) -> None:
     assert parent.info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_models_without_weights_fail_one_by_one(workplace: Workplace) -> None:
     done = workplace.run("-m", "model=mistral,dolphin,openhermes", "prompt=plain,cot")
     assert done.returncode == 1
@@ -147,6 +148,7 @@ def test_models_without_weights_fail_one_by_one(workplace: Workplace) -> None:
         assert "TheBloke/" in reason
 
 
+@pytest.mark.slow
 def test_a_failed_job_does_not_stop_the_sweep(workplace: Workplace) -> None:
     done = workplace.run("-m", "backend=scripted", "backend.fails_after=0,null", "limit=2")
     assert done.returncode == 1

@@ -228,6 +228,7 @@ def test_a_thought_is_part_of_the_text(prompt: str, text: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+@pytest.mark.slow
 def test_memory_stays_below_one_model_and_500_megabytes(tmp_path: Path) -> None:
     """With the vocabulary of the largest models, and never two of them at once."""
     vocabulary = 150_000
@@ -250,6 +251,7 @@ def place(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_levels_are_compared_with_the_highest_that_is_here(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

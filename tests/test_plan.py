@@ -118,6 +118,7 @@ def test_generations_in_the_store_are_counted(place: Path) -> None:
 
 
 @pytest.mark.parametrize("level", ["f16", "q8_0"])
+@pytest.mark.slow
 def test_what_jobs_share_is_generated_once(place: Path, level: str) -> None:
     found = foreseen(f"quantization={level}", "seed=1,2,3", "limit=2")  # greedy: no seed matters
     assert [job.new for job in found.jobs] == [2, 0, 0]
@@ -240,6 +241,7 @@ def test_nothing_left_to_do_is_said(place: Path) -> None:
     assert not done.refusals
 
 
+@pytest.mark.slow
 def test_a_long_sweep_begins_with_its_plan(workplace: Workplace) -> None:
     sweep = ("-m", "model=mistral,dolphin", "tracking.enabled=false")
     done = workplace.run(*sweep, HF_HUB_OFFLINE="1")
@@ -254,6 +256,7 @@ def test_a_long_sweep_begins_with_its_plan(workplace: Workplace) -> None:
 # From earlier runs.
 
 
+@pytest.mark.slow
 def test_time_is_told_from_an_earlier_run_with_the_same_settings(place: Path) -> None:
     [job] = foreseen("quantization=f16", "limit=4").jobs
     assert job.source == FROM_NOTHING

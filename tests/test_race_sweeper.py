@@ -193,6 +193,7 @@ def test_a_race_from_the_command_line(workplace: Workplace) -> None:
     assert {run.data.params["race.stop"] for run in jobs} == {str(runners[0]["problems"])}
 
 
+@pytest.mark.slow
 def test_a_race_that_fails_goes_on_with_the_same_command(workplace: Workplace) -> None:
     command = (*RACE, "backend.mode=reference,wrong", "tracking.enabled=false")
     done = workplace.run(*command, "backend.fails_after=4")

@@ -157,6 +157,7 @@ EQUIVALENT_MUTANTS = {
     assert report.scores[0].equivalent == 0
 
 
+@pytest.mark.slow
 def test_endless_mutants_are_killed(tmp_path: Path, cache: Path) -> None:
     loop = "    total = 0\n    for book in books:\n        while total < book:\n"
     source = spoiled(
@@ -374,6 +375,7 @@ def test_problems_are_chosen_by_what_their_ids_begin_with(tmp_path: Path, cache:
         chosen("easy/b")
 
 
+@pytest.mark.slow
 def test_evalplus_sets_are_measured_the_same_way(
     evalplus_data: dict[str, str], monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
