@@ -36,7 +36,7 @@ from typing import Any
 
 from experiments.errors import DatasetError
 from experiments.problems.own import canonical, imports_of
-from experiments.problems.run import plain
+from experiments.problems.run import called, plain
 from experiments.problems.source import parse
 from experiments.records import Dataset, Problem
 from experiments.sandbox import Kind, Reply, Sandbox, decode
@@ -101,13 +101,15 @@ def read_jsonl(file: Path, name: str | None = None) -> tuple[Dataset, list[LeftO
     """
     problems: list[Problem] = []
     left_out: list[LeftOut] = []
+    turned: set[str] = set()
     with Sandbox() as sandbox:
         for where, line in _lines(file):
             task = _task(where, line)
-            if any(task["task_id"] == each.id for each in problems):
+            if task["task_id"] in turned:
                 raise DatasetError(f"{where}: the task_id '{task['task_id']}' is there twice")
             try:
                 problems.append(_problem(task, sandbox))
+                turned.add(task["task_id"])
             except _CannotBeTurnedError as error:
                 left_out.append(LeftOut(task["task_id"], str(error)))
     if not problems:
@@ -309,8 +311,7 @@ def _recorded(
 
 def _result(program: str, entry_point: str, arguments: tuple[Any, ...], sandbox: Sandbox) -> Any:
     """Return what a call gives in the sandbox, as plain data."""
-    replies = sandbox.run(program, entry_point, [arguments], [RECORDING_SECONDS])
-    reply = next(iter(list(replies)))
+    reply = called(sandbox, program, entry_point, arguments, RECORDING_SECONDS)
     if reply.kind is not Kind.VALUE:
         raise _CannotBeTurnedError(f"its solution fails its tests ({_ending(reply)})")
     try:

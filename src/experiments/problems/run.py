@@ -71,7 +71,7 @@ def extra_inputs(form: Form, sandbox: Sandbox) -> Inputs:
     Raises:
         DatasetError: it raises, takes too long, or yields what is no input.
     """
-    reply = _called(sandbox, form.source + _GENERATOR, "_all_extra_inputs", (), GENERATOR_SECONDS)
+    reply = called(sandbox, form.source + _GENERATOR, "_all_extra_inputs", (), GENERATOR_SECONDS)
     where = f"{form.path}, {EXTRA_INPUTS}()"
     if reply.kind is not Kind.VALUE:
         raise DatasetError(f"{where} {_ending(reply)}", "Correct the generator.")
@@ -116,7 +116,7 @@ def check_examples(form: Form, sandbox: Sandbox) -> None:
     """
     pairs = [(example.call, example.expected) for example in form.examples]
     program = form.reference + _EXAMPLES
-    reply = _called(sandbox, program, "_check_examples", (pairs,), EXAMPLES_SECONDS)
+    reply = called(sandbox, program, "_check_examples", (pairs,), EXAMPLES_SECONDS)
     if reply.kind is not Kind.VALUE:
         raise DatasetError(
             f"{form.path}: the reference {_ending(reply)} when its examples are run",
@@ -152,10 +152,10 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _called(
+def called(
     sandbox: Sandbox, program: str, entry_point: str, arguments: tuple[Any, ...], seconds: float
 ) -> Reply:
-    """Return what became of one call."""
+    """Return what became of one call of a program in the sandbox."""
     return next(iter(list(sandbox.run(program, entry_point, [arguments], [seconds]))))
 
 

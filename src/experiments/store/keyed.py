@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 from experiments.errors import ConfigError, StoreError, did_you_mean
 from experiments.records import Generation, Verdict
 from experiments.store.files import (
-    append_line,
+    append_lines,
     cannot_use,
     dump,
     locked,
@@ -81,16 +81,8 @@ class _KeyedStore(Generic[_Record]):
         if self._mode != "on":
             return
         body = dump(record)
-        line = f'{{"v":1,"check":"{_checksum(key, body)}","key":"{key}","{self._name}":{body}}}\n'
-        path = self._path(key)
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        except OSError as error:
-            raise cannot_use(path, error) from error
-        try:
-            append_line(descriptor, line.encode(), path)
-        finally:
-            os.close(descriptor)
+        line = f'{{"v":1,"check":"{_checksum(key, body)}","key":"{key}","{self._name}":{body}}}'
+        append_lines(self._path(key), [line])
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{self._name}s-{key[:1]}.jsonl"
