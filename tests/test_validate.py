@@ -1,6 +1,5 @@
 """Validation: what each flaw of a problem or of its tests is told as."""
 
-import argparse
 import io
 import re
 from pathlib import Path
@@ -9,13 +8,12 @@ import pytest
 from problem_files import spoiled, write
 from rich.console import Console
 
+from experiments import cli
 from experiments.errors import DatasetError
 from experiments.problems.validate import (
     MutationScore,
     Report,
     Survivor,
-    add_arguments,
-    run,
     show,
     validate,
 )
@@ -433,13 +431,11 @@ def test_the_command_prints_the_report_and_its_exit_code_tells_of_findings(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "mine", STRONG)
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    arguments = ["mine", "--no-mutation", "--workers", "1"]
-    assert run(parser.parse_args(arguments)) == 0
+    arguments = ["validate", "mine", "--no-mutation", "--workers", "1"]
+    assert cli.main(arguments) == 0
     assert "✓ mine: 1 problems, no findings" in capsys.readouterr().out
     write(tmp_path / "mine", STRONG.replace("-> int:", "-> str:", 1))
-    assert run(parser.parse_args(arguments)) == 1
+    assert cli.main(arguments) == 1
     assert "✗ mine: 1 problems, 1 finding" in capsys.readouterr().out
 
 

@@ -11,7 +11,6 @@ does not do: judge whether a statement is clear, or whether a problem is worth s
 """
 
 from experiments.problems.validate.check import MINIMUM_BASE, MINIMUM_PLUS, validate
-from experiments.problems.validate.command import add_arguments, run
 from experiments.problems.validate.report import Finding, MutationScore, Report, Survivor, show
 
 __all__ = [
@@ -21,8 +20,6 @@ __all__ = [
     "MutationScore",
     "Report",
     "Survivor",
-    "add_arguments",
-    "run",
     "show",
     "validate",
 ]

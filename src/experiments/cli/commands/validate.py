@@ -1,16 +1,17 @@
-"""The command `experiments validate DATASET`: its arguments and what it does."""
+"""Check problems and the strength of their tests."""
 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
+from experiments.cli.common import count
 from experiments.environment.terminal import results
-from experiments.problems.validate.check import validate
-from experiments.problems.validate.report import show
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+def add(commands: Any) -> None:
+    """Add the command and what it takes."""
+    parser = commands.add_parser("validate", help="check problems and the strength of their tests")
     parser.add_argument(
         "dataset",
         nargs="?",
@@ -20,19 +21,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only", action="append", default=[], metavar="ID", help="easy, easy/quiet_hours, ..."
     )
-    parser.add_argument("--sample", type=_positive, metavar="N", help="N problems, drawn at random")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="the first N problems")
-    parser.add_argument("--workers", type=_positive, metavar="N", help="programs judged at once")
+    parser.add_argument("--sample", type=count, metavar="N", help="N problems, drawn at random")
+    parser.add_argument("--limit", type=count, metavar="N", help="the first N problems")
+    parser.add_argument("--workers", type=count, metavar="N", help="programs judged at once")
     parser.add_argument(
         "--no-mutation", dest="mutation", action="store_false", help="leave the mutants out"
     )
     parser.add_argument(
         "--summary", action="store_true", help="sums alone, without problems and survivors"
     )
+    parser.set_defaults(do=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Validate as chosen, print the report, and return the exit code."""
+    from experiments.problems.validate.check import validate
+    from experiments.problems.validate.report import show
+
     report = validate(
         chosen.dataset,
         only=chosen.only,
@@ -43,10 +48,3 @@ def run(chosen: argparse.Namespace) -> int:
     )
     show(report, results, details=not chosen.summary)
     return 0 if report.ok else 1
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is too few; take 1 or more")
-    return number

@@ -1,0 +1,46 @@
+"""Compare runs: a table, a page, Markdown, plots."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from experiments.cli.common import CACHE, OUTPUTS, TRACKING, load_dataset, run_folder
+from experiments.environment.terminal import results
+
+
+def add(commands: Any) -> None:
+    """Add the command and what it takes."""
+    parser = commands.add_parser("report", help="compare runs: a table, a page, Markdown, plots")
+    parser.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="*",
+        help="folder of a run or a sweep, or an MLflow run id; default: the newest in outputs/",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: the folder of the runs")
+    parser.add_argument(
+        "--sanitizer",
+        action="store_true",
+        help="also judge what EvalPlus's sanitizer finds in the answers; kept with each run",
+    )
+    parser.add_argument("--uri", default=TRACKING, help=f"of MLflow; default: {TRACKING}")
+    parser.set_defaults(do=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Do what was chosen, and return the exit code."""
+    from experiments import report
+
+    folders = [run_folder(name, chosen.uri) for name in chosen.runs] or [report.newest(OUTPUTS)]
+    if chosen.sanitizer:
+        for folder in report.find_runs(folders)[0]:
+            report.judge_sanitized(folder, load_dataset, CACHE)
+    collection = report.collect(folders)
+    report.show_collection(collection)
+    out = chosen.out or (folders[0] if len(folders) == 1 else Path("report"))
+    written = report.write(collection, out)
+    for path in written.files:
+        results.print(f"Report: {path}", soft_wrap=True)
+    return 0

@@ -1,0 +1,53 @@
+"""What several commands share: where things lie, and how arguments are read."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.errors import DatasetError, did_you_mean
+
+if TYPE_CHECKING:
+    from experiments.records import Dataset
+
+CONF = Path(__file__).resolve().parents[3] / "conf"
+OUTPUTS = Path("outputs")
+CACHE = OUTPUTS / "cache"
+TRACKING = "sqlite:///mlruns/mlflow.db"
+
+
+def run_folder(name: str, uri: str) -> Path:
+    """Return a folder of runs; those of an MLflow run are fetched."""
+    from experiments.tracking.fetching import fetch, is_run_id
+
+    if Path(name).exists() or not is_run_id(name):
+        return Path(name)
+    return fetch(uri, name, OUTPUTS / "fetched")
+
+
+def count(text: str) -> int:
+    """Return a number that is given on the command line, which is 1 or more."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no such number; take 1 or more")
+    return int(text)
+
+
+def load_dataset(name: str) -> Dataset:
+    """Return the data set that `conf/dataset/NAME.yaml` describes, or that a JSON Lines file has.
+
+    Raises:
+        DatasetError: there is no such file, or the data set cannot be loaded.
+    """
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    if name.endswith((".jsonl", ".jsonl.gz")):
+        from experiments.problems import load_jsonl
+
+        return load_jsonl(name)
+    known = {path.stem: path for path in CONF.glob("dataset/*.yaml")}
+    if name not in known:
+        raise DatasetError(f"There is no data set '{name}'", did_you_mean(name, known))
+    dataset: Dataset = instantiate(OmegaConf.load(known[name]))
+    return dataset
