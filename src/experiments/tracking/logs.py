@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,9 @@ from experiments.stats.columns import mlflow_columns
 LONGEST_PARAMETER = 500
 """Longer values, and those of several lines, are shown by their beginning and a digest, which
 tells equal ones from others; `.hydra/config.yaml` among the artifacts has them whole."""
+
+_ODD = re.compile(r"[^\w.\-: /]")
+"""What no name of a parameter may have in MLflow."""
 
 MOST_PARAMETERS = 100
 """A tracking server takes no more at once."""
@@ -31,7 +35,7 @@ def log_parameters(settings: Mapping[str, Any]) -> None:
     """Log settings under their dotted names."""
     import mlflow
 
-    shown = iter({name: _short(value) for name, value in settings.items()}.items())
+    shown = iter({_ODD.sub("_", name): _short(each) for name, each in settings.items()}.items())
     while some := dict(islice(shown, MOST_PARAMETERS)):
         mlflow.log_params(some)
 
