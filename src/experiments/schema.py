@@ -96,6 +96,13 @@ class CacheMode(Enum):
     on = "on"
 
 
+class Rerun(Enum):
+    """Which jobs of a command that is given again are made: those without a result, or all."""
+
+    missing = "missing"
+    all = "all"
+
+
 class PromptKind(Enum):
     """`chat` for models with a chat template, `completion` for base models."""
 
@@ -337,14 +344,15 @@ class TrackingConfig:
 
     Attributes:
         enabled: false keeps results in the run folder only.
-        uri: of the tracking server or database.
-        artifacts: folder or address of the artifacts; null: beside the database.
+        uri: of the tracking server or database; null: `MLFLOW_TRACKING_URI`, else a database here.
+        artifacts: folder of the artifacts of a database, or an address for them; null: MLflow's
+            own choice. A server keeps them where it has them.
         experiment: name of the MLflow experiment.
         traces: log each generation as a trace.
     """
 
     enabled: bool = True
-    uri: str = "sqlite:///mlruns/mlflow.db"
+    uri: str | None = None
     artifacts: str | None = "mlruns/artifacts"
     experiment: str = "python-code-generation"
     traces: bool = True
@@ -426,6 +434,7 @@ class Config:
         seed: of the run; each generation has its own, made from it.
         cache: `on` takes finished generations from the store and adds new ones, `read`
             only takes, `off` does neither.
+        rerun: `missing` leaves jobs alone that are complete; `all` makes them anew.
         store: folder of finished generations, shared by all runs.
         models: folder of weights.
     """
@@ -444,6 +453,7 @@ class Config:
     limit: int | None = limited(None, least=1)
     seed: int = 0
     cache: CacheMode = CacheMode.on
+    rerun: Rerun = Rerun.missing
     store: str = "outputs/store"
     models: str = "models"
 

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 _Record = TypeVar("_Record")
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+"""What file systems say that have no locks."""
+
 
 @contextmanager
 def appending(path: Path) -> Iterator[Callable[[Generation | Verdict], None]]:
@@ -149,7 +152,7 @@ def locked(descriptor: int, kind: int) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, kind)
     except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+        if error.errno not in NO_LOCKS:
             raise
         held = False
     try:
