@@ -312,7 +312,7 @@ class SandboxConfig:
         minimum_cpu_seconds, reference_factor: CPU time allowed per input is the larger of
             the first and the second times the reference's own time (EvalPlus: 1 and 4).
         wall_factor: a program may be idle, over all inputs, for this many times the CPU time
-            of one: it ends those that sleep.
+            of one, or this many seconds if that is less: it ends those that sleep.
         memory_megabytes: address space of the program.
         output_megabytes: largest output for one input.
         file_megabytes: largest file that the program may write.
@@ -327,12 +327,12 @@ class SandboxConfig:
     isolation: Isolation = Isolation.auto
     minimum_cpu_seconds: float = limited(1.0, least=0.01)
     reference_factor: float = limited(4.0, least=1)
-    wall_factor: float = limited(10.0, least=1)
+    wall_factor: float = limited(5.0, least=1)
     memory_megabytes: int = limited(4096, least=64)
     output_megabytes: int = limited(64, least=1)
     file_megabytes: int = limited(16, least=0)
     processes: int = limited(0, least=0)
-    load_cpu_seconds: float = limited(10.0, above=0)
+    load_cpu_seconds: float = limited(3.0, above=0)
     total_cpu_seconds: float = limited(60.0, above=0)
     stop_at_first_failure: bool = False
     rejudge: bool = False

@@ -110,13 +110,15 @@ def write_records(path: Path, records: Iterable[Generation | Verdict]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace a file of results; there is no moment with half a file.
 
+    Halves of characters, which no file can hold, are written as JSON and Python escape them.
+
     Raises:
         StoreError: it could not be written; the former file is untouched.
     """
     # A process of another machine may have our number, and write the same file.
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
-        with draft.open("x", encoding="utf-8") as file:
+        with draft.open("x", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
