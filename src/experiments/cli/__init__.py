@@ -10,11 +10,16 @@ experiments models [NAME]
 experiments models fetch NAME quantization=LEVEL
 experiments fidelity model=NAME quantization=LEVEL,LEVEL,... [reference=LEVEL] [OVERRIDE ...]
 experiments doctor
+
+The shell completes commands, options and names once it is told so:
+
+eval "$(register-python-argcomplete experiments)"
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -25,6 +30,10 @@ from experiments.errors import UserError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand and return the exit code; a mistake is told in one line."""
     parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks what could come next
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
     chosen = parser.parse_args(arguments)
     try:
         return int(chosen.do(chosen))
@@ -41,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="experiments", description="What is done beside a run. Runs are `python run.py`."
+        prog="experiments",
+        description="What is done beside a run. Runs are `python run.py`.",
+        epilog="Examples: experiments COMMAND --help",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
