@@ -45,8 +45,8 @@ PARTS = (
     Part(
         "judging",
         "Judging",
-        "EvalPlus's own judge, on the same programs and as many workers. The last figure of a row is "
-        "wall time over half of the programs' own CPU time: 1 is the limit of two workers.",
+        "EvalPlus's own judge, on the same programs and as many workers. The last figure of a row "
+        "is wall time over half of the programs' own CPU time: 1 is the limit of two workers.",
         {
             "full": ("judge.py",),
             "quick": (
@@ -60,9 +60,9 @@ PARTS = (
     Part(
         "generating",
         "Generating",
-        "End to end: `Llama.create_completion` in a loop. Decoding: bare calls of `llama_decode` on the "
-        "same batches, the limit that the machine sets. Tokens per second, of models with random "
-        "weights.",
+        "End to end: `Llama.create_completion` in a loop. Decoding: bare calls of `llama_decode` "
+        "on the same batches, the limit that the machine sets. Tokens per second, of models with "
+        "random weights.",
         {
             "full": ("generation.py",),
             "quick": ("generation.py medium --prompts 16 --new-tokens 96",),
@@ -72,8 +72,8 @@ PARTS = (
     Part(
         "tracking",
         "Tracking",
-        "The same run without MLflow, in pairs; for a run of seconds also a process that does nothing "
-        "but log the same.",
+        "The same run without MLflow, in pairs; for a run of seconds also a process that does "
+        "nothing but log the same.",
         {
             "full": ("tracking.py large", "tracking.py demo"),
             "quick": ("tracking.py demo --repeats 3 --limit 30",),
@@ -119,7 +119,7 @@ def main() -> int:
 
 
 def run(command: Sequence[str]) -> tuple[str, int]:
-    """Run a script of this folder; show what it prints as it comes, and return that and its code."""
+    """Run a script, show what it prints as it comes, and return that and its exit code."""
     lines = []
     with subprocess.Popen(
         [sys.executable, str(ROOT / "benchmarks" / command[0]), *command[1:]],
@@ -155,8 +155,8 @@ def beginning(size: str, began: float) -> str:
 
 <!-- Made by `python benchmarks {size}`. -->
 
-`make bench` measures all of this on your machine and writes this page, `make bench-quick` less of it
-in five minutes. Figures vary by some 5 % from time to time, and by far more on a busy machine.
+`make bench` measures all of this on your machine and writes this page, `make bench-quick` less
+of it in five minutes. Figures vary by some 5 % from time to time, by far more on a busy machine.
 
 | | |
 |---|---|

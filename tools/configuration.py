@@ -31,7 +31,7 @@ PAGE = ROOT / "docs" / "configuration.md"
 
 BEGINNING = """# Configuration
 
-<!-- Made by `python tools/configuration.py`. Change src/experiments/schema.py and conf/ instead. -->
+<!-- Made by `make docs` from src/experiments/schema.py and conf/: change those instead. -->
 
 Every setting of a run. Each can be set on the command line under the name in the first column
 (`limit=5 sampling.temperature=0.2`), in a file of `conf/`, or swept over with `-m`
@@ -57,7 +57,12 @@ These groups name a class or a function of Python (`_target_`); its arguments ar
 
 BLOCKS = (
     ("A run", schema.Config, "", "Set at the top: `limit=5`."),
-    ("`sampling.*`", schema.Sampling, "sampling.", ""),
+    (
+        "`sampling.*`",
+        schema.Sampling,
+        "sampling.",
+        "What a question leaves out is as the model's makers ask for, in its file; else as here.",
+    ),
     ("`sandbox.*`", schema.SandboxConfig, "sandbox.", ""),
     ("`tracking.*`", schema.TrackingConfig, "tracking.", ""),
     ("`race.*`", schema.RaceConfig, "race.", "With `-m hydra/sweeper=race`."),
