@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import shlex
 import shutil
@@ -14,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import documents
@@ -35,7 +37,7 @@ STAND_INS = {
     "--only easy/tag_list --no-mutation --only easy/your_problem": "--only easy/tag_list",
     "--dataset humaneval_plus": "--dataset problems",
 }
-"""What is typed in a test instead: files that are here, data sets that need no network, less of it."""
+"""What is typed in a test instead: files that are here, data sets without a network, less of it."""
 
 IN_A_COPY = (
     "docs/adding.md",
@@ -113,10 +115,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = workplace.folder
     (sweep,) = {run.parent for run in workplace.runs}
     for day in ("2026-01-31", "2026-02-01"):
-        (folder / "outputs" / day).mkdir()
-        (folder / "outputs" / day / "12-00-00").symlink_to(sweep)
-    shutil.copy(workplace.runs[0] / "samples.jsonl", folder / "samples.jsonl")
-    (sweep / "samples.jsonl").symlink_to(workplace.runs[0] / "samples.jsonl")
+        shutil.copytree(sweep, folder / "outputs" / day / "12-00-00")
+    samples = sweep / "0" / "samples.jsonl"
+    for named in (folder, folder / "outputs" / "2026-01-31" / "12-00-00"):
+        shutil.copy(samples, named)
     (folder / "my_problems" / "easy").mkdir(parents=True)
     shutil.copy(ROOT / "problems" / "easy" / "tag_list.py", folder / "my_problems" / "easy")
     shutil.copytree(ROOT / "conf", folder / "conf")
@@ -218,7 +220,7 @@ def help_of(name: str) -> str:
 
 def pip_install(command: Command) -> None:
     words = shlex.split(command.text)
-    for flag, name in zip(words, words[1:], strict=False):
+    for flag, name in pairwise(words):
         if flag in ("-r", "-e"):
             assert (ROOT / name).exists()
 
@@ -226,7 +228,7 @@ def pip_install(command: Command) -> None:
 def in_a_container(command: Command) -> None:
     """Take what is run in the container for a command of its own."""
     words = shlex.split(command.text)
-    for flag, volume in zip(words, words[1:], strict=False):
+    for flag, volume in pairwise(words):
         if flag == "-v":
             assert Path(volume.split(":")[0]).is_dir()
     image = words.index("experiments")
@@ -464,3 +466,48 @@ def test_the_shell_completes_commands_options_and_names(tmp_path: Path) -> None:
         code = "from experiments.cli import main; main()"
         subprocess.run([sys.executable, "-c", code], env={**os.environ, **asking}, check=True)
         assert offered in re.split(r"[\s\x0b]+", found.read_text())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("doctor",),
+        ("models", "--models", "elsewhere"),
+        ("models", "qwen2_5_coder_0_5b"),
+        ("plan", "model=mistral,dolphin", "prompt=plain,cot"),
+        ("plan", "model=mistrall"),
+        ("report", "outputs/2026-01-31"),
+        ("judge", "--help"),
+    ],
+    ids=" ".join,
+)
+def test_output_fits_80_columns_and_has_no_colour_where_none_is_wanted(
+    words: tuple[str, ...], place: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    code = "import sys; from experiments.cli import main; sys.exit(main())"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        cwd=place,
+        env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "TERM": "xterm-256color"},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    ):
+        os.close(theirs)
+        said = b""
+        while some := read_terminal(ours):
+            said += some
+    os.close(ours)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-ln-z]|\x1b\[[0-4]?m|\r", "", said.decode())  # bold may stay
+    assert "\x1b" not in text
+    lines = [line for line in text.splitlines() if not line.startswith(("error: ", "Report: "))]
+    assert [line for line in lines if len(line) > 80] == []
+
+
+def read_terminal(descriptor: int) -> bytes:
+    """Return what comes next; nothing at the end, which Linux tells as an error."""
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:
+        return b""

@@ -29,7 +29,9 @@ from browser import Browser, chromium  # noqa: E402
 
 SWEEP = ("-m", "prompt=plain,cot", "quantization=q8_0,q4_0,q2_k")
 MOST_KILOBYTES = 150
-WIDTH, HEIGHT = 1200, 640
+OF_REPORT, OF_MLFLOW = (1200, 640), (1500, 520)
+BESIDE_THE_TABLE = ("Hide banner", "Close", "Toggle sidebar")
+"""Buttons of MLflow's page that put away what is not the table: a hint, its assistant, its menu."""
 
 
 def main() -> None:
@@ -37,22 +39,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--limit", type=int, help="problems of each run; default: all 60")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "pictures")
+    parser.add_argument("--folder", type=Path, help="of the sweep, kept; default: one that is not")
     chosen = parser.parse_args()
     program = chromium()
     if program is None:
         sys.exit("Chromium is not here: apt install chromium")
     chosen.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = chosen.folder or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
         swept, view = sweep(folder, chosen.limit)
-        with Browser(program, folder / "profile") as browser, mlflow(folder) as address:
-            browser.resize(WIDTH, HEIGHT)
+        with Browser(program, Path(name, "profile")) as browser, mlflow(folder) as address:
+            browser.resize(*OF_REPORT)
             browser.open((swept / "report.html").as_uri())
             take(browser, chosen.out / "report.webp")
-            browser.resize(1600, 480)
+            browser.resize(*OF_MLFLOW)
             browser.open(f"{address}{view}")
             browser.wait_for_text("pass_at_1/plus", "6 matching runs")
-            time.sleep(2)  # its table is drawn row by row
+            show_table_alone(browser)
             take(browser, chosen.out / "mlflow.webp")
 
 
@@ -100,6 +104,13 @@ def mlflow(folder: Path) -> Iterator[str]:
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()
+
+
+def show_table_alone(browser: Browser) -> None:
+    """Put away what MLflow shows beside the table, as far as this version has it."""
+    for label in BESIDE_THE_TABLE:
+        browser.run(f"document.querySelector('button[aria-label=\"{label}\"]')?.click()")
+        time.sleep(1)
 
 
 def take(browser: Browser, file: Path) -> None:
