@@ -8,6 +8,7 @@
     ├── SandboxError     the judge itself cannot work; never a verdict about a program
     ├── StoreError       a folder or a file of results that cannot be read or written
     └── TrackingError    a database or server of MLflow that cannot be used
+        └── TrackingAway     it may be there again later: down, slow, locked, full
 
 A `UserError` is told in one line and without a traceback. Every other exception is a
 bug and keeps its traceback.
@@ -62,6 +63,10 @@ class StoreError(UserError):
 
 class TrackingError(UserError):
     """The tracking server or its database cannot be used."""
+
+
+class TrackingAway(TrackingError):
+    """The tracking server or its database cannot be used now: it is down, slow, locked or full."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
