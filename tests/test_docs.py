@@ -36,6 +36,7 @@ STAND_INS = {
     "validate problems": "validate problems --only easy/tag_list --no-mutation",
     "--only easy/tag_list --no-mutation --only easy/your_problem": "--only easy/tag_list",
     "--dataset humaneval_plus": "--dataset problems",
+    "fidelity model=demo": "fidelity model=demo limit=1",
 }
 """What is typed in a test instead: files that are here, data sets without a network, less of it."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.table import Table
@@ -139,13 +140,14 @@ def show_next_steps(folder: Path, tracking: TrackingConfig) -> None:
 
 
 def _view(folder: Path) -> str:
-    """Return where MLflow shows a sweep's jobs side by side; nothing for a single run."""
-    try:
-        kept = json.loads(folder.joinpath(runs.SWEEP).read_text(encoding="utf-8"))
-        address = f"/#/experiments/{kept['mlflow_experiment']}/runs"
-        return f"{address}?viewStateShareKey={kept['mlflow_run']}"
-    except (OSError, ValueError, KeyError):
-        return ""
+    """Return where MLflow shows a sweep's jobs side by side, or the only run; else nothing."""
+    for name, address in (
+        (runs.SWEEP, "/#/experiments/{mlflow_experiment}/runs?viewStateShareKey={mlflow_run}"),
+        (runs.TRACKED, "/#/experiments/{experiment_id}/runs/{run_id}"),
+    ):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return address.format(**json.loads(folder.joinpath(name).read_text(encoding="utf-8")))
+    return ""
 
 
 def shown(folder: Path) -> Path:
