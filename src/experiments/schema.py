@@ -96,6 +96,13 @@ class CacheMode(Enum):
     on = "on"
 
 
+class Rerun(Enum):
+    """Which jobs of a command that is given again are made: those without a result, or all."""
+
+    missing = "missing"
+    all = "all"
+
+
 class PromptKind(Enum):
     """`chat` for models with a chat template, `completion` for base models."""
 
@@ -308,7 +315,7 @@ class SandboxConfig:
         reference_factor: an input is allowed this many times the reference's own time, where
             that is more (EvalPlus: 4).
         wall_factor: a program may be idle, over all inputs, for this many times the CPU time
-            of one: it ends those that sleep.
+            of one, or this many seconds if that is less: it ends those that sleep.
         memory_megabytes: address space of the program.
         output_megabytes: largest output for one input.
         file_megabytes: largest file that the program may write.
@@ -323,12 +330,12 @@ class SandboxConfig:
     isolation: Isolation = Isolation.auto
     minimum_cpu_seconds: float = limited(1.0, least=0.01)
     reference_factor: float = limited(4.0, least=1)
-    wall_factor: float = limited(10.0, least=1)
+    wall_factor: float = limited(5.0, least=1)
     memory_megabytes: int = limited(4096, least=64)
     output_megabytes: int = limited(64, least=1)
     file_megabytes: int = limited(16, least=0)
     processes: int = limited(0, least=0)
-    load_cpu_seconds: float = limited(10.0, above=0)
+    load_cpu_seconds: float = limited(3.0, above=0)
     total_cpu_seconds: float = limited(60.0, above=0)
     stop_at_first_failure: bool = False
     rejudge: bool = False
@@ -340,14 +347,15 @@ class TrackingConfig:
 
     Attributes:
         enabled: false keeps results in the run folder only.
-        uri: of the tracking server or database.
-        artifacts: folder or address of the artifacts; null: beside the database.
+        uri: of the tracking server or database; null: `MLFLOW_TRACKING_URI`, else a database here.
+        artifacts: folder of the artifacts of a database, or an address for them; null: MLflow's
+            own choice. A server keeps them where it has them.
         experiment: name of the MLflow experiment.
         traces: log each generation as a trace.
     """
 
     enabled: bool = True
-    uri: str = "sqlite:///mlruns/mlflow.db"
+    uri: str | None = None
     artifacts: str | None = "mlruns/artifacts"
     experiment: str = "python-code-generation"
     traces: bool = True
@@ -429,6 +437,7 @@ class Config:
         seed: of the run; each generation has its own, made from it.
         cache: `on` takes finished generations from the store and adds new ones, `read`
             only takes, `off` does neither.
+        rerun: `missing` leaves jobs alone that are complete; `all` makes them anew.
         store: folder of finished generations, shared by all runs.
         models: folder of weights.
     """
@@ -447,6 +456,7 @@ class Config:
     limit: int | None = limited(None, least=1)
     seed: int = 0
     cache: CacheMode = CacheMode.on
+    rerun: Rerun = Rerun.missing
     store: str = "outputs/store"
     models: str = "models"
 

@@ -9,6 +9,7 @@ experiments validate DATASET
 experiments models [NAME]
 experiments models fetch NAME quantization=LEVEL
 experiments fidelity model=NAME quantization=LEVEL,LEVEL,... [reference=LEVEL] [OVERRIDE ...]
+experiments store [--prune --model NAME --older-than 90d --unused]
 experiments doctor
 
 The shell completes commands, options and names once it is told so:
