@@ -319,7 +319,7 @@ def test_the_configuration_reference_is_current() -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, f"{done.stderr} Type: make docs"
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_readme_is_short_and_its_pictures_are_small() -> None:
