@@ -160,6 +160,8 @@ class SweepCallback(Callback):
         from experiments import experiment, report
 
         folder = Path(config.hydra.sweep.dir).resolve()
+        if config.fidelity:
+            _compare_levels(folder, config.hydra.job.config_name)
         written = report.show_sweep(folder)
         failed_jobs.extend(path for path in written.failed if path not in failed_jobs)
         report.show_next_steps(folder, config.tracking)
@@ -168,7 +170,25 @@ class SweepCallback(Callback):
                 folder, bool(written.failed), written.summary, written.files, written.figures
             )
         except UserError as error:
-            log.warning("warning: %s", error)
+            _warn(str(error))
+
+
+def _compare_levels(folder: Path, config_name: str) -> None:
+    """Hold the levels of a sweep against each other; the runs stand whatever becomes of it."""
+    from experiments.app.fidelity import compare_levels
+
+    try:
+        with readable_config_errors():
+            compare_levels(folder, config_name)
+    except UserError as error:
+        _warn(f"levels were not compared: {error}")
+
+
+def _warn(text: str) -> None:
+    """Warn after the jobs, when Hydra's log goes to standard output."""
+    from experiments.environment.terminal import console
+
+    console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _show_plan(config: DictConfig) -> None:

@@ -7,6 +7,6 @@ was cut short goes on where it stopped.
 
 from experiments.experiment.planning import Plan, plan
 from experiments.experiment.running import run
-from experiments.experiment.sweep import close_sweep, open_sweep
+from experiments.experiment.sweep import add_to_run, close_sweep, open_sweep
 
-__all__ = ["Plan", "close_sweep", "open_sweep", "plan", "run"]
+__all__ = ["Plan", "add_to_run", "close_sweep", "open_sweep", "plan", "run"]

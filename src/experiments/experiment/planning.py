@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from experiments.backends import Backend
+from experiments.errors import ConfigError
 from experiments.experiment import resolving
 from experiments.experiment.sweep import read_sweep
 from experiments.prompts import Kind, render
@@ -74,6 +75,11 @@ def plan(
         UserError: a mistake in the configuration, the problems or the weights.
     """
     check(settings)
+    if settings.fidelity and not needs_weights:
+        raise ConfigError(
+            "fidelity=true compares weights of this disk, and this backend runs none",
+            "Leave fidelity out, or set backend=llama_cpp.",
+        )
     thinking = resolving.thinking(settings)
     sampling = resolving.sampling(settings)
     settings = replace(settings, sampling=sampling)

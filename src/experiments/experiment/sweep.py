@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from experiments import store
@@ -35,6 +35,23 @@ def open_sweep(tracking: TrackingConfig, folder: Path, overrides: Sequence[str])
     kept = {"mlflow_run": started.run_id, "mlflow_experiment": started.experiment_id}
     store.write_text(folder / runs.SWEEP, json.dumps(kept))
     _open[folder] = recorder
+
+
+def add_to_run(
+    folder: Path, run: Path, metrics: Mapping[str, float], files: Sequence[Path]
+) -> None:
+    """Add what was found of a sweep's run after its end to its MLflow run, if it has one.
+
+    Args:
+        folder: of the sweep, which is open.
+        run: folder of the run.
+        metrics: numbers.
+        files: artifacts; former ones of their names are replaced.
+    """
+    recorder, tracked = _open.get(folder), run / runs.TRACKED
+    if recorder is not None and tracked.exists():
+        run_id = json.loads(tracked.read_text(encoding="utf-8"))["run_id"]
+        recorder.log(logs.add_to_run, run_id, metrics, files)
 
 
 def close_sweep(

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.environment.terminal import results
-from experiments.report import analysis, racing, thinking
+from experiments.report import analysis, fidelity, racing, thinking
 from experiments.report.collect import Collection, Group
 from experiments.report.recommending import advised, recommend
 from experiments.stats.comparing import Finding
@@ -40,6 +40,10 @@ def show_comparisons(collection: Collection) -> None:
                 more = len(pairs) - MOST_SENTENCES
                 table.add_row("", Text(f"and {more} more pairs in the report", style="dim"))
         results.print(table)
+        for held in group.fidelities:
+            results.print(Text(f"\nFidelity: {fidelity.question(held)}"), soft_wrap=True)
+            for level in held.compared:
+                results.print(Text(f"  {fidelity.sentence(level)}"), soft_wrap=True)
         for each in thinking.worth(group, labels)[:MOST_SENTENCES]:
             said = f"{thinking.costs(each)} {thinking.remedy(each)}".rstrip()
             results.print(Text(said), soft_wrap=True)

@@ -15,7 +15,10 @@ from typing import Any
 from experiments.records import CHOICES
 
 _BESIDE = frozenset(
-    {"models", "store", "cache", "experiment", "dataset.folder", "sandbox.workers", "seed"}
+    {
+        *("models", "store", "cache", "experiment", "dataset.folder", "sandbox.workers", "seed"),
+        "fidelity",
+    }
 )
 """Settings that do not decide what a model writes, or that only name other settings."""
 

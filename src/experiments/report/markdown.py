@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.report import analysis, racing, thinking
+from experiments.report import analysis, fidelity, racing, thinking
 from experiments.report.caveats import caveats
 from experiments.report.collect import Collection, Group, Run
 from experiments.report.recommending import advised, recommend
@@ -33,6 +33,9 @@ def _group(group: Group, labels: Sequence[str]) -> str:
     for axis in analysis.axes(group, labels):
         lines += ["", f"**{_text(axis.label)}**", ""]
         lines += [f"- {_text(analysis.sentence(pair))}." for pair in axis.overall]
+    for held in group.fidelities:
+        lines += ["", f"**fidelity: {_text(fidelity.question(held))}**", ""]
+        lines += [f"- {_text(fidelity.sentence(level))}" for level in held.compared]
     if worth := thinking.worth(group, labels):
         lines += ["", "**what thinking is worth**", ""]
         for each in worth:

@@ -21,7 +21,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from experiments.report import analysis, racing, thinking
+from experiments.report import analysis, fidelity, racing, thinking
 from experiments.report.caveats import caveats
 from experiments.report.collect import KINDS, Collection, Group, Run, Sample
 from experiments.report.plots import inline, race_plot
@@ -46,6 +46,7 @@ SECTIONS = {
     "race": "Race",
     "leaderboard": "Leaderboard",
     "ladder": "Quantization ladder",
+    "fidelity": "Fidelity",
     "cost": "What it costs",
     "thinking": "What thinking is worth",
     "axes": "Level against level",
@@ -63,6 +64,8 @@ _FIGURES = {
     "ladder-score": "pass@1 against bits per weight, with 95 % intervals",
     "ladder-speed": "Speed against bits per weight",
     "ladder-memory": "Memory against bits per weight",
+    "fidelity-divergence": "Divergence per token from the reference, with 95 % intervals",
+    "fidelity-score": "pass@1 of the same levels, with 95 % intervals",
     "cost-seconds": "pass@1 against seconds per problem",
     "cost-memory": "pass@1 against peak memory",
     "kinds": "What became of the samples",
@@ -144,7 +147,7 @@ def _environment() -> Environment:
 def _rendered(template: str, **values: Any) -> Markup:
     given = {"findings": _FINDINGS, "rounded": analysis.rounded, "percent": _percent}
     found = _environment().get_template(f"{template}.html")
-    return Markup(found.render(**given, numbers=_numbers, **values))
+    return Markup(found.render(**given, numbers=_numbers, zip=zip, **values))
 
 
 def _source(name: str) -> Markup:
@@ -181,6 +184,9 @@ def _sections(
         **_races(group, drawn),
         **_leaderboard(group),
         "ladder": figures("ladder-score", "ladder-speed", "ladder-memory"),
+        "fidelities": _fidelities(group),
+        "fidelity_legend": fidelity.LEGEND,
+        "fidelity_plots": figures("fidelity-divergence", "fidelity-score"),
         "costs": figures("cost-seconds", "cost-memory"),
         "kinds": figures("kinds"),
         **_thinking(group, labels),
@@ -220,6 +226,19 @@ def _races(group: Group, drawn: Mapping[str, str]) -> dict[str, Any]:
             }
         )
     return {"races": found, "is_race": group.race is not None}
+
+
+def _fidelities(group: Group) -> list[dict[str, Any]]:
+    return [
+        {
+            "question": fidelity.question(each),
+            "sentences": [fidelity.sentence(level) for level in each.compared],
+            "names": [level.name for level in each.levels],
+            "table": fidelity.table(each),
+            "flips": [(level.name, level.won, level.lost) for level in each.compared],
+        }
+        for each in group.fidelities
+    ]
 
 
 def _thinking(group: Group, labels: Sequence[str]) -> dict[str, Any]:

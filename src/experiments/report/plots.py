@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import compress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from experiments.report import fidelity
 from experiments.report.analysis import ALL_KINDS, BITS, front, kinds
 from experiments.report.collect import Collection, Group, Run
 from experiments.report.racing import Race
-from experiments.stats.columns import MEMORY, SECONDS, SPEED, Column
+from experiments.stats.columns import MEMORY, PASS, SECONDS, SPEED
 from experiments.stats.costs import is_mixed
 
 if TYPE_CHECKING:
@@ -89,21 +90,18 @@ def standalone(svg: str) -> str:
 
 def _plots_of(group: Group) -> dict[str, str]:
     found = {
-        "ladder-speed": _ladder(group, "new tokens per second", _value(SPEED)),
-        "ladder-memory": _ladder(group, "peak memory, MB", _value(MEMORY)),
+        "ladder-speed": _ladder(group, "new tokens per second", SPEED.metric),
+        "ladder-memory": _ladder(group, "peak memory, MB", MEMORY.metric),
+        **_fidelity(group),
         "kinds": _kinds(group),
     }
     if not group.race:  # whose candidates are not compared by pass@1
         found |= {
-            "ladder-score": _ladder(group, "pass@1, %", _percent, interval=True),
+            "ladder-score": _ladder(group, "pass@1, %", PASS.metric),
             "cost-seconds": _cost(group, SECONDS.metric, "seconds per problem"),
             "cost-memory": _cost(group, MEMORY.metric, "peak memory, MB"),
         }
     return {name: plot for name, plot in found.items() if plot}
-
-
-def _value(column: Column) -> Callable[[Run], float | None]:
-    return lambda run: run.metrics.get(column.metric)
 
 
 def _percent(run: Run) -> float | None:
@@ -111,47 +109,122 @@ def _percent(run: Run) -> float | None:
     return None if share is None else 100 * share
 
 
-def _ladder(
-    group: Group, title: str, value: Callable[[Run], float | None], interval: bool = False
-) -> str:
-    """Draw a number against bits per weight, one line for all that is equal otherwise."""
-    lines: dict[str, list[tuple[float, float, Run]]] = defaultdict(list)
+@dataclass(frozen=True)
+class _Point:
+    """A number of one level, with the bounds of its interval if it has one."""
+
+    bits: float
+    value: float
+    low: float | None = None
+    high: float | None = None
+    is_mixed: bool = False
+
+
+def _ladder(group: Group, title: str, metric: str) -> str:
+    """Draw a number of the runs against bits per weight, one line for all that is equal otherwise.
+
+    Args:
+        group: of runs.
+        title: of the number.
+        metric: its name.
+    """
+    is_share = metric == PASS.metric
+    lines: dict[str, list[_Point]] = defaultdict(list)
     for run in group.runs:
-        bits, number = run.metrics.get(BITS), value(run)
-        if bits is not None and number is not None:
+        if point := _point(run.metrics, run.metrics.get(BITS), metric):
             others = [v for k, v in run.labels.items() if k not in ("quantization", "dataset")]
-            lines[" · ".join(v for v in others if v)].append((bits, number, run))
-    levels = {bits for points in lines.values() for bits, _, _ in points}
-    if len(levels) < 2:
+            mixed = not is_share and is_mixed(run.metrics)
+            lines[" · ".join(v for v in others if v)].append(replace(point, is_mixed=mixed))
+    limits = (-3.0, 103.0) if is_share else None
+    return _lines(dict(zip(_without_common([*lines]), lines.values(), strict=True)), title, limits)
+
+
+def _point(metrics: Mapping[str, float], bits: float | None, metric: str) -> _Point | None:
+    """Return a metric of a level; shares as percent, with their interval."""
+    value = metrics.get(metric)
+    if value is None or bits is None:
+        return None
+    if metric != PASS.metric:
+        return _Point(bits, value)
+    low, high = (metrics.get(f"{metric}_{end}", value) for end in ("low", "high"))
+    return _Point(bits, 100 * value, 100 * low, 100 * high)
+
+
+def _fidelity(group: Group) -> dict[str, str]:
+    """Draw divergence and pass@1 against bits per weight, on the same scale of bits."""
+    found = dict(zip(fidelity.names(group.fidelities), group.fidelities, strict=True))
+    bits = [level.bits for each in found.values() for level in each.levels]
+    if not bits:
+        return {}
+    room = 0.05 * (max(bits) - min(bits))
+    across = (min(bits) - room, max(bits) + room)
+    divergences = {
+        name: [_Point(level.bits, *level.estimates["divergence"]) for level in each.compared]
+        for name, each in found.items()
+    }
+    scores = {
+        name: [
+            point
+            for level in each.levels
+            if (point := _point(level.metrics, level.bits, PASS.metric))
+        ]
+        for name, each in found.items()
+    }
+    return {
+        "fidelity-divergence": _lines(divergences, "divergence, nats", None, across),
+        "fidelity-score": _lines(scores, "pass@1, %", (-3.0, 103.0), across),
+    }
+
+
+def _lines(
+    lines: Mapping[str, Sequence[_Point]],
+    title: str,
+    limits: tuple[float, float] | None,
+    across: tuple[float, float] | None = None,
+) -> str:
+    """Draw numbers against bits per weight, one line each; nothing where there is one level.
+
+    Args:
+        lines: points by the name of the line.
+        title: of the numbers.
+        limits: of the numbers; None: from 0 up, or logarithmic where they differ widely.
+        across: limits of the bits; None: as the points have them.
+    """
+    lines = {name: sorted(points, key=lambda each: each.bits) for name, points in lines.items()}
+    every = [point for points in lines.values() for point in points]
+    if len({point.bits for point in every}) < (1 if across else 2):
         return ""
     many = len(lines) > MOST_LINES
     with _figure(WIDTH, 2.7 if many or len(lines) == 1 else 2.7 + 0.17 * len(lines)) as (ax, save):
-        names = _without_common([*lines])
-        for index, (points, name) in enumerate(zip(lines.values(), names, strict=True)):
-            points.sort(key=lambda point: point[0])
-            x = [bits for bits, _, _ in points]
+        for index, (name, points) in enumerate(lines.items()):
             colour = _INK if many else COLOURS[index % len(COLOURS)]
             shift = 0.0 if many else 0.06 * (index - (len(lines) - 1) / 2)
-            x = [bits + shift for bits in x]
-            y = [number for _, number, _ in points]
+            x = [point.bits + shift for point in points]
+            y = [point.value for point in points]
             ax.plot(x, y, "o-", color=colour, ms=4, lw=1.4, alpha=0.35 if many else 1.0, label=name)
-            mixed = [not interval and is_mixed(run.metrics) for _, _, run in points]
-            if any(mixed):
-                marked = compress(zip(x, y, strict=True), mixed)
-                ax.plot(*zip(*marked, strict=True), "s", color=colour)
-            if interval and not many:
-                low = [100 * run.metrics["pass_at_1/plus_low"] for _, _, run in points]
-                high = [100 * run.metrics["pass_at_1/plus_high"] for _, _, run in points]
-                ax.vlines(x, low, high, color=colour, lw=1, alpha=0.5)
+            for at, point in zip(x, points, strict=True):
+                if point.is_mixed:
+                    ax.plot([at], [point.value], "s", color=colour)
+                if point.low is not None and point.high is not None and not many:
+                    ax.vlines(at, point.low, point.high, color=colour, lw=1, alpha=0.5)
         ax.set_xlabel("bits per weight")
         ax.set_ylabel(title)
-        if interval:
-            ax.set_ylim(-3, 103)
+        if across:
+            ax.set_xlim(*across)
+        if limits:
+            ax.set_ylim(*limits)
+        elif _differ_widely([point.value for point in every]):
+            ax.set_yscale("log")
         else:
-            ax.set_ylim(0, 1.1 * max(y for points in lines.values() for _, y, _ in points))
+            ax.set_ylim(0, 1.1 * max(point.high or point.value for point in every))
         if len(lines) > 1 and not many:
             ax.legend(loc="upper left", bbox_to_anchor=(0, -0.22), frameon=False, borderaxespad=0)
         return save()
+
+
+def _differ_widely(numbers: Sequence[float]) -> bool:
+    """Return whether a scale from 0 up would crowd the small ones together."""
+    return min(numbers) > 0 and max(numbers) / min(numbers) > 20
 
 
 def _cost(group: Group, metric: str, title: str) -> str:
@@ -175,7 +248,7 @@ def _cost(group: Group, metric: str, title: str) -> str:
             face = colour if kept else "none"
             ax.plot([x], [y], mark, ms=6, mec=colour, mfc=face, zorder=2)
         costs = [cost for cost, _ in points]
-        if min(costs) > 0 and max(costs) / min(costs) > 20:
+        if _differ_widely(costs):
             ax.set_xscale("log")
             ax.margins(x=0.12)
         else:

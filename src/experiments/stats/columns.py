@@ -131,6 +131,13 @@ COLUMNS: tuple[Column, ...] = (
     ),
     SPEED,
     MEMORY,
+    Column(
+        "fidelity/divergence",
+        "KL nats",
+        "mean divergence per token from the reference level, on the same texts",
+        4,
+        views=_WIDE,
+    ),
     CUT,
     Column("cost/usd", "USD", "what the server’s tokens cost, at the configured prices", 4),
     _share("published/plus", "published %", "pass@1 that others published for this model", _WIDE),

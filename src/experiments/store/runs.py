@@ -12,6 +12,7 @@
 | `sanitizer.jsonl` | verdicts on the programs that EvalPlus's sanitizer finds |
 | `failure.txt` | why a job has no result |
 | `tracking.json` | where the run is in MLflow |
+| `fidelity.json` | levels of its model held against this run's, where that was asked |
 | `reviews.jsonl`, `review.json`, `review-key.json` | a person's grades (see `reviews`) |
 
 `manifest.json` and `metrics.json` carry the version of the form as `format`. Files without
@@ -54,6 +55,7 @@ SWEEP = "sweep.json"
 """In the folder of a sweep: its MLflow run and experiment."""
 RACE = "race.json"
 """In the folder of a sweep that was a race: its settings, findings and curves."""
+FIDELITY = "fidelity.json"
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,16 @@ def write_run(
         _write_json(folder / AUDIT, audit)
     finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
     _write_json(folder / METRICS, {"format": FORMAT, **finite})
+
+
+def add_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
+    """Add numbers to those of a finished run.
+
+    Raises:
+        StoreError: its file is damaged, or cannot be written.
+    """
+    path = folder / METRICS
+    _write_json(path, {**_read_json(path), **metrics})
 
 
 def program_of(solution: Solution) -> Program:

@@ -75,6 +75,17 @@ def log_files(files: Sequence[Path], folder: str | None = None) -> None:
         mlflow.log_artifact(str(file), folder)
 
 
+def add_to_run(run_id: str, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
+    """Log numbers and files to another run than the active one, which may have ended."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient()
+    for name, value in metrics.items():
+        client.log_metric(run_id, name, value)
+    for file in files:
+        client.log_artifact(run_id, str(file))
+
+
 def describe(text: str) -> None:
     """Set the run's description, which MLflow shows as Markdown."""
     import mlflow
