@@ -104,21 +104,32 @@ SHORT_LEGEND = (
 )
 
 
+_WITH_BOUNDS = ("KL nats", "same token %", "pass@1 %")
+"""The other intervals are in the file and on the page: a terminal has no room for all."""
+
+
 def show(found: Fidelity) -> None:
     """Print one row per level, and what it means in a sentence each."""
     results.print()
     results.print(question(found), soft_wrap=True, style="bold", highlight=False)
     titles, rows = table(found)
+    cells = [
+        [
+            Text.assemble(number, (f" {bounds}" if bounds and title in _WITH_BOUNDS else "", "dim"))
+            for title, (number, bounds) in zip(titles, row, strict=True)
+        ]
+        for row in rows
+    ]
     shown = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    rows = [[level.name, *row] for level, row in zip(found.levels, rows, strict=True)]
-    room = results.width
-    for title, *cells in zip(["level", *titles], *rows, strict=True):
-        room -= max(map(len, (title, *cells))) + 2
+    shown.add_column("level", no_wrap=True)
+    room = results.width - max(len(level.name) for level in found.levels) - 2
+    for title, *column in zip(titles, *cells, strict=True):
+        room -= max(len(title), *(cell.cell_len for cell in column)) + 2
         if room < -2:
             break
-        shown.add_column(title, justify="left" if title == "level" else "right", no_wrap=True)
-    for row in rows:
-        shown.add_row(*map(Text, row[: len(shown.columns)]))
+        shown.add_column(title, justify="right", no_wrap=True)
+    for level, row in zip(found.levels, cells, strict=True):
+        shown.add_row(level.name, *row[: len(shown.columns) - 1])
     results.print(shown)
     results.print(SHORT_LEGEND, style="dim")
     for level in found.compared:

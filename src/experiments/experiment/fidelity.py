@@ -23,10 +23,12 @@ from experiments.environment.provenance import provenance
 from experiments.environment.terminal import bar
 from experiments.errors import DatasetError, SandboxError, StoreError, WeightsError
 from experiments.experiment import resolving
+from experiments.experiment.measuring import setting
 from experiments.experiment.planning import Plan
 from experiments.experiment.running import judged, solution_of, split_thought
 from experiments.extract import thoughts
 from experiments.records import Generation, Request, Weights
+from experiments.stats.costs import Measured
 from experiments.stats.divergence import Estimate, Scores, compare
 from experiments.stats.metrics import pass_rates, summarise
 from experiments.store import GenerationStore, runs
@@ -357,5 +359,6 @@ def _of_store(
     except SandboxError as error:
         log.warning("pass@1 is left out: %s", error)
         return level
-    metrics = summarise(verdicts, solutions, generations, plan.dataset.problems)
+    measured = Measured(made_on=setting(plan.backend))
+    metrics = summarise(verdicts, solutions, generations, plan.dataset.problems, measured)
     return replace(level, metrics=metrics, rates=pass_rates(verdicts))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.errors import StoreError
 from experiments.report import labels
+from experiments.stats.columns import MEMORY, PASS, SPEED
 from experiments.store import runs
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ LEGEND = {
     "flips": "problems that the level wins and loses against the reference, which pass@1 hides",
     "file MB": "size of the GGUF file",
     "ppl": "perplexity on these texts; it may fall without any gain",
-    "tokens/s": "new tokens of its own answers over the wall clock",
+    "tokens/s": "new tokens of its own answers over the wall clock; *: in part measured elsewhere",
     "RAM MB": "the most memory that the model’s process held while it wrote them",
 }
 """Columns and what they say; the most important first, since a narrow terminal drops the last."""
@@ -133,8 +134,8 @@ def _level(kept: Mapping[str, Any]) -> Level:
         bytes=int(kept["bytes"]),
         bits=float(kept["bits_per_weight"]),
         estimates={
-            name: Estimate(math.inf if value["value"] is None else value["value"], *_ends(value))
-            for name, value in kept["estimates"].items()
+            name: Estimate(_or_infinite(each["value"]), *_ends(each["low"], each["high"]))
+            for name, each in kept["estimates"].items()
         },
         metrics={name: float(value) for name, value in kept["metrics"].items()},
         won=won,
@@ -143,8 +144,15 @@ def _level(kept: Mapping[str, Any]) -> Level:
     )
 
 
-def _ends(kept: Mapping[str, float | None]) -> tuple[float | None, float | None]:
-    return kept["low"], kept["high"]
+def _ends(low: float | None, high: float | None) -> tuple[float | None, float | None]:
+    """Return the bounds of an interval, if there is one: where only one is kept, both are."""
+    if low is None and high is None:
+        return None, None
+    return _or_infinite(low), _or_infinite(high)
+
+
+def _or_infinite(number: float | None) -> float:
+    return math.inf if number is None else number
 
 
 def question(found: Fidelity) -> str:
@@ -175,36 +183,53 @@ def sentence(level: Level) -> str:
     return f"{said}, and solves the same problems but {won + lost} ({won} won, {lost} lost)."
 
 
-def table(found: Fidelity) -> tuple[list[str], list[list[str]]]:
-    """Return titles and rows, a row per level; columns that no level fills are left out."""
+def table(found: Fidelity) -> tuple[list[str], list[list[tuple[str, str]]]]:
+    """Return titles, and for each level a row of numbers, each with its interval if it has one.
+
+    Columns that no level fills are left out.
+    """
     rows = [_row(found, level) for level in found.levels]
     titles = [title for title in LEGEND if any(title in row for row in rows)]
-    return titles, [[row.get(title, "") for title in titles] for row in rows]
+    return titles, [[row.get(title, ("", "")) for title in titles] for row in rows]
 
 
-def _row(found: Fidelity, level: Level) -> dict[str, str]:
+def _row(found: Fidelity, level: Level) -> dict[str, tuple[str, str]]:
     """Return the cells of a level by their titles."""
-    row = {"file MB": f"{level.bytes / 1e6:,.1f}"}
+    row = {"file MB": (f"{level.bytes / 1e6:,.1f}", "")}
     if made := level.estimates:
-        row["KL nats"] = _interval(made["divergence"], 1, 2)
-        row["99 %"] = _significant(made["divergence_p99"].value, 2)
-        row["same token %"] = _interval(made["same_token"], 100, 3)
-        row["ppl"] = _significant(made["perplexity"].value, 4)
+        row["KL nats"] = _estimated(made["divergence"], 2)
+        row["99 %"] = _estimated(made["divergence_p99"], 2)
+        row["same token %"] = _estimated(made["same_token"], 3, 100)
+        row["ppl"] = _estimated(made["perplexity"], 4)
         if place := made.get("parts_at"):
-            row["parts at"] = "never" if math.isinf(place.value) else f"{place.value:.0f}"
+            row["parts at"] = _place(place.value), _bounds(place, _place)
     else:
-        other = found.compared[0].estimates["perplexity_reference"]
-        row["ppl"] = _significant(other.value, 4)
+        row["ppl"] = _estimated(found.compared[0].estimates["perplexity_reference"], 4)
     if made and level.won is not None and level.lost is not None:
-        row["flips"] = f"+{len(level.won)} −{len(level.lost)}"
-    for title, name, factor, digits in (
-        ("pass@1 %", "pass_at_1/plus", 100, 1),
-        ("tokens/s", "speed/tokens_per_second", 1, 0),
-        ("RAM MB", "engine/peak_memory_megabytes", 1, 0),
-    ):
-        if name in level.metrics:
-            row[title] = f"{factor * level.metrics[name]:,.{digits}f}"
+        row["flips"] = f"+{len(level.won)} −{len(level.lost)}", ""
+    for title, column in (("pass@1 %", PASS), ("tokens/s", SPEED), ("RAM MB", MEMORY)):
+        if number := column.number(level.metrics):
+            row[title] = number, column.bounds(level.metrics)
     return row
+
+
+def _estimated(estimate: Estimate, digits: int, factor: float = 1.0) -> tuple[str, str]:
+    """Return a number with so many digits that count, and its interval."""
+
+    def written(value: float) -> str:
+        return _significant(factor * value, digits)
+
+    return written(estimate.value), _bounds(estimate, written)
+
+
+def _bounds(estimate: Estimate, written: Callable[[float], str]) -> str:
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"{written(estimate.low)}–{written(estimate.high)}"
+
+
+def _place(value: float) -> str:
+    return "never" if math.isinf(value) else f"{value:.0f}"
 
 
 def _significant(value: float, digits: int) -> str:
@@ -213,11 +238,3 @@ def _significant(value: float, digits: int) -> str:
         return "<0.0001"
     is_plain = 10**digits <= abs(value) < 1e6
     return f"{value:,.0f}" if is_plain else f"{value:.{digits}g}"
-
-
-def _interval(estimate: Estimate, factor: float, digits: int) -> str:
-    value = _significant(factor * estimate.value, digits)
-    if estimate.low is None or estimate.high is None:
-        return value
-    bounds = (_significant(factor * bound, digits) for bound in (estimate.low, estimate.high))
-    return f"{value} {'–'.join(bounds)}"

@@ -31,6 +31,10 @@ NEARLY_MET = 9.0
 """Points (1/72 inch) between markers whose labels could not be told apart."""
 
 MOST_LINES = 8
+
+PERCENT = (-3.0, 103.0)
+"""Limits of an axis of shares, so that a point at its end is whole."""
+
 _INK = "#010203"  # stands for the page's colour of text, whichever that is
 
 COLOURS = ("#3b7dd8", "#d9822b", "#1d9a6c", "#b0529b", "#8a7a1f", "#c8443c", "#3aa3b0", "#7d6bd6")
@@ -92,7 +96,7 @@ def _plots_of(group: Group) -> dict[str, str]:
     found = {
         "ladder-speed": _ladder(group, "new tokens per second", SPEED.metric),
         "ladder-memory": _ladder(group, "peak memory, MB", MEMORY.metric),
-        **_fidelity(group),
+        "fidelity": _fidelity(group),
         "kinds": _kinds(group),
     }
     if not group.race:  # whose candidates are not compared by pass@1
@@ -129,14 +133,25 @@ def _ladder(group: Group, title: str, metric: str) -> str:
         metric: its name.
     """
     is_share = metric == PASS.metric
-    lines: dict[str, list[_Point]] = defaultdict(list)
+    found: dict[str, list[_Point]] = defaultdict(list)
     for run in group.runs:
         if point := _point(run.metrics, run.metrics.get(BITS), metric):
             others = [v for k, v in run.labels.items() if k not in ("quantization", "dataset")]
             mixed = not is_share and is_mixed(run.metrics)
-            lines[" · ".join(v for v in others if v)].append(replace(point, is_mixed=mixed))
-    limits = (-3.0, 103.0) if is_share else None
-    return _lines(dict(zip(_without_common([*lines]), lines.values(), strict=True)), title, limits)
+            found[" · ".join(v for v in others if v)].append(replace(point, is_mixed=mixed))
+    if len({point.bits for points in found.values() for point in points}) < 2:
+        return ""
+    lines = dict(zip(_without_common([*found]), found.values(), strict=True))
+    with _figure(WIDTH, 2.7 + _legend_height(lines)) as ([ax], save):
+        _draw_lines(ax, lines)
+        ax.set_xlabel("bits per weight")
+        ax.set_ylabel(title)
+        if is_share:
+            ax.set_ylim(*PERCENT)
+        else:
+            ax.set_ylim(0, 1.1 * max(point.value for points in lines.values() for point in points))
+        _add_legend(ax, lines)
+        return save()
 
 
 def _point(metrics: Mapping[str, float], bits: float | None, metric: str) -> _Point | None:
@@ -150,76 +165,66 @@ def _point(metrics: Mapping[str, float], bits: float | None, metric: str) -> _Po
     return _Point(bits, 100 * value, 100 * low, 100 * high)
 
 
-def _fidelity(group: Group) -> dict[str, str]:
-    """Draw divergence and pass@1 against bits per weight, on the same scale of bits."""
-    found = dict(zip(fidelity.names(group.fidelities), group.fidelities, strict=True))
-    bits = [level.bits for each in found.values() for level in each.levels]
-    if not bits:
-        return {}
-    room = 0.05 * (max(bits) - min(bits))
-    across = (min(bits) - room, max(bits) + room)
-    divergences = {
-        name: [_Point(level.bits, *level.estimates["divergence"]) for level in each.compared]
-        for name, each in found.items()
-    }
-    scores = {
-        name: [
-            point
-            for level in each.levels
-            if (point := _point(level.metrics, level.bits, PASS.metric))
+def _fidelity(group: Group) -> str:
+    """Draw divergence from the reference and pass@1 of the same levels, one below the other."""
+    named = list(zip(fidelity.names(group.fidelities), group.fidelities, strict=True))
+    divergences, scores = {}, {}
+    for name, each in named:
+        divergences[name] = [
+            _Point(level.bits, *level.estimates["divergence"]) for level in each.compared
         ]
-        for name, each in found.items()
-    }
-    return {
-        "fidelity-divergence": _lines(divergences, "divergence, nats", None, across),
-        "fidelity-score": _lines(scores, "pass@1, %", (-3.0, 103.0), across),
-    }
-
-
-def _lines(
-    lines: Mapping[str, Sequence[_Point]],
-    title: str,
-    limits: tuple[float, float] | None,
-    across: tuple[float, float] | None = None,
-) -> str:
-    """Draw numbers against bits per weight, one line each; nothing where there is one level.
-
-    Args:
-        lines: points by the name of the line.
-        title: of the numbers.
-        limits: of the numbers; None: from 0 up, or logarithmic where they differ widely.
-        across: limits of the bits; None: as the points have them.
-    """
-    lines = {name: sorted(points, key=lambda each: each.bits) for name, points in lines.items()}
-    every = [point for points in lines.values() for point in points]
-    if len({point.bits for point in every}) < (1 if across else 2):
+        found = (_point(level.metrics, level.bits, PASS.metric) for level in each.levels)
+        scores[name] = [point for point in found if point]
+    if not named:
         return ""
-    many = len(lines) > MOST_LINES
-    with _figure(WIDTH, 2.7 if many or len(lines) == 1 else 2.7 + 0.17 * len(lines)) as (ax, save):
-        for index, (name, points) in enumerate(lines.items()):
-            colour = _INK if many else COLOURS[index % len(COLOURS)]
-            shift = 0.0 if many else 0.06 * (index - (len(lines) - 1) / 2)
-            x = [point.bits + shift for point in points]
-            y = [point.value for point in points]
-            ax.plot(x, y, "o-", color=colour, ms=4, lw=1.4, alpha=0.35 if many else 1.0, label=name)
-            for at, point in zip(x, points, strict=True):
-                if point.is_mixed:
-                    ax.plot([at], [point.value], "s", color=colour)
-                if point.low is not None and point.high is not None and not many:
-                    ax.vlines(at, point.low, point.high, color=colour, lw=1, alpha=0.5)
-        ax.set_xlabel("bits per weight")
-        ax.set_ylabel(title)
-        if across:
-            ax.set_xlim(*across)
-        if limits:
-            ax.set_ylim(*limits)
-        elif _differ_widely([point.value for point in every]):
-            ax.set_yscale("log")
-        else:
-            ax.set_ylim(0, 1.1 * max(point.high or point.value for point in every))
-        if len(lines) > 1 and not many:
-            ax.legend(loc="upper left", bbox_to_anchor=(0, -0.22), frameon=False, borderaxespad=0)
+    rows = 2 if any(scores.values()) else 1
+    with _figure(WIDTH, 2.2 * rows + _legend_height(divergences), rows) as (axes, save):
+        for ax, lines in zip(axes, (divergences, scores), strict=False):
+            _draw_lines(ax, lines)
+        axes[0].set_ylabel("divergence, nats")
+        axes[-1].set_xlabel("bits per weight")
+        if rows == 2:
+            axes[1].set_ylabel("pass@1, %")
+            axes[1].set_ylim(*PERCENT)
+        _upwards(axes[0], divergences)
+        _add_legend(axes[-1], divergences)
         return save()
+
+
+def _draw_lines(ax: Axes, lines: Mapping[str, Sequence[_Point]]) -> None:
+    """Draw numbers against bits per weight, one line each, with their intervals if they are few."""
+    many = len(lines) > MOST_LINES
+    for index, (name, points) in enumerate(lines.items()):
+        points = sorted(points, key=lambda each: each.bits)
+        colour = _INK if many else COLOURS[index % len(COLOURS)]
+        shift = 0.0 if many else 0.06 * (index - (len(lines) - 1) / 2)
+        x = [point.bits + shift for point in points]
+        y = [point.value for point in points]
+        ax.plot(x, y, "o-", color=colour, ms=4, lw=1.4, alpha=0.35 if many else 1.0, label=name)
+        for at, point in zip(x, points, strict=True):
+            if point.is_mixed:
+                ax.plot([at], [point.value], "s", color=colour)
+            if point.low is not None and point.high is not None and not many:
+                ax.vlines(at, point.low, point.high, color=colour, lw=1, alpha=0.5)
+
+
+def _upwards(ax: Axes, lines: Mapping[str, Sequence[_Point]]) -> None:
+    """Let numbers begin at 0, or stand on a logarithmic scale where they differ widely."""
+    points = [point for each in lines.values() for point in each]
+    if _differ_widely([point.value for point in points]):
+        ax.set_yscale("log")
+    else:
+        ax.set_ylim(0, 1.1 * max(point.high or point.value for point in points))
+
+
+def _legend_height(lines: Mapping[str, object]) -> float:
+    return 0.0 if not 1 < len(lines) <= MOST_LINES else 0.17 * len(lines)
+
+
+def _add_legend(ax: Axes, lines: Mapping[str, object]) -> None:
+    """Name the lines below the axis, if there are several and not too many."""
+    if _legend_height(lines):
+        ax.legend(loc="upper left", bbox_to_anchor=(0, -0.22), frameon=False, borderaxespad=0)
 
 
 def _differ_widely(numbers: Sequence[float]) -> bool:
@@ -238,7 +243,7 @@ def _cost(group: Group, metric: str, title: str) -> str:
         return ""
     points = [(cost, share) for _, _, _, cost, share in runs]
     best = front(points)
-    with _figure(WIDTH, 2.7) as (ax, save):
+    with _figure(WIDTH, 2.7) as ([ax], save):
         chosen = sorted({point for point, kept in zip(points, best, strict=True) if kept})
         if len(chosen) > 1:
             ax.plot(*zip(*chosen, strict=True), "-", color=COLOURS[2], lw=1.4, zorder=1)
@@ -324,7 +329,7 @@ def _curve(race: Race, runner: Runner) -> str:
     ahead = [-100 * point.behind for point in runner.curve]
     low = [-100 * point.high for point in runner.curve]
     high = [-100 * point.low for point in runner.curve]
-    with _figure(WIDTH, 1.9) as (ax, save):
+    with _figure(WIDTH, 1.9) as ([ax], save):
         ax.fill_between(x, low, high, color=COLOURS[0], alpha=0.2, lw=0)
         ax.plot(x, ahead, "-", color=COLOURS[0], lw=1.4)
         ax.vlines(x, low, high, color=COLOURS[0], lw=0.8, alpha=0.5)
@@ -358,7 +363,7 @@ def _kinds(group: Group) -> str:
     if not present:
         return ""
     height = 0.9 + 0.2 * len(runs) + 0.17 * ((len(present) + 1) // 2)
-    with _figure(WIDTH, height) as (ax, save):
+    with _figure(WIDTH, height) as ([ax], save):
         left = [0.0] * len(runs)
         totals = [max(1, sum(count.values())) for count in counted]
         for kind in present:
@@ -390,8 +395,10 @@ def _without_common(names: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _figure(width: float, height: float) -> Iterator[tuple[Axes, Callable[[], str]]]:
-    """Yield axes to draw on and a function that returns the drawing as SVG.
+def _figure(
+    width: float, height: float, rows: int = 1
+) -> Iterator[tuple[Sequence[Axes], Callable[[], str]]]:
+    """Yield axes to draw on, one below the other, and a function that returns the drawing as SVG.
 
     It draws on a canvas of its own, so no display is needed and no state is left behind.
     """
@@ -422,7 +429,7 @@ def _figure(width: float, height: float) -> Iterator[tuple[Axes, Callable[[], st
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=(width, height))
         FigureCanvasSVG(figure)
-        ax = figure.add_subplot()
+        axes = [*figure.subplots(rows, sharex=True, squeeze=False)[:, 0]]
 
         def save() -> str:
             buffer = io.StringIO()
@@ -431,4 +438,4 @@ def _figure(width: float, height: float) -> Iterator[tuple[Axes, Callable[[], st
             )
             return buffer.getvalue()
 
-        yield ax, save
+        yield axes, save
