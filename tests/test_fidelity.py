@@ -405,7 +405,7 @@ def test_a_sweep_without_levels_says_so_and_its_runs_stand(workplace: Any) -> No
 def test_a_backend_without_weights_refuses_before_it_begins(workplace: Any) -> None:
     done = workplace.run("fidelity=true", "backend=scripted", "tracking.enabled=false")
     assert done.returncode == 1
-    assert "fidelity=true compares weights of this disk" in done.stderr
+    assert "Only weights of this disk can be compared" in done.stderr
 
 
 def level_of(name: str, bits: float, mean: float, won: list[str] | None) -> dict[str, Any]:

@@ -5,53 +5,35 @@
 
 from __future__ import annotations
 
-import inspect
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydra import compose
-from hydra.utils import get_class, get_object, instantiate
-from omegaconf import DictConfig, OmegaConf
 
 from experiments import experiment
-from experiments.app.explain import refuse_unknown
+from experiments.app.parts import parts
 from experiments.errors import ConfigError
 from experiments.experiment import Plan, fidelity
 from experiments.report import find_runs
-from experiments.schema import Config
 from experiments.store import runs
 
-log = logging.getLogger(__name__)
+LEVEL = "quantization="
 
 
-def composed(overrides: Sequence[str], config_name: str = "config") -> DictConfig:
-    """Return the configuration of a run.
+def planned(overrides: Sequence[str], folder: Path, config_name: str = "config") -> Plan:
+    """Return the run of a level that would write the answers.
+
+    Args:
+        overrides: of the run, its level among them.
+        folder: of the run.
+        config_name: of the main configuration.
 
     Raises:
-        ConfigError: it runs no weights of this disk.
+        UserError: it runs no weights of this disk, or a mistake in the configuration.
     """
-    config = compose(config_name, list(overrides))
-    refuse_unknown(config, lambda target: inspect.signature(get_object(target)).parameters)
-    if not get_class(config.backend._target_).needs_weights:  # type: ignore[attr-defined]
-        raise ConfigError(
-            "Only weights of this disk can be compared: a server tells no distributions",
-            "Leave backend out, or set backend=llama_cpp.",
-        )
-    return config
-
-
-def planned(config: DictConfig, overrides: Sequence[str], folder: Path) -> Plan:
-    """Return the run of a level that would write the answers."""
-    settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
-    return experiment.plan(
-        settings,
-        make_dataset=lambda: instantiate(config.dataset),
-        make_backend=lambda **given: instantiate(config.backend, **given),
-        needs_weights=True,
-        folder=folder,
-        overrides=overrides,
-    )
+    config = compose(config_name, [*overrides, "fidelity=true"])
+    question = [each for each in overrides if not each.startswith(LEVEL)]
+    return experiment.plan(**parts(config), folder=folder, overrides=question)
 
 
 def compare_levels(sweep: Path, config_name: str) -> None:
@@ -67,15 +49,14 @@ def compare_levels(sweep: Path, config_name: str) -> None:
     Raises:
         UserError: there is no other level, or they cannot be compared.
     """
-    questions: dict[tuple[str, ...], list[Plan]] = {}
+    questions: dict[tuple[str, ...], dict[str, Plan]] = {}
     for folder in find_runs([sweep])[0]:
         overrides = [str(each) for each in runs.read_manifest(folder)["overrides"]]
         asked = [each for each in overrides if not each.lstrip("+").startswith("race.")]
-        question = tuple(each for each in asked if not each.startswith("quantization="))
-        plan = planned(composed(asked, config_name), question, folder)
-        if plan.settings.fidelity:
-            questions.setdefault(question, []).append(plan)
-    ladders = [plans for plans in questions.values() if len(plans) > 1]
+        plan = planned(asked, folder, config_name)
+        assert plan.weights is not None
+        questions.setdefault(tuple(plan.overrides), {})[plan.weights.sha256] = plan
+    ladders = [[*plans.values()] for plans in questions.values() if len(plans) > 1]
     if not ladders:
         raise ConfigError(
             "fidelity=true compares levels of a model, and no two runs differ in that alone",
@@ -83,13 +64,13 @@ def compare_levels(sweep: Path, config_name: str) -> None:
         )
     for plans in ladders:
         plans.sort(key=_bits, reverse=True)
-        reference, *_ = (plan.folder for plan in plans)
+        reference = plans[0].folder
         result = fidelity.measure(plans, reference)
         for plan, level in zip(plans, result.levels, strict=True):
             numbers = fidelity.metrics(result, level)
             runs.add_metrics(plan.folder, numbers)
-            files = [plan.folder / runs.METRICS]
-            files += [reference / runs.FIDELITY] if plan.folder == reference else []
+            kept = (plan.folder / name for name in (runs.METRICS, runs.FIDELITY))
+            files = [path for path in kept if path.exists()]
             experiment.add_to_run(sweep, plan.folder, numbers, files)
 
 

@@ -5,27 +5,25 @@ Hydra composes the jobs as it does for a sweep, and starts none.
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.utils import get_class, get_object, instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from experiments.app.explain import refuse_unknown
+from experiments.app.parts import parts
 from experiments.environment.terminal import duration, spread, when
 from experiments.errors import ConfigError, UserError, WeightsError
 from experiments.records import CHOICES
-from experiments.schema import Config
 
 if TYPE_CHECKING:
     from experiments.experiment.estimating import Estimate
@@ -196,13 +194,22 @@ def plan(
     jobs = combinations(parser, whole.hydra.sweeper.get("params") or {}, overrides)
     forecaster = Forecaster(Path(whole.store).parent, measures)
     datasets: dict[str, Dataset] = {}
+
+    def loaded(key: str, load: Callable[[], Dataset]) -> Dataset:
+        if key not in datasets:
+            datasets[key] = load()
+        return datasets[key]
+
     found = []
     for job in jobs:
         config = compose(config_name, job)
-        refuse_unknown(config, lambda target: inspect.signature(get_object(target)).parameters)
+        of_job = parts(config)
+        data = OmegaConf.to_yaml(config.dataset, resolve=True)
+        of_job["make_dataset"] = partial(loaded, data, of_job["make_dataset"])
+        words = [each for each in job if not each.startswith("hydra")]
         with _collected() as warnings:
             try:
-                made = _forecast(forecaster, config, job, datasets)
+                made = forecaster.forecast(**of_job, overrides=words)
             except UserError as refusal:
                 made = Forecast(labels=dict(_split(each) for each in job), refusals=(refusal,))
         found.append(replace(made, warnings=(*warnings, *made.warnings)))
@@ -210,26 +217,6 @@ def plan(
     if len(reasons) == 1 and not any(job.keys for job in found):
         raise next(iter(reasons.values()))
     return SweepPlan(found, _names(jobs), Path(whole.models))
-
-
-def _forecast(
-    forecaster: Any, config: DictConfig, job: Sequence[str], datasets: dict[str, Dataset]
-) -> Forecast:
-    def dataset() -> Dataset:
-        key = OmegaConf.to_yaml(config.dataset, resolve=True)
-        if key not in datasets:
-            datasets[key] = instantiate(config.dataset)
-        return datasets[key]
-
-    settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
-    made: Forecast = forecaster.forecast(
-        settings,
-        dataset,
-        lambda **given: instantiate(config.backend, **given),
-        needs_weights=get_class(config.backend._target_).needs_weights,  # type: ignore[attr-defined]
-        overrides=[each for each in job if not each.startswith("hydra")],
-    )
-    return made
 
 
 def _split(override: str) -> tuple[str, str]:

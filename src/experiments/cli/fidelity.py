@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra import initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
+from hydra import compose, initialize_config_dir
 from rich.table import Table
 from rich.text import Text
 
 from experiments.app import readable_config_errors
-from experiments.app.fidelity import composed, planned
+from experiments.app.fidelity import LEVEL, planned
+from experiments.app.parts import parts
 from experiments.app.run_folder import run_folder
 from experiments.cli.models import quantizations
 from experiments.environment.terminal import console, results
@@ -42,19 +42,15 @@ def run(words: Sequence[str], conf: Path, folder: Path) -> None:
         if name not in known:
             raise ConfigError(f"There is no quantization '{name}'", did_you_mean(name, known))
     with readable_config_errors(), initialize_config_dir(str(conf), version_base="1.3"):
-        reference = reference or _highest(
-            composed([*overrides, f"quantization={asked[0]}"]), known, asked
-        )
+        reference = reference or _highest(overrides, known, asked)
         compared = [name for name in asked if name != reference]
         if not compared:
             raise ConfigError(
                 f"{reference} is the reference, and there is no other level to compare with it",
                 "Name some: quantization=q8_0,q4_k_m.",
             )
-        plans = [
-            planned(composed([*overrides, f"quantization={name}"]), overrides, folder)
-            for name in (reference, *compared)
-        ]
+        levels = (f"{LEVEL}{name}" for name in (reference, *compared))
+        plans = [planned([*overrides, level], folder) for level in levels]
     place = Path(run_folder(str(folder)))
     if not place.is_dir():
         raise StoreError(f"{place} cannot be made", "Name another folder with --out DIR.")
@@ -83,9 +79,11 @@ def _understood(words: Sequence[str]) -> tuple[list[str], list[str], str]:
     return others, levels, given.get("reference", "")
 
 
-def _highest(config: DictConfig, known: dict[str, QuantizationConfig], asked: Sequence[str]) -> str:
+def _highest(
+    overrides: Sequence[str], known: dict[str, QuantizationConfig], asked: Sequence[str]
+) -> str:
     """Return the level with the most bits among those that are here and those asked for."""
-    settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
+    settings: Config = parts(compose("config", list(overrides)))["settings"]
 
     def is_here(name: str) -> bool:
         try:

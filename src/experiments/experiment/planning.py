@@ -77,8 +77,8 @@ def plan(
     check(settings)
     if settings.fidelity and not needs_weights:
         raise ConfigError(
-            "fidelity=true compares weights of this disk, and this backend runs none",
-            "Leave fidelity out, or set backend=llama_cpp.",
+            "Only weights of this disk can be compared: a server tells no distributions",
+            "Set backend=llama_cpp, or leave fidelity=true out.",
         )
     thinking = resolving.thinking(settings)
     sampling = resolving.sampling(settings)
