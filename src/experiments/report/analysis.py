@@ -25,6 +25,8 @@ from experiments.store.runs import ProblemInfo
 UNPAIRED = frozenset({"dataset", "limit"})
 """Labels whose levels are not asked the same problems."""
 
+PUBLISHED = "published/plus"
+
 BITS = "weights/bits_per_weight"
 
 MOST_PAIRS = 200
@@ -356,6 +358,12 @@ def headline(group: Group) -> str:
         return f"{told} None of the other {len(others)} is shown to be worse."
     verb = "is" if len(equal) == 1 else "are"
     return f"{told} Of the other {len(others)}, {named(equal)} {verb} not shown to be worse."
+
+
+def sources(runs: Sequence[Run]) -> list[str]:
+    """Return where the published figures are from, of those runs that have some."""
+    found = {run.config.get("model.published.source") for run in runs if PUBLISHED in run.metrics}
+    return sorted(str(each) for each in found if each)
 
 
 def shared_settings(runs: Sequence[Run]) -> tuple[dict[str, str], dict[str, list[str]]]:

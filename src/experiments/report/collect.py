@@ -159,7 +159,7 @@ class Collection:
         groups: runs by data set.
         failures: folders of jobs that have no result, and why.
         command: the overrides of the sweep, if it was one.
-        labels: in which the runs differ.
+        labels: in which the runs differ, beside the data set.
         notes: what was done with runs that are not shown as they are.
     """
 
@@ -203,13 +203,14 @@ def collect(folders: Sequence[Path]) -> Collection:
     held, unreadable = fidelity.fidelities(folders)
     failures += damaged + unreadable
     asked, notes = pooled(readable)
-    named, shown_labels = _named(asked)
+    named, different = _named(asked)
+    beside = tuple(label for label in different if label != "dataset")
     groups = []
     for dataset, members in groupby(
         sorted(named, key=lambda run: run.dataset), key=lambda run: run.dataset
     ):
         groups.append(_group(dataset, list(members), races, held))
-    return Collection(tuple(groups), tuple(failures), _command(folders), shown_labels, tuple(notes))
+    return Collection(tuple(groups), tuple(failures), _command(folders), beside, tuple(notes))
 
 
 def newest(outputs: Path) -> Path:

@@ -13,8 +13,7 @@ from experiments.stats.columns import Column, columns
 
 def markdown(collection: Collection) -> str:
     """Return the tables of all data sets."""
-    labels = [label for label in collection.labels if label != "dataset"]
-    return "\n".join(_group(group, labels) for group in collection.groups)
+    return "\n".join(_group(group, collection.labels) for group in collection.groups)
 
 
 def _group(group: Group, labels: Sequence[str]) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from experiments.report.analysis import Pair, compared, sentence
 from experiments.report.collect import Group, Run
-from experiments.stats.columns import PER_SOLVED
+from experiments.stats.columns import PER_SOLVED, percent
 from experiments.stats.comparing import Comparison
 
 LABEL = "thinking"
@@ -93,12 +93,26 @@ def unfinished(run: Run) -> float:
     return run.metrics.get("thoughts/unfinished", 0.0)
 
 
+def _tokens(run: Run) -> str:
+    number = tokens_per_solved(run)
+    return "" if number is None else f"{number:,.0f}"
+
+
+NUMBERS: dict[str, Callable[[Run], str]] = {
+    "s/solved": lambda run: PER_SOLVED.number(run.metrics),
+    "tokens/solved": _tokens,
+    "thought %": lambda run: percent(thought_share(run)),
+    "unfinished %": lambda run: percent(unfinished(run)),
+}
+"""What is shown of both runs, as it is written."""
+
+
 def cost(run: Run) -> str:
     """Return what a solved problem took, to stand behind a name."""
     if not math.fsum(run.rates.values()):
         return "solved none"
-    seconds, tokens = PER_SOLVED.number(run.metrics), tokens_per_solved(run)
-    parts = [f"{seconds} s" if seconds else "", f"{tokens:,.0f} tokens" if tokens else ""]
+    seconds, tokens = PER_SOLVED.number(run.metrics), _tokens(run)
+    parts = [f"{seconds} s" if seconds else "", f"{tokens} tokens" if tokens else ""]
     return f"took {' and '.join(filter(None, parts)) or 'what is not known'}"
 
 

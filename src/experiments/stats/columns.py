@@ -186,6 +186,11 @@ MIXED = (
 """What a mark behind a measured number means."""
 
 
+def percent(share: float | None) -> str:
+    """Return a share as it is written; nothing if it is not known."""
+    return "" if share is None else f"{100 * share:.1f}"
+
+
 def columns(view: View, runs: Sequence[Mapping[str, float]]) -> list[Column]:
     """Return the columns of a view that say something about these runs.
 
