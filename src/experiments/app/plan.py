@@ -211,7 +211,7 @@ def plan(
             try:
                 made = forecaster.forecast(**of_job, overrides=words)
             except UserError as refusal:
-                made = Forecast(labels=dict(_split(each) for each in job), refusals=(refusal,))
+                made = Forecast(labels=dict(split(each) for each in job), refusals=(refusal,))
         found.append(replace(made, warnings=(*warnings, *made.warnings)))
     reasons = {str(reason): reason for job in found for reason in job.refusals}
     if len(reasons) == 1 and not any(job.keys for job in found):
@@ -219,19 +219,25 @@ def plan(
     return SweepPlan(found, _names(jobs), Path(whole.models))
 
 
-def _split(override: str) -> tuple[str, str]:
+def split(override: str) -> tuple[str, str]:
+    """Return the key and the value of an override."""
     key, _, value = override.partition("=")
     return key.lstrip("+"), value
 
 
+def swept(jobs: Sequence[Sequence[str]]) -> list[int]:
+    """Return the places of the overrides in which jobs differ."""
+    return [index for index, values in enumerate(zip(*jobs, strict=True)) if len(set(values)) > 1]
+
+
 def _names(jobs: Sequence[Sequence[str]]) -> list[str]:
     """Return what tells each job from the others."""
-    swept = [index for index, values in enumerate(zip(*jobs, strict=True)) if len(set(values)) > 1]
-    return [" · ".join(_name(job[index]) for index in swept) or "the run" for job in jobs]
+    places = swept(jobs)
+    return [" · ".join(_name(job[place]) for place in places) or "the run" for job in jobs]
 
 
 def _name(override: str) -> str:
-    key, value = _split(override)
+    key, value = split(override)
     return value if key in CHOICES else f"{key}={value}"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -16,7 +16,7 @@ from statistics import fmean
 from experiments.records import Outcome, Verdict
 from experiments.report import racing
 from experiments.report.collect import KINDS, Group, Run, Sample
-from experiments.report.labels import named
+from experiments.report.labels import context, named
 from experiments.stats.comparing import Comparison, Finding, compare, same_programs
 from experiments.stats.intervals import Interval
 from experiments.stats.intervals import wilson_interval as _wilson
@@ -66,7 +66,7 @@ class Axis:
     single: tuple[Pair, ...] = ()
 
 
-def axes(group: Group, labels: Iterable[str]) -> list[Axis]:
+def axes(group: Group, labels: Sequence[str]) -> list[Axis]:
     """Return each label's levels paired with each other, all else being equal.
 
     None of a race, whose own tests allow for the problems at which it stopped; these do not.
@@ -79,8 +79,8 @@ def axes(group: Group, labels: Iterable[str]) -> list[Axis]:
             continue
         contexts: dict[str, dict[str, Run]] = defaultdict(dict)
         for run in group.runs:
-            others = [v for k, v in sorted(run.labels.items()) if k != label and k in labels and v]
-            contexts[" · ".join(others)].setdefault(run.labels.get(label, ""), run)
+            rest = context(run.labels, labels, label)
+            contexts[rest].setdefault(run.labels.get(label, ""), run)
         paired = {name: runs for name, runs in contexts.items() if len(runs) > 1}
         levels = {level for runs in paired.values() for level in runs}
         if paired and math.comb(len(levels), 2) <= MOST_PAIRS:

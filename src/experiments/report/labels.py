@@ -83,6 +83,17 @@ def names(labels: Sequence[Mapping[str, str]], shown: Sequence[str]) -> list[str
     return [f"{name} #{number}" if counts[name] > 1 else name for name, number in found]
 
 
+def context(run: Mapping[str, str], shown: Sequence[str], *without: str) -> str:
+    """Return what a run has in common with those that differ from it in some labels alone.
+
+    Args:
+        run: its labels.
+        shown: in which runs differ.
+        without: the labels that are not looked at.
+    """
+    return " · ".join(run[each] for each in shown if each not in without and run.get(each))
+
+
 def named(names: Sequence[str], most: int = 3) -> str:
     """Return names as they stand in a sentence; of many, the first and how many more."""
     if len(names) > most + 1:

@@ -8,11 +8,13 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from experiments.report import fidelity
 from experiments.report.analysis import ALL_KINDS, BITS, front, kinds
 from experiments.report.collect import Collection, Group, Run
+from experiments.report.labels import context
 from experiments.report.racing import Race
 from experiments.stats.columns import MEMORY, PASS, SECONDS, SPEED
 from experiments.stats.costs import is_mixed
@@ -61,7 +63,7 @@ def plots(collection: Collection) -> dict[str, str]:
     """
     drawn: dict[str, str] = {}
     for group in collection.groups:
-        for name, plot in _plots_of(group).items():
+        for name, plot in _plots_of(group, collection.labels).items():
             drawn[f"{group.dataset}-{name}"] = plot
         for number, race in enumerate(group.races):
             for place, runner in enumerate(race.runners):
@@ -77,31 +79,25 @@ def race_plot(group: Group, number: int, place: int) -> str:
 
 def inline(svg: str, title: str) -> str:
     """Return an SVG for a page: no prolog, the page's colour, a title for screen readers."""
-    from html import escape
-
     body = svg[svg.index("<svg") :].replace(_INK, "currentColor")
     return body.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
 
 
 def standalone(svg: str) -> str:
     """Return an SVG for a file of its own: dark on white."""
-    head, _, rest = svg.partition(">\n <metadata>")
-    if not rest:
-        head, _, rest = svg.partition(">\n <defs>")
-        return f'{head} style="background:#fff">\n <defs>{rest}' if rest else svg
-    return f'{head} style="background:#fff">\n <metadata>{rest}'
+    return svg.replace("<svg", '<svg style="background:#fff"', 1)
 
 
-def _plots_of(group: Group) -> dict[str, str]:
+def _plots_of(group: Group, labels: Sequence[str]) -> dict[str, str]:
     found = {
-        "ladder-speed": _ladder(group, "new tokens per second", SPEED.metric),
-        "ladder-memory": _ladder(group, "peak memory, MB", MEMORY.metric),
+        "ladder-speed": _ladder(group, labels, "new tokens per second", SPEED.metric),
+        "ladder-memory": _ladder(group, labels, "peak memory, MB", MEMORY.metric),
         "fidelity": _fidelity(group),
         "kinds": _kinds(group),
     }
     if not group.race:  # whose candidates are not compared by pass@1
         found |= {
-            "ladder-score": _ladder(group, "pass@1, %", PASS.metric),
+            "ladder-score": _ladder(group, labels, "pass@1, %", PASS.metric),
             "cost-seconds": _cost(group, SECONDS.metric, "seconds per problem"),
             "cost-memory": _cost(group, MEMORY.metric, "peak memory, MB"),
         }
@@ -124,24 +120,24 @@ class _Point:
     is_mixed: bool = False
 
 
-def _ladder(group: Group, title: str, metric: str) -> str:
+def _ladder(group: Group, labels: Sequence[str], title: str, metric: str) -> str:
     """Draw a number of the runs against bits per weight, one line for all that is equal otherwise.
 
     Args:
         group: of runs.
+        labels: in which runs differ.
         title: of the number.
         metric: its name.
     """
     is_share = metric == PASS.metric
-    found: dict[str, list[_Point]] = defaultdict(list)
+    lines: dict[str, list[_Point]] = defaultdict(list)
     for run in group.runs:
         if point := _point(run.metrics, run.metrics.get(BITS), metric):
-            others = [v for k, v in run.labels.items() if k not in ("quantization", "dataset")]
             mixed = not is_share and is_mixed(run.metrics)
-            found[" · ".join(v for v in others if v)].append(replace(point, is_mixed=mixed))
-    if len({point.bits for points in found.values() for point in points}) < 2:
+            rest = context(run.labels, labels, "quantization")
+            lines[rest].append(replace(point, is_mixed=mixed))
+    if len({point.bits for points in lines.values() for point in points}) < 2:
         return ""
-    lines = dict(zip(_without_common([*found]), found.values(), strict=True))
     with _figure(WIDTH, 2.7 + _legend_height(lines)) as ([ax], save):
         _draw_lines(ax, lines)
         ax.set_xlabel("bits per weight")
@@ -385,13 +381,6 @@ def _kinds(group: Group) -> str:
 
 def _shortened(name: str) -> str:
     return name if len(name) <= 26 else f"…{name[-25:]}"
-
-
-def _without_common(names: Sequence[str]) -> list[str]:
-    """Return names without the parts that all of them have."""
-    parts = [name.split(" · ") for name in names]
-    common = set.intersection(*map(set, parts)) if len(parts) > 1 else set()
-    return [" · ".join(p for p in each if p not in common) or "–" for each in parts]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from experiments.report.analysis import Pair, compared, sentence
 from experiments.report.collect import Group, Run
+from experiments.report.labels import context
 from experiments.stats.columns import PER_SOLVED, percent
 from experiments.stats.comparing import Comparison
 
@@ -52,14 +53,13 @@ def worth(group: Group, labels: Sequence[str]) -> list[Worth]:
     contexts: dict[str, dict[str, Run]] = defaultdict(dict)
     for run in group.runs:
         if (mode := _mode(run)) in MODES:
-            others = [value for name in labels if name != LABEL and (value := run.labels.get(name))]
-            contexts[" · ".join(others)].setdefault(mode, run)
+            contexts[context(run.labels, labels, LABEL)].setdefault(mode, run)
     asked = []
-    for context, by_mode in contexts.items():
+    for common, by_mode in contexts.items():
         least, *rest = sorted(by_mode, key=MODES.index)
         base = by_mode[least]
         asked += [
-            (context, least, more, base, by_mode[more])
+            (common, least, more, base, by_mode[more])
             for more in rest
             if base.rates.keys() & by_mode[more].rates.keys()
         ]
