@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra import compose
+from omegaconf import DictConfig
 
 from experiments import experiment
 from experiments.app.parts import parts
@@ -16,6 +17,7 @@ from experiments.errors import ConfigError
 from experiments.experiment import Plan, fidelity
 from experiments.report import find_runs
 from experiments.store import runs
+from experiments.tracking.opening import address
 
 LEVEL = "quantization="
 
@@ -36,15 +38,15 @@ def planned(overrides: Sequence[str], folder: Path, config_name: str = "config")
     return experiment.plan(**parts(config), folder=folder, overrides=question)
 
 
-def compare_levels(sweep: Path, config_name: str) -> None:
+def compare_levels(sweep: Path, config: DictConfig) -> None:
     """Compare the levels of a sweep's runs, and add what was found to their numbers.
 
     The reference is the highest level of those that differ in nothing else; its folder keeps
-    what was found.
+    what was found. Levels that were compared already are left as they are.
 
     Args:
         sweep: folder of a sweep whose jobs have ended.
-        config_name: of the main configuration.
+        config: of the sweep.
 
     Raises:
         UserError: there is no other level, or they cannot be compared.
@@ -53,7 +55,7 @@ def compare_levels(sweep: Path, config_name: str) -> None:
     for folder in find_runs([sweep])[0]:
         overrides = [str(each) for each in runs.read_manifest(folder)["overrides"]]
         asked = [each for each in overrides if not each.lstrip("+").startswith("race.")]
-        plan = planned(asked, folder, config_name)
+        plan = planned(asked, folder, config.hydra.job.config_name)
         assert plan.weights is not None
         questions.setdefault(tuple(plan.overrides), {})[plan.weights.sha256] = plan
     ladders = [[*plans.values()] for plans in questions.values() if len(plans) > 1]
@@ -64,14 +66,23 @@ def compare_levels(sweep: Path, config_name: str) -> None:
         )
     for plans in ladders:
         plans.sort(key=_bits, reverse=True)
-        reference = plans[0].folder
-        result = fidelity.measure(plans, reference)
-        for plan, level in zip(plans, result.levels, strict=True):
-            numbers = fidelity.metrics(result, level)
-            runs.add_metrics(plan.folder, numbers)
-            kept = (plan.folder / name for name in (runs.METRICS, runs.FIDELITY))
-            files = [path for path in kept if path.exists()]
-            experiment.add_to_run(sweep, plan.folder, numbers, files)
+        if not all(_is_compared(plan.folder) for plan in plans[1:]):
+            _compare(plans)
+            if config.tracking.enabled:
+                for plan in plans:
+                    experiment.catch_up_again(plan.folder, address(config.tracking.uri))
+
+
+def _compare(plans: Sequence[Plan]) -> None:
+    """Compare levels with the first, and add what was found to the numbers of each."""
+    result = fidelity.measure(plans, plans[0].folder)
+    for plan, level in zip(plans, result.levels, strict=True):
+        runs.add_metrics(plan.folder, fidelity.metrics(result, level))
+
+
+def _is_compared(folder: Path) -> bool:
+    """Return whether a run's level was compared since the run was made."""
+    return "fidelity/divergence" in runs.read_report(folder).metrics
 
 
 def _bits(plan: Plan) -> float:

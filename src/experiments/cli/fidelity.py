@@ -12,7 +12,7 @@ from rich.text import Text
 from experiments.app import readable_config_errors
 from experiments.app.fidelity import LEVEL, planned
 from experiments.app.parts import parts
-from experiments.app.run_folder import run_folder
+from experiments.app.run_folder import new_folder
 from experiments.cli.models import quantizations
 from experiments.environment.terminal import console, results
 from experiments.errors import ConfigError, StoreError, UserError, did_you_mean
@@ -51,7 +51,7 @@ def run(words: Sequence[str], conf: Path, folder: Path) -> None:
             )
         levels = (f"{LEVEL}{name}" for name in (reference, *compared))
         plans = [planned([*overrides, level], folder) for level in levels]
-    place = Path(run_folder(str(folder)))
+    place = Path(new_folder(str(folder)))
     if not place.is_dir():
         raise StoreError(f"{place} cannot be made", "Name another folder with --out DIR.")
     measure(plans, place)
