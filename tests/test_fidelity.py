@@ -408,6 +408,13 @@ def test_a_backend_without_weights_refuses_before_it_begins(workplace: Any) -> N
     assert "Only weights of this disk can be compared" in done.stderr
 
 
+def test_a_single_run_has_no_levels_to_compare(workplace: Any) -> None:
+    done = workplace.run("fidelity=true", "tracking.enabled=false")
+    assert done.returncode == 1
+    assert "fidelity=true compares levels of a model" in done.stderr
+    assert "Generating" not in done.stderr
+
+
 def level_of(name: str, bits: float, mean: float, won: list[str] | None) -> dict[str, Any]:
     """Return a level as `fidelity.json` has it; the reference where nothing diverges."""
     names = ("divergence", "divergence_p99", "perplexity", "perplexity_reference")

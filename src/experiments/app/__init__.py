@@ -111,6 +111,10 @@ def _run(config: DictConfig, folder: Path, claim: int) -> None:
     from experiments import experiment, report
 
     job = identity(config)
+    if config.fidelity and HydraConfig.get().mode == RunMode.RUN:
+        from experiments.app import fidelity
+
+        fidelity.refuse([HydraConfig.get().overrides.task])
     plan = experiment.plan(
         **parts(config),
         folder=folder,

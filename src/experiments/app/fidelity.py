@@ -38,6 +38,27 @@ def planned(overrides: Sequence[str], folder: Path, config_name: str = "config")
     return experiment.plan(**parts(config), folder=folder, overrides=question)
 
 
+def refuse(jobs: Sequence[Sequence[str]]) -> None:
+    """Refuse jobs, as lists of overrides, of which no two differ in their level alone.
+
+    Raises:
+        ConfigError: there is nothing to compare.
+    """
+    levels: dict[tuple[str, ...], set[str]] = {}
+    for job in jobs:
+        question = tuple(each for each in job if not each.startswith(LEVEL))
+        levels.setdefault(question, set()).update(set(job) - set(question))
+    if not any(len(each) > 1 for each in levels.values()):
+        raise _no_levels()
+
+
+def _no_levels() -> ConfigError:
+    return ConfigError(
+        "fidelity=true compares levels of a model, and no two runs differ in that alone",
+        "Name several: python run.py -m fidelity=true quantization=q8_0,q4_k_m",
+    )
+
+
 def compare_levels(sweep: Path, config: DictConfig) -> None:
     """Compare the levels of a sweep's runs, and add what was found to their numbers.
 
@@ -60,10 +81,7 @@ def compare_levels(sweep: Path, config: DictConfig) -> None:
         questions.setdefault(tuple(plan.overrides), {})[plan.weights.sha256] = plan
     ladders = [[*plans.values()] for plans in questions.values() if len(plans) > 1]
     if not ladders:
-        raise ConfigError(
-            "fidelity=true compares levels of a model, and no two runs differ in that alone",
-            "Name several: python run.py -m fidelity=true quantization=q8_0,q4_k_m",
-        )
+        raise _no_levels()
     for plans in ladders:
         plans.sort(key=_bits, reverse=True)
         if not all(_is_compared(plan.folder) for plan in plans[1:]):

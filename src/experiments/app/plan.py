@@ -5,57 +5,31 @@ Hydra composes the jobs as it does for a sweep, and starts none.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from experiments.app import fidelity, race
+from experiments.app.jobs import combinations, split, swept
 from experiments.app.parts import parts
 from experiments.environment.terminal import duration, spread, when
-from experiments.errors import ConfigError, UserError, WeightsError
+from experiments.errors import UserError, WeightsError
 from experiments.records import CHOICES
 
 if TYPE_CHECKING:
     from experiments.experiment.estimating import Estimate
     from experiments.experiment.forecast import Forecast
     from experiments.records import Dataset
-
-
-def combinations(
-    parser: OverridesParser, params: Mapping[str, Any], overrides: Sequence[str]
-) -> list[list[str]]:
-    """Return the overrides of each job of a sweep, as Hydra's basic sweeper combines them.
-
-    Args:
-        parser: of overrides.
-        params: what the configuration sweeps over.
-        overrides: of the command line, which come before those.
-
-    Raises:
-        ConfigError: a sweep that is no list of values.
-    """
-    choices: dict[str, list[str]] = {}
-    for override in parser.parse_overrides([*(f"{k}={v}" for k, v in params.items()), *overrides]):
-        key = override.get_key_element()
-        if override.is_sweep_override():
-            if not override.is_discrete_sweep():
-                raise ConfigError(
-                    f"{override.input_line} is no list of values", f"Write {key}=VALUE,VALUE."
-                )
-            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
-        else:
-            choices[key] = [f"{key}={override.get_value_element_as_str()}"]
-    return [list(each) for each in itertools.product(*choices.values())]
 
 
 @dataclass(frozen=True)
@@ -192,6 +166,10 @@ def plan(
     given = [each.input_line or "" for each in parsed if not each.is_sweep_override()]
     whole = compose(config_name, given, return_hydra_config=True)
     jobs = combinations(parser, whole.hydra.sweeper.get("params") or {}, overrides)
+    if whole.hydra.sweeper._target_.endswith(".RaceSweeper"):
+        race.refuse(whole, jobs)
+    if whole.fidelity:
+        fidelity.refuse(jobs)
     forecaster = Forecaster(Path(whole.store).parent, measures)
     datasets: dict[str, Dataset] = {}
 
@@ -217,17 +195,6 @@ def plan(
     if len(reasons) == 1 and not any(job.keys for job in found):
         raise next(iter(reasons.values()))
     return SweepPlan(found, _names(jobs), Path(whole.models))
-
-
-def split(override: str) -> tuple[str, str]:
-    """Return the key and the value of an override."""
-    key, _, value = override.partition("=")
-    return key.lstrip("+"), value
-
-
-def swept(jobs: Sequence[Sequence[str]]) -> list[int]:
-    """Return the places of the overrides in which jobs differ."""
-    return [index for index, values in enumerate(zip(*jobs, strict=True)) if len(set(values)) > 1]
 
 
 def _names(jobs: Sequence[Sequence[str]]) -> list[str]:

@@ -19,7 +19,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.app import readable_config_errors
-from experiments.app.plan import split, swept
+from experiments.app.jobs import split, swept
 from experiments.environment.terminal import console
 from experiments.errors import ConfigError
 from experiments.records import Dataset, Outcome
@@ -51,8 +51,7 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
     """
     from experiments.stats.race import Race
 
-    asked: RaceConfig = OmegaConf.to_object(config.race)  # type: ignore[assignment]
-    _check(config, asked, candidates)
+    asked = refuse(config, candidates)
     with readable_config_errors():
         dataset: Dataset = instantiate(config.dataset)
     problems = [problem.id for problem in dataset.problems[: config.limit]]
@@ -98,8 +97,13 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
     )
 
 
-def _check(config: DictConfig, asked: RaceConfig, candidates: Sequence[Sequence[str]]) -> None:
-    """Refuse what is no race."""
+def refuse(config: DictConfig, candidates: Sequence[Sequence[str]]) -> RaceConfig:
+    """Refuse what is no race; return the settings of one.
+
+    Raises:
+        ConfigError: a setting is out of range, or these candidates cannot race.
+    """
+    asked: RaceConfig = OmegaConf.to_object(config.race)  # type: ignore[assignment]
     sampling: SamplingConfig = OmegaConf.to_object(config.sampling)  # type: ignore[assignment]
     check(asked, "race.")
     check(sampling, "sampling.")
@@ -120,6 +124,7 @@ def _check(config: DictConfig, asked: RaceConfig, candidates: Sequence[Sequence[
             f"A race compares one answer per problem, and sampling.samples={sampling.samples}",
             "Set sampling.samples=1, or sweep without hydra/sweeper=race.",
         )
+    return asked
 
 
 def _names(candidates: Sequence[Sequence[str]]) -> list[str]:

@@ -343,7 +343,7 @@ def headline(group: Group) -> str:
     solved = f"{named([best.name, *equals])} {'solve' if equals else 'solves'}"
     where = "" if group.dataset == "problems" else f" in {group.dataset}"
     told = (
-        f"{solved} {100 * share:.1f} % of the {len(best.rates)} problems{where} "
+        f"{solved} {100 * share:.1f} % of {_problems(len(best.rates))}{where} "
         f"(95 % interval {low:.0f} to {high:.0f})."
     )
     compared = against_the_best(group) if others else []
@@ -358,6 +358,10 @@ def headline(group: Group) -> str:
         return f"{told} None of the other {len(others)} is shown to be worse."
     verb = "is" if len(equal) == 1 else "are"
     return f"{told} Of the other {len(others)}, {named(equal)} {verb} not shown to be worse."
+
+
+def _problems(number: int) -> str:
+    return "the one problem" if number == 1 else f"the {number} problems"
 
 
 def sources(runs: Sequence[Run]) -> list[str]:
