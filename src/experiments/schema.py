@@ -434,6 +434,7 @@ class Config:
         thinking: a mode of `ThinkingConfig.modes`; null: as the model does by itself.
         thinking_budget: most tokens of a thought, which is closed then; null: no such limit.
         limit: take the first N problems; null takes all.
+        fidelity: hold the levels of a sweep against the highest, token by token, at its end.
         seed: of the run; each generation has its own, made from it.
         cache: `on` takes finished generations from the store and adds new ones, `read`
             only takes, `off` does neither.
@@ -454,6 +455,7 @@ class Config:
     thinking: Mode | None = None
     thinking_budget: int | None = limited(None, least=1)
     limit: int | None = limited(None, least=1)
+    fidelity: bool = False
     seed: int = 0
     cache: CacheMode = CacheMode.on
     rerun: Rerun = Rerun.missing

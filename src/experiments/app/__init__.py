@@ -6,12 +6,11 @@ fails does not stop a sweep; the exit code tells that one failed.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,12 +19,12 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from hydra.utils import get_class, get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.app.continuing import Checker, identity
-from experiments.app.explain import explain, full_disk, no_folder, refuse_unknown
+from experiments.app.explain import explain, full_disk, no_folder
+from experiments.app.parts import parts
 from experiments.app.run_folder import register
 from experiments.app.sweep import failed_jobs, whose_jobs_may_die
 from experiments.errors import ConfigError, UserError, printable
@@ -112,13 +111,12 @@ def _run(config: DictConfig, folder: Path, claim: int) -> None:
     from experiments import experiment, report
 
     job = identity(config)
-    refuse_unknown(config, _arguments)
-    settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
+    if config.fidelity and HydraConfig.get().mode == RunMode.RUN:
+        from experiments.app import fidelity
+
+        fidelity.refuse([HydraConfig.get().overrides.task])
     plan = experiment.plan(
-        settings,
-        make_dataset=lambda: instantiate(config.dataset),
-        make_backend=lambda **given: instantiate(config.backend, **given),
-        needs_weights=_needs_weights(config.backend._target_),
+        **parts(config),
         folder=folder,
         overrides=list(HydraConfig.get().overrides.task),
         sweep_folder=_sweep_folder(),
@@ -127,18 +125,9 @@ def _run(config: DictConfig, folder: Path, claim: int) -> None:
     )
     if HydraConfig.get().mode == RunMode.RUN:
         experiment.run(plan, shown=lambda result: report.show([result]))
-        report.show_next_steps(folder, settings.tracking)
+        report.show_next_steps(folder, plan.settings.tracking)
     else:  # the whole sweep is shown at its end
         experiment.run(plan)
-
-
-def _arguments(target: str) -> Iterable[str]:
-    return inspect.signature(get_object(target)).parameters
-
-
-def _needs_weights(backend: str) -> bool:
-    needed: bool = get_class(backend).needs_weights  # type: ignore[attr-defined]
-    return needed
 
 
 def _sweep_folder() -> Path | None:

@@ -61,6 +61,8 @@ class SweepCallback(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Show all jobs in one table and name those that failed."""
+        if config.fidelity and _going:
+            _compare_levels(_going[-1][0].folder, config)
         _end()
 
 
@@ -98,6 +100,20 @@ def _end() -> None:
     except UserError as error:
         log.warning("warning: %s", error)
     report.show_next_steps(sweep.folder, tracking)
+
+
+def _compare_levels(folder: Path, config: DictConfig) -> None:
+    """Hold the levels of a sweep against each other; its runs stand whatever becomes of it."""
+    from experiments.app import readable_config_errors
+    from experiments.app.fidelity import compare_levels
+    from experiments.environment.terminal import console
+
+    try:
+        with readable_config_errors():
+            compare_levels(folder, config)
+    except UserError as error:  # Hydra's log is on standard output by now
+        told = f"warning: levels were not compared: {error}"
+        console.print(told, style="yellow", markup=False, soft_wrap=True)
 
 
 def _died(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from experiments.backends import Backend
+from experiments.errors import ConfigError
 from experiments.experiment import resolving
 from experiments.experiment.sweep import read_sweep
 from experiments.prompts import Kind, render
@@ -84,6 +85,11 @@ def plan(
         UserError: a mistake in the configuration, the problems or the weights.
     """
     check(settings)
+    if settings.fidelity and not needs_weights:
+        raise ConfigError(
+            "Only weights of this disk can be compared: a server tells no distributions",
+            "Set backend=llama_cpp, or leave fidelity=true out.",
+        )
     thinking = resolving.thinking(settings)
     sampling = resolving.sampling(settings)
     settings = replace(settings, sampling=sampling)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -102,6 +103,13 @@ def catch_up(folder: Path, uri: str) -> None:
         syncing.sync_apart(folder, uri)
     except TrackingError as error:
         log.warning("warning: %s", error)
+
+
+def catch_up_again(folder: Path, uri: str) -> None:
+    """Bring a complete run to MLflow whose folder has more than when it ended."""
+    if (note := notes.read(folder)) is not None:
+        notes.write(replace(note, is_complete=False))
+        catch_up(folder, uri)
 
 
 def _identity(plan: Plan) -> str:

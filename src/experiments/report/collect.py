@@ -17,7 +17,7 @@ from typing import Any
 
 from experiments.errors import StoreError
 from experiments.records import Generation, Outcome, RunReport, Verdict
-from experiments.report import labels, racing
+from experiments.report import fidelity, labels, racing
 from experiments.report.terminal import shown
 from experiments.schema import dotted
 from experiments.stats.metrics import pass_rates
@@ -131,6 +131,7 @@ class Group:
 
     Attributes:
         races: that some of the runs were made in.
+        fidelities: levels that were held against a reference on this data set.
     """
 
     dataset: str
@@ -138,6 +139,7 @@ class Group:
     problems: tuple[ProblemInfo, ...]
     digests: frozenset[str] = frozenset()
     races: tuple[racing.Race, ...] = ()
+    fidelities: tuple[fidelity.Fidelity, ...] = ()
 
     @property
     def race(self) -> racing.Race | None:
@@ -157,7 +159,7 @@ class Collection:
         groups: runs by data set.
         failures: folders of jobs that have no result, and why.
         command: the overrides of the sweep, if it was one.
-        labels: in which the runs differ.
+        labels: in which the runs differ, beside the data set.
         notes: what was done with runs that are not shown as they are.
     """
 
@@ -198,15 +200,17 @@ def collect(folders: Sequence[Path]) -> Collection:
     from experiments.report.pooling import pooled  # which makes runs of these
 
     races, damaged = racing.races(run.report.folder for run in readable)
-    failures += damaged
+    held, unreadable = fidelity.fidelities(folders)
+    failures += damaged + unreadable
     asked, notes = pooled(readable)
-    named, shown_labels = _named(asked)
+    named, different = _named(asked)
+    beside = tuple(label for label in different if label != "dataset")
     groups = []
     for dataset, members in groupby(
         sorted(named, key=lambda run: run.dataset), key=lambda run: run.dataset
     ):
-        groups.append(_group(dataset, list(members), races))
-    return Collection(tuple(groups), tuple(failures), _command(folders), shown_labels, tuple(notes))
+        groups.append(_group(dataset, list(members), races, held))
+    return Collection(tuple(groups), tuple(failures), _command(folders), beside, tuple(notes))
 
 
 def newest(outputs: Path) -> Path:
@@ -379,7 +383,12 @@ def _choices(folder: Path) -> dict[str, str]:
     return {str(k): str(v) for k, v in chosen.items()} if isinstance(chosen, Mapping) else {}
 
 
-def _group(dataset: str, members: Sequence[Run], races: Sequence[racing.Race]) -> Group:
+def _group(
+    dataset: str,
+    members: Sequence[Run],
+    races: Sequence[racing.Race],
+    held: Sequence[fidelity.Fidelity],
+) -> Group:
     problems: dict[str, ProblemInfo] = {}
     for run in members:
         for problem in run.problems:
@@ -388,7 +397,14 @@ def _group(dataset: str, members: Sequence[Run], races: Sequence[racing.Race]) -
     folders = {run.report.folder.parent for run in members}
     own = tuple(race for race in races if race.folder in folders)
     best = sorted(members, key=partial(_rank, alike=len({len(run.rates) for run in members}) == 1))
-    group = Group(dataset, tuple(best), tuple(problems.values()), frozenset(digests - {""}), own)
+    group = Group(
+        dataset,
+        tuple(best),
+        tuple(problems.values()),
+        frozenset(digests - {""}),
+        own,
+        tuple(each for each in held if each.labels["dataset"] == dataset),
+    )
     if race := group.race:
         best.sort(key=lambda run: race.place(run.report.folder))
     return replace(group, runs=tuple(best))

@@ -131,6 +131,13 @@ COLUMNS: tuple[Column, ...] = (
     ),
     SPEED,
     MEMORY,
+    Column(
+        "fidelity/divergence",
+        "KL nats",
+        "mean divergence per token from the reference level, on the same texts",
+        4,
+        views=_WIDE,
+    ),
     CUT,
     Column("cost/usd", "USD", "what the server’s tokens cost, at the configured prices", 4),
     _share("published/plus", "published %", "pass@1 that others published for this model", _WIDE),
@@ -177,6 +184,11 @@ MIXED = (
     "or what they cost is not known."
 )
 """What a mark behind a measured number means."""
+
+
+def percent(share: float | None) -> str:
+    """Return a share as it is written; nothing if it is not known."""
+    return "" if share is None else f"{100 * share:.1f}"
 
 
 def columns(view: View, runs: Sequence[Mapping[str, float]]) -> list[Column]:

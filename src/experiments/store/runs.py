@@ -13,6 +13,7 @@
 | `sanitizer.jsonl` | verdicts on the programs that EvalPlus's sanitizer finds |
 | `failure.txt` | why a job has no result |
 | `tracking.json` | where the run is in MLflow, and what of it |
+| `fidelity.json` | levels of its model held against this run's, where that was asked |
 | `.lock` | what the folder is for, and who works there (see `claims`) |
 | `reviews.jsonl`, `review.json`, `review-key.json` | a person's grades (see `reviews`) |
 
@@ -65,6 +66,7 @@ SWEEP = "sweep.json"
 """In the folder of a sweep: where it is in MLflow, and what of it."""
 RACE = "race.json"
 """In the folder of a sweep that was a race: its settings, findings and curves."""
+FIDELITY = "fidelity.json"
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,16 @@ def write_run(
         _write_json(folder / AUDIT, audit)
     finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
     _write_json(folder / METRICS, {"format": FORMAT, **finite})
+
+
+def add_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
+    """Add numbers to those of a finished run.
+
+    Raises:
+        StoreError: its file is damaged, or cannot be written.
+    """
+    path = folder / METRICS
+    _write_json(path, {**_read_json(path), **metrics})
 
 
 def program_of(solution: Solution) -> Program:
