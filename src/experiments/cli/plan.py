@@ -13,6 +13,7 @@ from rich.text import Text
 from experiments.app import readable_config_errors
 from experiments.app.plan import SweepPlan, plan, size
 from experiments.environment.terminal import duration, results, spread
+from experiments.errors import printable
 from experiments.experiment.forecast import Forecast
 from experiments.weights import Fetch, Here, Make
 
@@ -42,7 +43,7 @@ def show(overrides: Sequence[str], conf: Path, measures: bool) -> int:
     if any(job.is_guessed for job in found.jobs):
         results.print(UNTIL_MEASURED, markup=False)
     for warning in found.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"warning: {printable(str(warning))}", file=sys.stderr)
     for refusal in found.refusals:
         print(f"error: {refusal}", file=sys.stderr)
     return 1 if found.refusals else 0
