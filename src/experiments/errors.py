@@ -83,11 +83,11 @@ def printable(text: str) -> str:
 
     To be used on whatever comes from a program under test, a model, a server or a file before
     it reaches a terminal, a page or MLflow: control characters, marks that turn the direction
-    of writing, and halves of characters are escaped as in a literal of Python. Line breaks
-    stay.
+    of writing, and halves of characters are escaped as in a literal of Python. Line breaks and
+    tabs stay.
     """
     if text.isprintable():
         return text
     return "".join(
-        each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text
+        each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text
     )

@@ -271,7 +271,9 @@ class SamplingConfig:
         samples: generations per problem.
         temperature: 0 is greedy, and the other choices then have no effect.
         max_tokens: the longest generation, in tokens.
-        top_k: 0 keeps all tokens. top_p, min_p: 1 and 0 keep all tokens.
+        top_k: so many of the most likely tokens; 0 keeps all.
+        top_p: the most likely tokens that have this share together; 1 keeps all.
+        min_p: tokens with this share of the most likely one's; 0 keeps all.
         repeat_penalty: 1 is none.
     """
 
@@ -309,10 +311,11 @@ class SandboxConfig:
     Attributes:
         workers: programs judged at once; null: one per core.
         isolation: `auto` takes bubblewrap where it works.
-        minimum_cpu_seconds, reference_factor: CPU time allowed per input is the larger of
-            the first and the second times the reference's own time (EvalPlus: 1 and 4).
+        minimum_cpu_seconds: CPU time that each input is allowed at least (EvalPlus: 1).
+        reference_factor: an input is allowed this many times the reference's own time, where
+            that is more (EvalPlus: 4).
         wall_factor: a program may be idle, over all inputs, for this many times the CPU time
-            of one: it ends those that sleep.
+            of one, or this many seconds if that is less: it ends those that sleep.
         memory_megabytes: address space of the program.
         output_megabytes: largest output for one input.
         file_megabytes: largest file that the program may write.
@@ -327,12 +330,12 @@ class SandboxConfig:
     isolation: Isolation = Isolation.auto
     minimum_cpu_seconds: float = limited(1.0, least=0.01)
     reference_factor: float = limited(4.0, least=1)
-    wall_factor: float = limited(10.0, least=1)
+    wall_factor: float = limited(5.0, least=1)
     memory_megabytes: int = limited(4096, least=64)
     output_megabytes: int = limited(64, least=1)
     file_megabytes: int = limited(16, least=0)
     processes: int = limited(0, least=0)
-    load_cpu_seconds: float = limited(10.0, above=0)
+    load_cpu_seconds: float = limited(3.0, above=0)
     total_cpu_seconds: float = limited(60.0, above=0)
     stop_at_first_failure: bool = False
     rejudge: bool = False
@@ -370,7 +373,7 @@ class RaceConfig:
     """How candidates race, for `hydra/sweeper=race`.
 
     Attributes:
-        question: `best` or `order`.
+        question: who is best, or the order of each pair.
         alpha: the largest chance that anything that the race claims is wrong.
         margin: a difference in pass@1 that nobody would mind.
         block: problems that each candidate answers between two looks.

@@ -28,7 +28,7 @@ from experiments.app.continuing import Checker, identity
 from experiments.app.explain import explain, full_disk, no_folder, refuse_unknown
 from experiments.app.run_folder import register
 from experiments.app.sweep import failed_jobs, whose_jobs_may_die
-from experiments.errors import ConfigError, UserError
+from experiments.errors import ConfigError, UserError, printable
 from experiments.schema import Config
 from experiments.store import claims, runs
 from experiments.tracking.opening import address
@@ -149,7 +149,7 @@ def _sweep_folder() -> Path | None:
 def _record_failure(folder: Path, text: str) -> None:
     """Leave the reason in the job's folder; the log has it already if this fails, too."""
     try:
-        folder.joinpath("failure.txt").write_text(text.rstrip() + "\n", encoding="utf-8")
+        folder.joinpath("failure.txt").write_text(printable(text.rstrip()) + "\n", "utf-8")
     except OSError as error:
         log.error("error: failure.txt could not be written in %s: %s", folder, error)
 
@@ -163,6 +163,14 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
 
         style = {logging.WARNING: "yellow", logging.ERROR: "red"}.get(record.levelno, "")
         console.print(self.format(record), style=style, markup=False, soft_wrap=True)
+
+
+class PrintableFormatter(logging.Formatter):
+    """Makes log lines that can be shown in any terminal and written to any file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, with control characters escaped."""
+        return printable(super().format(record))
 
 
 @contextmanager
@@ -180,4 +188,4 @@ def readable_config_errors() -> Iterator[None]:
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)

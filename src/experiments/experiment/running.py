@@ -97,14 +97,19 @@ def _generate(plan: Plan, tracked: TrackedRun) -> tuple[list[Generation], float]
     prompts of other data sets.
     """
     started = time.monotonic()
-    kept = store.GenerationStore(Path(plan.settings.store), plan.settings.cache.value)
+    kept = store.GenerationStore(
+        Path(plan.settings.store), plan.settings.cache.value, plan.labels["model"]
+    )
     found = kept.find({request.key for request in plan.requests})
     new = list({r.key: r for r in plan.requests if r.key not in found}.values())
     new_tokens = 0
     with (
+        kept,
         store.appending(plan.folder / runs.GENERATIONS) as append,
         bar("Generating", len(plan.requests), len(plan.requests) - len(new)) as progress,
     ):
+        for generation in found.values():  # so that whoever prunes the store sees them in use
+            append(generation)
         made = plan.backend.generate(new, plan.sampling, progress.remark)
         for generation in with_costs(made, setting(plan.backend)):
             kept.append(generation)

@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import StoreError
+from experiments.errors import StoreError, printable
 from experiments.records import (
     Generation,
     Message,
@@ -169,10 +169,13 @@ def read_report(folder: Path) -> RunReport:
     metrics.pop("format", None)
     try:
         numbers = {_FORMER_METRICS.get(k, k): float(value) for k, value in metrics.items()}
-        labels = {str(name): str(value) for name, value in manifest["labels"].items()}
+        labels = {
+            printable(str(name)): printable(str(value))
+            for name, value in manifest["labels"].items()
+        }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(folder, f"{type(error).__name__}: {error}") from None
-    return RunReport(numbers, folder, labels, str(manifest.get("note") or ""))
+    return RunReport(numbers, folder, labels, printable(str(manifest.get("note") or "")))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,9 @@ LONGEST_PARAMETER = 500
 """Longer values, and those of several lines, are shown by their beginning and a digest, which
 tells equal ones from others; `.hydra/config.yaml` among the artifacts has them whole."""
 
+_ODD = re.compile(r"[^\w.\-: /]")
+"""What no name of a parameter may have in MLflow."""
+
 MOST_PARAMETERS = 100
 """A tracking server takes no more at once."""
 
@@ -36,8 +40,8 @@ def log_parameters(settings: Mapping[str, Any]) -> None:
     import mlflow
 
     known = _logged().data.params if settings else {}
-    new = {name: _short(value) for name, value in settings.items() if name not in known}
-    shown = iter(new.items())
+    named = {_ODD.sub("_", name): _short(value) for name, value in settings.items()}
+    shown = iter({name: value for name, value in named.items() if name not in known}.items())
     while some := dict(islice(shown, MOST_PARAMETERS)):
         mlflow.log_params(some)
 
