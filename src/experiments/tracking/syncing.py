@@ -22,12 +22,12 @@ from experiments.tracking import notes, worker
 class Synced(Enum):
     """What became of a run that was to be brought to MLflow."""
 
-    BROUGHT = "is in MLflow now"
-    THERE = "was there"
-    ENDED = "has no result, and has ended in MLflow"
-    GOES_ON = "goes on"
-    UNTRACKED = "was not to be tracked"
-    UNFINISHED = "has no result, and is not in MLflow"
+    BROUGHT = "brought to MLflow"
+    THERE = "there already"
+    ENDED = "ended in MLflow, without a result"
+    GOES_ON = "going on"
+    UNTRACKED = "not to be tracked"
+    UNFINISHED = "without a result, and not in MLflow"
 
 
 def sync(folder: Path, uri: str | None = None) -> Synced:
