@@ -81,9 +81,12 @@ def whose_jobs_may_die() -> Iterator[None]:
     except Exception as error:
         if not _going or not _died(_going[-1][0].folder):
             raise
-        log.debug("The launcher gave up: %s", error)
         _end()
-        log.error("error: %s", "A job's process died. The same command makes what is missing.")
+        log.error(
+            "error: The launcher gave up when a job's process died (%s). The same command makes "
+            "what is missing.",
+            type(error).__name__,
+        )
 
 
 def _end() -> None:

@@ -10,6 +10,7 @@ experiments models [NAME]
 experiments models fetch NAME quantization=LEVEL
 experiments fidelity model=NAME quantization=LEVEL,LEVEL,... [reference=LEVEL] [OVERRIDE ...]
 experiments store [--prune --model NAME --older-than 90d --unused]
+experiments sync [RUN ...] [--uri URI]
 experiments doctor
 
 The shell completes commands, options and names once it is told so:

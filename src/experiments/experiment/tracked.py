@@ -15,7 +15,7 @@ from experiments.records import CHOICES
 from experiments.schema import Config, dotted
 from experiments.tracking import notes, syncing
 from experiments.tracking.notes import NewRun, Status
-from experiments.tracking.opening import address
+from experiments.tracking.opening import absolute, address
 from experiments.tracking.recorder import Recorder
 
 PATIENCE_SECONDS: dict[Status, float] = {"FINISHED": 5.0, "FAILED": 10.0, "KILLED": 1.0}
@@ -37,7 +37,7 @@ class TrackedRun:
         if tracking.enabled:
             data = plan.dataset
             new = NewRun(
-                address(tracking.uri),
+                absolute(address(tracking.uri)),
                 tracking.artifacts,
                 tracking.experiment,
                 name=" · ".join(plan.labels[label] for label in CHOICES if plan.labels[label]),

@@ -21,7 +21,7 @@ from experiments.report import fidelity, labels, racing
 from experiments.report.terminal import shown
 from experiments.schema import dotted
 from experiments.stats.metrics import pass_rates
-from experiments.store import runs
+from experiments.store import claims, runs
 from experiments.store.runs import ProblemInfo, Program
 
 log = logging.getLogger(__name__)
@@ -250,9 +250,15 @@ def find_runs(folders: Iterable[Path]) -> tuple[list[Path], list[tuple[Path, str
             found[path.parent.resolve()] = None
         for job in sorted(_jobs(folder), key=_natural):
             if not runs.is_finished(job):
-                reason = runs.read_failure(job) or "it has no result: it was stopped, or goes on"
-                failures.append((job, reason))
+                failures.append((job, runs.read_failure(job) or _without_result(job)))
     return list(found), failures
+
+
+def _without_result(job: Path) -> str:
+    """Return why a job has neither a result nor a reason."""
+    if claims.is_claimed(job):
+        return f"it goes on: {claims.holder(job)}"
+    return "it has no result: its process was stopped, or died (killed, or out of memory)"
 
 
 def _jobs(folder: Path) -> set[Path]:

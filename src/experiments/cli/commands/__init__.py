@@ -13,8 +13,9 @@ from experiments.cli.commands import (
     report,
     review,
     store,
+    sync,
     validate,
 )
 
-COMMANDS = (plan, report, imported, review, judge, validate, models, fidelity, store, doctor)
+COMMANDS = (plan, report, imported, review, judge, validate, models, fidelity, store, sync, doctor)
 """In the order of the help."""
