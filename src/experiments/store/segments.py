@@ -35,7 +35,14 @@ from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from experiments.store.entries import KEY, Entry, is_of_later_version, read_entry, read_label
+from experiments.store.entries import (
+    KEY,
+    Entry,
+    is_entry,
+    is_of_later_version,
+    read_entry,
+    read_label,
+)
 from experiments.store.files import append_whole, cannot_use
 
 log = logging.getLogger(__name__)
@@ -54,7 +61,10 @@ MOST = 64
 SMALL_BYTES = 4 << 20
 """Files are of about the same size up to here, and then up to each `MANY` times as much."""
 
-_GONE = (errno.ENOENT, errno.ESTALE)
+TOLD_BYTES = 1 << 30
+"""A merge of so much, which happens once in a million generations, takes a minute: it is told."""
+
+GONE = (errno.ENOENT, errno.ESTALE)
 _DIGITS = re.compile(rb"[0-9a-f]{64}")
 _LOOK_BYTES = 32 << 10
 _BEFORE_KEY = KEY.start - len('"key":"')
@@ -138,14 +148,14 @@ class Segments:
             try:
                 self._write(line)
             except OSError as error:
-                if error.errno not in _GONE:
+                if error.errno not in GONE:
                     raise
                 self._begin()  # it was idle for so long that others merged it
                 self._write(line)
         except OSError as error:
             raise cannot_use(self._own or self.folder, error) from error
 
-    def close(self) -> None:
+    def close(self, merges: bool = True) -> None:
         """Give the file of this process its final name, and merge files if there are many."""
         if self._own is None or self._process != os.getpid():
             return
@@ -153,7 +163,8 @@ class Segments:
             self._own.rename(self._own.with_name(self._own.name.removesuffix(OPEN) + DONE))
         self._own = None
         try:
-            self.merge()
+            if merges:
+                self.merge()
         except OSError as error:
             log.warning("Files of %s were not merged (%s).", self.folder, error.strerror or error)
 
@@ -163,14 +174,16 @@ class Segments:
         Raises:
             OSError: a file cannot be read or written; nothing is lost.
         """
-        if not _to_merge(self._listed()):
+        if not to_merge(self._listed()):
             return
         with self.alone() as is_alone:
             left: set[Path] = set()
             while is_alone:
-                chosen = _to_merge(file for file in self._listed() if file.path not in left)
+                chosen = to_merge(file for file in self._listed() if file.path not in left)
                 if not chosen:
                     break
+                if (size := sum(file.bytes for file in chosen)) > TOLD_BYTES:
+                    log.info("Merging files of %s: %.1f GB.", self.folder, size / 1e9)
                 left.update(self._merge(chosen))
 
     @contextmanager
@@ -307,7 +320,7 @@ class Segments:
             os.close(descriptor)
 
 
-def _to_merge(files: Iterable[Found]) -> list[Found]:
+def to_merge(files: Iterable[Found]) -> list[Found]:
     """Return the files to be merged next: a large one that is not sorted, or many of a size."""
     done = [file for file in files if file.is_done]
     large = [file for file in done if not file.is_sorted and file.bytes > SMALL_BYTES]
@@ -365,10 +378,10 @@ def _search(file: Found, wanted: Sequence[bytes]) -> Iterator[Entry]:
                 is_wanted = line[KEY] in keys
                 if is_wanted and (entry := read_entry(line, file.written)):
                     yield entry
-                elif is_wanted or read_label(line, file.written) is None:
+                elif is_wanted or not is_entry(line):
                     damaged += _is_damaged(line)
     except OSError as error:
-        if error.errno in _GONE:  # what it held is in a file with a new name
+        if error.errno in GONE:  # what it held is in a file with a new name
             return
         raise cannot_use(file.path, error) from error
     if damaged:
