@@ -30,7 +30,6 @@ from experiments.records import (
 from experiments.sandbox import choose, missing
 from experiments.stats.metrics import summarise
 from experiments.store import runs
-from experiments.tracking.traces import Sample
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +74,7 @@ def run(plan: Plan, shown: Callable[[RunReport], None] | None = None) -> RunRepo
             plan.settings.model.note,
         )
         write(plan, report, generations, solutions, verdicts)
-        prompts = (request.prompt for request in plan.requests)
-        tracked.results(report, map(Sample, prompts, generations, solutions, verdicts))
+        tracked.results()
         if shown is not None:
             shown(report)
     return report

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 _Record = TypeVar("_Record")
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+"""What file systems say that have no locks."""
+
 
 @contextmanager
 def appending(path: Path) -> Iterator[Callable[[Generation | Verdict], None]]:
@@ -107,13 +110,15 @@ def write_records(path: Path, records: Iterable[Generation | Verdict]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace a file of results; there is no moment with half a file.
 
+    Halves of characters, which no file can hold, are written as JSON and Python escape them.
+
     Raises:
         StoreError: it could not be written; the former file is untouched.
     """
     # A process of another machine may have our number, and write the same file.
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
-        with draft.open("x", encoding="utf-8") as file:
+        with draft.open("x", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -148,7 +153,7 @@ def _lock(descriptor: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+        if error.errno not in NO_LOCKS:
             raise
 
 

@@ -4,7 +4,6 @@ Locks hold among the processes of one machine. Between machines that share a fol
 then two do the same work, each in a draft of its own, and the last one's draft takes the name.
 """
 
-import errno
 import fcntl
 import logging
 import os
@@ -15,6 +14,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from experiments.store.files import NO_LOCKS
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def locked(target: Path, doing: str) -> Iterator[int]:
                     told = True
                 time.sleep(_WAITING_SECONDS)
             except OSError as error:
-                if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                if error.errno not in NO_LOCKS:
                     raise
                 log.info("%s cannot be locked: another run may do the same work.", target)
                 break

@@ -14,13 +14,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from experiments.environment import machine
 from experiments.errors import WeightsError
+from experiments.sandbox import confinement
 from experiments.weights import header
 from experiments.weights.header import Header
 from experiments.weights.lock import draft_of, left_over, locked
@@ -100,18 +100,19 @@ def _make(source: Header, digest: str, target: Path, ftype: str, lock: int) -> H
     # The child has the lock, too: if we are killed, nobody touches its file until it has ended,
     # which it then does, without leaving the file.
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-P",  # else modules of this folder could hide others
-            str(Path(__file__).with_name("quantizer.py")),
-            str(source.path),
-            str(part),
-            ftype,
-            header.SOURCE_KEY,
-            digest,
-            str(machine.cores()),
-            str(os.getpid()),
-        ],
+        confinement.command(
+            [
+                str(Path(__file__).with_name("quantizer.py")),
+                str(source.path),
+                str(part),
+                ftype,
+                header.SOURCE_KEY,
+                digest,
+                str(machine.cores()),
+                str(os.getpid()),
+            ],
+            [part.parent],
+        ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
