@@ -132,7 +132,7 @@ def _size(number: int) -> str:
     return f"{number / scale:,.1f} {unit}"
 
 
-def _row(count: Count) -> tuple[str, str, str, str]:
+def _row(count: Count) -> list[str]:
     now = time.time()
-    ages = (f"{duration(max(0.0, now - moment))} ago" for moment in (count.oldest, count.newest))
-    return f"{count.entries:,}", _size(count.bytes), *ages
+    ages = [f"{duration(max(0.0, now - moment))} ago" for moment in (count.oldest, count.newest)]
+    return [f"{count.entries:,}", _size(count.bytes), *ages]

@@ -100,7 +100,7 @@ def keys_in_use(outputs: Path) -> set[bytes]:
     Raises:
         StoreError: a file cannot be read.
     """
-    keys = set()
+    keys: set[bytes] = set()
     for path in outputs.rglob(GENERATIONS):
         try:
             with path.open("rb") as lines:
