@@ -304,7 +304,8 @@ def test_two_machines_that_do_not_see_each_others_locks_mix_nothing(
     code = (
         "import fcntl, sys; from pathlib import Path\n"
         "fcntl.flock = lambda *_: None\n"
-        "from experiments.weights import Origin, fetching, lock\n"
+        "from experiments.store import lock\n"
+        "from experiments.weights import Origin, fetching\n"
         "lock._HOST = sys.argv[2]\n"
         f"fetching.fetch(Origin('{REPOSITORY}', 'main', '{NAME}'), Path(sys.argv[1]))"
     )

@@ -1,58 +1,67 @@
-"""What runs keep in `outputs/cache` beside verdicts, made by many processes at once."""
+"""What runs keep in `outputs/cache`, made by many processes at once."""
 
 import multiprocessing
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT
 
-from experiments.judge import references
-from experiments.judge.references import References, reference_limits
+from experiments.judge import judge, references
+from experiments.judge.references import References
 from experiments.problems import own
-from experiments.records import Problem
-from experiments.sandbox import Sandbox
-from experiments.schema import SandboxConfig
+from experiments.records import Dataset, Outcome, Problem, Solution
 
 PROCESSES = multiprocessing.get_context("spawn")
 PROBLEMS = sorted((ROOT / "problems" / "easy").glob("*.py"))[:3]
 
 
-def load_all(cache: Path) -> dict[str, Problem]:
-    found = [own.load_problem(path, cache) for path in PROBLEMS]
-    return {problem.id: problem for problem in found}
+def load_all(cache: Path) -> tuple[Problem, ...]:
+    return tuple(own.load_problem(path, cache) for path in PROBLEMS)
 
 
-def use_cache(cache: Path, began: Any) -> None:
-    """Load the problems and compute their references, at the same time as others do."""
+def use_cache(cache: Path, log: Path, began: Any) -> None:
+    """Load the problems and judge them, at the same time as others do; log what is computed."""
+    compute = References.compute
+
+    def computing(self: References, sandbox: Any, name: str) -> None:
+        compute(self, sandbox, name)
+        (log / f"{name.replace('/', '-')} {os.getpid()}").touch()
+
+    References.compute = computing
     began.wait()
-    for _ in range(3):
+    for number in range(3):
         problems = load_all(cache)
-        known = References(problems, cache)
-        with Sandbox(reference_limits(SandboxConfig())) as sandbox:
-            for name in problems:
-                if not known.load(name):
-                    known.compute(sandbox, name)
+        programs = [each.reference + "\n" * number for each in problems]
+        samples = [
+            Solution(each.id, 0, text) for each, text in zip(problems, programs, strict=True)
+        ]
+        with judge(samples, Dataset("some", "digest", problems), cache_folder=cache) as judging:
+            assert {each.plus for each in judging} == {Outcome.PASSED}
 
 
-def test_problems_and_references_that_many_processes_keep_at_once_are_whole(
+def test_of_many_processes_at_once_one_computes_and_all_find_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    cache, log = tmp_path / "cache", tmp_path / "log"
+    log.mkdir()
     began = PROCESSES.Barrier(8)
-    users = [PROCESSES.Process(target=use_cache, args=(tmp_path, began)) for _ in range(8)]
+    users = [PROCESSES.Process(target=use_cache, args=(cache, log, began)) for _ in range(8)]
     for user in users:
         user.start()
     for user in users:
         user.join()
     assert [user.exitcode for user in users] == [0] * 8
+    assert len(list(log.iterdir())) == len(PROBLEMS)
 
     def forbidden(*_: object) -> None:
         raise AssertionError("it is in the cache")
 
     monkeypatch.setattr(own.run, "check_examples", forbidden)
     monkeypatch.setattr(references, "_compute", forbidden)
-    problems = load_all(tmp_path)
-    known = References(problems, tmp_path)
-    assert [known.load(name) for name in problems] == [True] * 3
-    names = {path.name for path in (tmp_path / "problems").iterdir()}
+    problems = load_all(cache)
+    known = References({each.id: each for each in problems}, cache)
+    assert [known.load(each.id) for each in problems] == [True] * 3
+    names = {path.name for path in (cache / "problems").iterdir()}
     assert names == {f"easy-{path.stem}.marshal" for path in PROBLEMS}  # no draft is left

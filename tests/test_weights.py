@@ -330,7 +330,7 @@ def test_runs_that_want_one_file_make_it_once_or_apart_where_locks_do_nothing(
         "from pathlib import Path\n"
         "from experiments import weights\n"
         "from experiments.schema import ModelConfig, PromptKind, QuantizationConfig\n"
-        "from experiments.weights import lock\n"
+        "from experiments.store import lock\n"
         f"{locks}\n"
         "logging.basicConfig(level='INFO', format='%(message)s', stream=sys.stdout)\n"
         "model = ModelConfig(name='tiny', files={'f16': 'tiny-f16.gguf'})\n"

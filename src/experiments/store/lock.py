@@ -1,4 +1,4 @@
-"""One process at a time makes or fetches a file; the others wait for it.
+"""One process at a time makes, fetches or computes something; the others wait for it.
 
 Locks hold among the processes of one machine. Between machines that share a folder they may not:
 then two do the same work, each in a draft of its own, and the last one's draft takes the name.
@@ -33,7 +33,7 @@ def locked(target: Path, doing: str) -> Iterator[int]:
     second holds the old. A process that dies gives its lock back.
 
     Args:
-        target: the file that is to be written; its folder exists.
+        target: the file that is to be written, or what stands for it; its folder exists.
         doing: what is done, for a person who waits ("makes", "fetches").
 
     Raises:
