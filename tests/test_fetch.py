@@ -306,7 +306,7 @@ def test_two_machines_that_do_not_see_each_others_locks_mix_nothing(
         "fcntl.flock = lambda *_: None\n"
         "from experiments.store import lock\n"
         "from experiments.weights import Origin, fetching\n"
-        "lock._HOST = sys.argv[2]\n"
+        "lock.HOST = sys.argv[2]\n"
         f"fetching.fetch(Origin('{REPOSITORY}', 'main', '{NAME}'), Path(sys.argv[1]))"
     )
     environment = {**os.environ, "HF_ENDPOINT": hub.address}

@@ -319,7 +319,7 @@ def test_an_interrupted_quantization_ends_and_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("locks", "made"), [("", {1}), ("lock._HOST, lock.fcntl.flock = sys.argv[2], print", {1, 2, 3})]
+    ("locks", "made"), [("", {1}), ("lock.HOST, lock.fcntl.flock = sys.argv[2], print", {1, 2, 3})]
 )
 def test_runs_that_want_one_file_make_it_once_or_apart_where_locks_do_nothing(
     tiny: Path, models: Path, locks: str, made: set[int]

@@ -12,7 +12,9 @@ import fcntl
 import json
 import logging
 import os
+import re
 import secrets
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
@@ -25,6 +27,9 @@ from experiments.records import Failure, FinishReason, Generation, Outcome, Verd
 log = logging.getLogger(__name__)
 
 _Record = TypeVar("_Record")
+
+HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
+"""This machine, as a part of names of files."""
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 """What file systems say that have no locks."""

@@ -9,19 +9,17 @@ import logging
 import os
 import re
 import secrets
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from experiments.store.files import NO_LOCKS
+from experiments.store.files import HOST, NO_LOCKS
 
 log = logging.getLogger(__name__)
 
 _WAITING_SECONDS = 0.2
 _IDLE_SECONDS = 600.0
-_HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
 _DRAFT = re.compile(r"\.(?P<host>\w+)-\d+-[0-9a-f]{8}\.part")
 
 
@@ -69,7 +67,7 @@ def draft_of(target: Path, about: str = "") -> Path:
         target: the file.
         about: what the name of the draft has to say.
     """
-    own = f"{_HOST}-{os.getpid()}-{secrets.token_hex(4)}"
+    own = f"{HOST}-{os.getpid()}-{secrets.token_hex(4)}"
     return target.parent / f".{target.name}.{about}{own}.part"
 
 
@@ -85,6 +83,6 @@ def left_over(target: Path) -> list[Path]:
             with suppress(FileNotFoundError):
                 state = path.stat()
                 is_idle = time.time() - state.st_mtime > _IDLE_SECONDS
-                if match is None or match["host"] == _HOST or is_idle:
+                if match is None or match["host"] == HOST or is_idle:
                     found.append((state.st_size, path))
     return [path for _, path in sorted(found)]
