@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from experiments.records import (
     Verdict,
 )
 from experiments.store.files import (
+    known_fields,
     read_lines,
     to_generation,
     to_verdict,
@@ -275,19 +276,12 @@ _FORMER_METRICS = {
 
 
 def _described(problem: Problem) -> dict[str, Any]:
-    shown = ("id", "title", "difficulty", "topics", "entry_point", "prompt")
-    return {name: getattr(problem, name) for name in shown}
+    return {field.name: getattr(problem, field.name) for field in fields(ProblemInfo)}
 
 
 def _problem(line: dict[str, Any]) -> ProblemInfo:
-    return ProblemInfo(
-        id=str(line["id"]),
-        title=line.get("title", ""),
-        difficulty=line.get("difficulty", ""),
-        topics=tuple(line.get("topics", ())),
-        entry_point=line.get("entry_point", ""),
-        prompt=line.get("prompt", ""),
-    )
+    known = known_fields(ProblemInfo, line)
+    return ProblemInfo(**{**known, "topics": tuple(line.get("topics", ()))})
 
 
 def _sample(program: Program) -> dict[str, Any]:
