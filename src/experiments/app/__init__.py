@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,13 +21,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from hydra.utils import get_class, get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.app import trust
 from experiments.app.explain import explain, full_disk, no_folder, refuse_unknown
 from experiments.app.run_folder import register
-from experiments.errors import ConfigError, UserError
+from experiments.app.secrets import from_environment, mask_configuration
+from experiments.errors import ConfigError, UserError, masked
 from experiments.schema import Config
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ def main(task: Callable[[], Any]) -> int:
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
     try:
+        trust.check_command(sys.argv[1:], Path(inspect.getfile(inspect.unwrap(task))).parent)
         task()
     except KeyboardInterrupt:
         _tell("Interrupted. What is done is kept: the same command goes on from there.")
@@ -84,13 +86,14 @@ def run_job(config: DictConfig) -> None:
     """Run one job of a sweep, or the only one."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
+        mask_configuration(folder, _sweep_folder())
         folder.joinpath("failure.txt").unlink(missing_ok=True)  # of an attempt before this one
         with readable_config_errors():
             _run(config, folder)
     except Exception as error:
         failed_jobs.append(folder)
         mistake = error if isinstance(error, UserError) else full_disk(error)
-        line = str(mistake) if mistake else "".join(traceback.format_exception(error))
+        line = str(mistake) if mistake else masked("".join(traceback.format_exception(error)))
         log.error("error: %s", line.rstrip())
         _record_failure(folder, line)
 
@@ -99,31 +102,23 @@ def _run(config: DictConfig, folder: Path) -> None:
     """Turn the configuration into the parts of a run, and run it."""
     from experiments import experiment, report
 
-    refuse_unknown(config, _arguments)
+    refuse_unknown(config, trust.arguments)
     settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
     plan = experiment.plan(
         settings,
-        make_dataset=lambda: instantiate(config.dataset),
-        make_backend=lambda **given: instantiate(config.backend, **given),
-        needs_weights=_needs_weights(config.backend._target_),
+        make_dataset=lambda: trust.made(config.dataset, "dataset"),
+        make_backend=lambda **given: trust.made(config.backend, "backend", **given),
+        needs_weights=trust.needs_weights(config.backend),
         folder=folder,
         overrides=list(HydraConfig.get().overrides.task),
         sweep_folder=_sweep_folder(),
+        hidden=from_environment(config),
     )
     if HydraConfig.get().mode == RunMode.RUN:
         experiment.run(plan, shown=lambda result: report.show([result]))
         report.show_next_steps(folder, settings.tracking)
     else:  # the whole sweep is shown at its end
         experiment.run(plan)
-
-
-def _arguments(target: str) -> Iterable[str]:
-    return inspect.signature(get_object(target)).parameters
-
-
-def _needs_weights(backend: str) -> bool:
-    needed: bool = get_class(backend).needs_weights  # type: ignore[attr-defined]
-    return needed
 
 
 def _sweep_folder() -> Path | None:
@@ -160,6 +155,7 @@ class SweepCallback(Callback):
         from experiments import experiment, report
 
         folder = Path(config.hydra.sweep.dir).resolve()
+        mask_configuration(folder, folder)  # of a sweep none of whose jobs began
         written = report.show_sweep(folder)
         failed_jobs.extend(path for path in written.failed if path not in failed_jobs)
         report.show_next_steps(folder, config.tracking)
@@ -187,6 +183,14 @@ def _show_plan(config: DictConfig) -> None:
         console.print("\n".join(found.lines()), markup=False, soft_wrap=True)
 
 
+class Formatter(logging.Formatter):
+    """Lines of logs, without passwords."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return masked(super().format(record))
+
+
 class ConsoleHandler(logging.StreamHandler[TextIO]):
     """Log lines that go to standard error, so that progress bars and tables stay whole."""
 
@@ -195,7 +199,7 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
         from experiments.environment.terminal import console
 
         style = {logging.WARNING: "yellow", logging.ERROR: "red"}.get(record.levelno, "")
-        console.print(self.format(record), style=style, markup=False, soft_wrap=True)
+        console.print(masked(self.format(record)), style=style, markup=False, soft_wrap=True)
 
 
 @contextmanager

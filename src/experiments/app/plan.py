@@ -5,7 +5,6 @@ Hydra composes the jobs as it does for a sweep, and starts none.
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import logging
 import time
@@ -18,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.utils import get_class, get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.app import trust
 from experiments.app.explain import refuse_unknown
 from experiments.environment.terminal import duration, spread, when
 from experiments.errors import ConfigError, UserError, WeightsError
@@ -56,7 +55,7 @@ def combinations(
                 )
             choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
         else:
-            choices[key] = [f"{key}={override.get_value_element_as_str()}"]
+            choices[key] = [override.input_line or ""]
     return [list(each) for each in itertools.product(*choices.values())]
 
 
@@ -199,7 +198,7 @@ def plan(
     found = []
     for job in jobs:
         config = compose(config_name, job)
-        refuse_unknown(config, lambda target: inspect.signature(get_object(target)).parameters)
+        refuse_unknown(config, trust.arguments)
         with _collected() as warnings:
             try:
                 made = _forecast(forecaster, config, job, datasets)
@@ -218,15 +217,15 @@ def _forecast(
     def dataset() -> Dataset:
         key = OmegaConf.to_yaml(config.dataset, resolve=True)
         if key not in datasets:
-            datasets[key] = instantiate(config.dataset)
+            datasets[key] = trust.made(config.dataset, "dataset")
         return datasets[key]
 
     settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
     made: Forecast = forecaster.forecast(
         settings,
         dataset,
-        lambda **given: instantiate(config.backend, **given),
-        needs_weights=get_class(config.backend._target_).needs_weights,  # type: ignore[attr-defined]
+        lambda **given: trust.made(config.backend, "backend", **given),
+        needs_weights=trust.needs_weights(config.backend),
         overrides=[each for each in job if not each.startswith("hydra")],
     )
     return made

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from hydra.utils import get_class, get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 from rich.text import Text
 
-from experiments.app import readable_config_errors
+from experiments.app import readable_config_errors, trust
 from experiments.app.explain import refuse_unknown
 from experiments.app.run_folder import run_folder
 from experiments.cli.models import quantizations
@@ -87,8 +85,8 @@ def _composed(overrides: Sequence[str], level: str) -> DictConfig:
         ConfigError: it runs no weights of this disk.
     """
     config = compose("config", [*overrides, f"quantization={level}"])
-    refuse_unknown(config, lambda target: inspect.signature(get_object(target)).parameters)
-    if not get_class(config.backend._target_).needs_weights:  # type: ignore[attr-defined]
+    refuse_unknown(config, trust.arguments)
+    if not trust.needs_weights(config.backend):
         raise ConfigError(
             "Only weights of this disk can be compared: a server tells no distributions",
             "Leave backend out, or set backend=llama_cpp.",
@@ -102,8 +100,8 @@ def _plan(overrides: Sequence[str], level: str, folder: Path) -> Plan:
     settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
     return plan(
         settings,
-        make_dataset=lambda: instantiate(config.dataset),
-        make_backend=lambda **given: instantiate(config.backend, **given),
+        make_dataset=lambda: trust.made(config.dataset, "dataset"),
+        make_backend=lambda **given: trust.made(config.backend, "backend", **given),
         needs_weights=True,
         folder=folder,
         overrides=overrides,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from experiments.backends import Backend
+from experiments.errors import without
 from experiments.experiment import resolving
 from experiments.experiment.sweep import read_sweep
 from experiments.prompts import Kind, render
@@ -27,6 +28,7 @@ class Plan:
         labels: what tells this run from its siblings.
         parent: id of the sweep's MLflow run.
         overrides: what was said on the command line.
+        hidden: values that are not to be kept, and what is kept instead.
     """
 
     settings: Config
@@ -40,6 +42,7 @@ class Plan:
     labels: dict[str, str]
     parent: str | None
     overrides: Sequence[str]
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def problems(self) -> dict[str, Problem]:
@@ -57,6 +60,7 @@ def plan(
     overrides: Sequence[str] = (),
     sweep_folder: Path | None = None,
     find_weights: Callable[[ModelConfig, QuantizationConfig, Path], Weights] = locate,
+    hidden: Mapping[str, str] | None = None,
 ) -> Plan:
     """Return a run that is ready to start.
 
@@ -69,6 +73,7 @@ def plan(
         overrides: what was said on the command line.
         sweep_folder: of the sweep that this run belongs to.
         find_weights: fetches or makes them if need be; a forecast hands in what only foresees.
+        hidden: values that are not to be kept, and what is kept instead.
 
     Raises:
         UserError: a mistake in the configuration, the problems or the weights.
@@ -93,9 +98,10 @@ def plan(
         sampling=sampling,
         requests=backend.prepare(prompts, sampling, settings.seed),
         folder=folder,
-        labels=_labels(settings, weights, dataset, overrides),
+        labels=without(_labels(settings, weights, dataset, overrides), hidden or {}),
         parent=read_sweep(sweep_folder),
-        overrides=overrides,
+        overrides=without(overrides, hidden or {}),
+        hidden=hidden or {},
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from experiments import store
 from experiments.environment.provenance import provenance
+from experiments.errors import masked
 from experiments.schema import TrackingConfig
 from experiments.store import runs
 from experiments.tracking import logs
@@ -25,10 +26,10 @@ def open_sweep(tracking: TrackingConfig, folder: Path, overrides: Sequence[str])
     """
     if not tracking.enabled:
         return
-    name = f"sweep · {' '.join(overrides)}"[:250]
-    tags = {"overrides": " ".join(overrides), "kind": "sweep", **origin()}
+    said = masked(" ".join(overrides))
+    tags = {"overrides": said, "kind": "sweep", **origin()}
     where = (tracking.uri, tracking.artifacts, tracking.experiment)
-    recorder = Recorder(NewRun(*where, name, tags=tags, system_metrics=False))
+    recorder = Recorder(NewRun(*where, f"sweep · {said}"[:250], tags=tags, system_metrics=False))
     started = recorder.started()
     recorder.log(logs.keep_view)
     folder.mkdir(parents=True, exist_ok=True)

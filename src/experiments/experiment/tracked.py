@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any, Self
 
 from experiments import store
+from experiments.errors import masked, without
 from experiments.experiment.planning import Plan
 from experiments.experiment.sweep import origin
 from experiments.records import CHOICES, RunReport
@@ -38,7 +39,7 @@ class TrackedRun:
             name = " · ".join(plan.labels[label] for label in CHOICES if plan.labels[label])
             where = (tracking.uri, tracking.artifacts, tracking.experiment)
             self._recorder = Recorder(NewRun(*where, name, plan.parent, _tags(plan)))
-            self._recorder.log(logs.log_parameters, dict(dotted(_plain(plan.settings))))
+            self._recorder.log(logs.log_parameters, _shown(plan))
             data = plan.dataset
             self._recorder.log(logs.log_dataset, data.name, data.digest, len(data.problems))
         return self
@@ -86,7 +87,13 @@ class TrackedRun:
                 store.write_text(self._plan.folder / runs.TRACKED, json.dumps(where) + "\n")
         except Exception as failure:
             if failure is not error:  # else it is told already
-                log.warning("warning: %s", failure)
+                log.warning("warning: %s", masked(str(failure)))
+
+
+def _shown(plan: Plan) -> dict[str, Any]:
+    """Return the settings of a run under dotted names, as they may be read by others."""
+    settings: dict[str, Any] = without(dict(dotted(_plain(plan.settings))), plan.hidden)
+    return settings
 
 
 def _tags(plan: Plan) -> dict[str, str]:

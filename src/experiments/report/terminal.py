@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.environment.terminal import console, results
+from experiments.errors import masked
 from experiments.records import CHOICES, RunReport
 from experiments.report.labels import differing
 from experiments.schema import TrackingConfig
@@ -128,12 +130,13 @@ def show_next_steps(folder: Path, tracking: TrackingConfig) -> None:
     if not tracking.enabled:
         return
     view = _view(folder)
-    if tracking.uri.startswith(("http://", "https://")):
-        address = tracking.uri.rstrip("/") + view
+    uri = masked(tracking.uri)
+    if uri.startswith(("http://", "https://")):
+        address = uri.rstrip("/") + view
         results.print(f"Compare runs: {address}", soft_wrap=True)
         return
     command = "mlflow ui --backend-store-uri"
-    results.print(f"Compare runs: .venv/bin/{command} {tracking.uri}", soft_wrap=True)
+    results.print(f"Compare runs: .venv/bin/{command} {shlex.quote(uri)}", soft_wrap=True)
     if view:
         results.print(f"        then: {MLFLOW_ADDRESS}{view}", soft_wrap=True)
 
