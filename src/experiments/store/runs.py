@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import StoreError
+from experiments.errors import StoreError, masked
 from experiments.records import Generation, Problem, RunReport, Solution, Verdict
 from experiments.store.files import (
     read_lines,
@@ -149,7 +149,7 @@ def read_report(folder: Path) -> RunReport:
     metrics.pop("format", None)
     try:
         numbers = {_FORMER_METRICS.get(k, k): float(value) for k, value in metrics.items()}
-        labels = {str(name): str(value) for name, value in manifest["labels"].items()}
+        labels = {str(name): masked(str(value)) for name, value in manifest["labels"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(folder, f"{type(error).__name__}: {error}") from None
     return RunReport(numbers, folder, labels, str(manifest.get("note") or ""))
