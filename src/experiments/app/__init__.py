@@ -19,17 +19,26 @@ from typing import Any, TextIO
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+<<<<<<< HEAD
 from experiments.app import trust
 from experiments.app.explain import explain, full_disk, no_folder, refuse_unknown
 from experiments.app.run_folder import register
 from experiments.app.secrets import from_environment, mask_configuration
 from experiments.errors import ConfigError, UserError, masked
+=======
+from experiments.app.continuing import Checker, identity
+from experiments.app.explain import explain, full_disk, no_folder, refuse_unknown
+from experiments.app.run_folder import register
+from experiments.app.sweep import failed_jobs, whose_jobs_may_die
+from experiments.errors import ConfigError, UserError, printable
+>>>>>>> main
 from experiments.schema import Config
+from experiments.store import claims, runs
+from experiments.tracking.opening import address
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +48,6 @@ register()
 FAILED = 1
 USER_ERROR = 1
 INTERRUPTED = 130
-
-LONG_SECONDS = 3600.0
-"""A sweep that takes longer says what it will take as it begins."""
 
 
 def main(task: Callable[[], Any]) -> int:
@@ -55,8 +61,13 @@ def main(task: Callable[[], Any]) -> int:
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
     try:
+<<<<<<< HEAD
         trust.check_command(sys.argv[1:], Path(inspect.getfile(inspect.unwrap(task))).parent)
         task()
+=======
+        with whose_jobs_may_die():
+            task()
+>>>>>>> main
     except KeyboardInterrupt:
         _tell("Interrupted. What is done is kept: the same command goes on from there.")
         return INTERRUPTED
@@ -78,18 +89,23 @@ def main(task: Callable[[], Any]) -> int:
     return FAILED if failed_jobs else 0
 
 
-failed_jobs: list[Path] = []
-"""Folders of the jobs of this process that failed."""
-
-
 def run_job(config: DictConfig) -> None:
     """Run one job of a sweep, or the only one."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
+<<<<<<< HEAD
         mask_configuration(folder, _sweep_folder())
         folder.joinpath("failure.txt").unlink(missing_ok=True)  # of an attempt before this one
         with readable_config_errors():
             _run(config, folder)
+=======
+        with readable_config_errors(), claims.claimed(folder) as claim:
+            if Checker().is_complete(folder, config):
+                _leave(config, folder)
+            else:
+                runs.begin(folder)
+                _run(config, folder, claim)
+>>>>>>> main
     except Exception as error:
         failed_jobs.append(folder)
         mistake = error if isinstance(error, UserError) else full_disk(error)
@@ -98,11 +114,28 @@ def run_job(config: DictConfig) -> None:
         _record_failure(folder, line)
 
 
-def _run(config: DictConfig, folder: Path) -> None:
+def _leave(config: DictConfig, folder: Path) -> None:
+    """Leave a complete job as it is: say so, and bring to MLflow what it may lack."""
+    from experiments import experiment, report
+
+    log.info("Complete already, and not made again (rerun=all does): %s", report.shown(folder))
+    if config.tracking.enabled:
+        experiment.catch_up(folder, address(config.tracking.uri))
+    if HydraConfig.get().mode == RunMode.RUN:
+        report.show([report.read_report(folder)])
+        report.show_next_steps(folder, OmegaConf.to_object(config.tracking))  # type: ignore[arg-type]
+
+
+def _run(config: DictConfig, folder: Path, claim: int) -> None:
     """Turn the configuration into the parts of a run, and run it."""
     from experiments import experiment, report
 
+<<<<<<< HEAD
     refuse_unknown(config, trust.arguments)
+=======
+    job = identity(config)
+    refuse_unknown(config, _arguments)
+>>>>>>> main
     settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
     plan = experiment.plan(
         settings,
@@ -112,7 +145,12 @@ def _run(config: DictConfig, folder: Path) -> None:
         folder=folder,
         overrides=list(HydraConfig.get().overrides.task),
         sweep_folder=_sweep_folder(),
+<<<<<<< HEAD
         hidden=from_environment(config),
+=======
+        identity=job,
+        claim=claim,
+>>>>>>> main
     )
     if HydraConfig.get().mode == RunMode.RUN:
         experiment.run(plan, shown=lambda result: report.show([result]))
@@ -129,11 +167,12 @@ def _sweep_folder() -> Path | None:
 def _record_failure(folder: Path, text: str) -> None:
     """Leave the reason in the job's folder; the log has it already if this fails, too."""
     try:
-        folder.joinpath("failure.txt").write_text(text.rstrip() + "\n", encoding="utf-8")
+        folder.joinpath("failure.txt").write_text(printable(text.rstrip()) + "\n", "utf-8")
     except OSError as error:
         log.error("error: failure.txt could not be written in %s: %s", folder, error)
 
 
+<<<<<<< HEAD
 class SweepCallback(Callback):
     """Opens the sweep's parent run before the jobs and shows the whole when they ended."""
 
@@ -191,6 +230,8 @@ class Formatter(logging.Formatter):
         return masked(super().format(record))
 
 
+=======
+>>>>>>> main
 class ConsoleHandler(logging.StreamHandler[TextIO]):
     """Log lines that go to standard error, so that progress bars and tables stay whole."""
 
@@ -200,6 +241,14 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
 
         style = {logging.WARNING: "yellow", logging.ERROR: "red"}.get(record.levelno, "")
         console.print(masked(self.format(record)), style=style, markup=False, soft_wrap=True)
+
+
+class PrintableFormatter(logging.Formatter):
+    """Makes log lines that can be shown in any terminal and written to any file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, with control characters escaped."""
+        return printable(super().format(record))
 
 
 @contextmanager
@@ -217,4 +266,4 @@ def readable_config_errors() -> Iterator[None]:
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)

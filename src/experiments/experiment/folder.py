@@ -32,7 +32,12 @@ def write(
         problems=plan.dataset.problems,
         manifest=_manifest(plan, verdicts, described),
         metrics=report.metrics,
+<<<<<<< HEAD
         audit=audit(first, plan.weights, described) if first else None,
+=======
+        audit=audit(first, plan.weights, plan.backend.describe()) if first else None,
+        prompts={each.problem_id: each.prompt for each in plan.requests}.values(),
+>>>>>>> main
     )
 
 
@@ -43,6 +48,7 @@ def _manifest(plan: Plan, verdicts: Sequence[Verdict], described: dict[str, Any]
         "labels": plan.labels,
         "note": plan.settings.model.note,
         "overrides": list(plan.overrides),
+        "identity": plan.identity,
         "seed": plan.settings.seed,
         "dataset": {
             "name": plan.dataset.name,

@@ -28,7 +28,13 @@ class Plan:
         labels: what tells this run from its siblings.
         parent: id of the sweep's MLflow run.
         overrides: what was said on the command line.
+<<<<<<< HEAD
         hidden: values that are not to be kept, and what is kept instead.
+=======
+        sweep_folder: of the sweep that this run belongs to.
+        identity: digest of all settings that decide the result; empty where nobody asks again.
+        claim: the descriptor by which this process holds the folder.
+>>>>>>> main
     """
 
     settings: Config
@@ -42,7 +48,13 @@ class Plan:
     labels: dict[str, str]
     parent: str | None
     overrides: Sequence[str]
+<<<<<<< HEAD
     hidden: Mapping[str, str] = field(default_factory=dict)
+=======
+    sweep_folder: Path | None = None
+    identity: str = ""
+    claim: int | None = None
+>>>>>>> main
 
     @cached_property
     def problems(self) -> dict[str, Problem]:
@@ -59,6 +71,8 @@ def plan(
     needs_weights: bool,
     overrides: Sequence[str] = (),
     sweep_folder: Path | None = None,
+    identity: str = "",
+    claim: int | None = None,
     find_weights: Callable[[ModelConfig, QuantizationConfig, Path], Weights] = locate,
     hidden: Mapping[str, str] | None = None,
 ) -> Plan:
@@ -72,6 +86,8 @@ def plan(
         needs_weights: the backend runs a GGUF of this disk.
         overrides: what was said on the command line.
         sweep_folder: of the sweep that this run belongs to.
+        identity: digest of all settings that decide the result; empty where nobody asks again.
+        claim: the descriptor by which this process holds the folder.
         find_weights: fetches or makes them if need be; a forecast hands in what only foresees.
         hidden: values that are not to be kept, and what is kept instead.
 
@@ -100,8 +116,15 @@ def plan(
         folder=folder,
         labels=without(_labels(settings, weights, dataset, overrides), hidden or {}),
         parent=read_sweep(sweep_folder),
+<<<<<<< HEAD
         overrides=without(overrides, hidden or {}),
         hidden=hidden or {},
+=======
+        overrides=overrides,
+        sweep_folder=sweep_folder,
+        identity=identity,
+        claim=claim,
+>>>>>>> main
     )
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "show_collection",
     "show_next_steps",
     "show_sweep",
+    "shown",
     "write",
 ]
 
