@@ -194,9 +194,7 @@ def test_reading_a_run_resolves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
         (tmp_path / "multirun.yaml").write_text(json.dumps(notes))
     written = report.write(report.collect([tmp_path]), tmp_path)
     assert not [
-        path
-        for path in tmp_path.rglob("*")
-        if path.is_file() and b"hush-hush" in path.read_bytes()
+        path for path in tmp_path.rglob("*") if path.is_file() and b"hush-hush" in path.read_bytes()
     ]
     assert "oc.env:TOKEN" in written.page.read_text()
 

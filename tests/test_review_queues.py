@@ -16,7 +16,7 @@ from conftest import ROOT
 from reviewed_runs import lines, make_run
 
 from experiments import cli
-from experiments.errors import TrackingError
+from experiments.errors import StoreError, TrackingError
 from experiments.records import Message, Prompt, Solution
 from experiments.review import queues
 from experiments.review.choosing import choose
@@ -219,7 +219,10 @@ def test_a_queue_that_exists_is_named_and_another_reviewer_may_be_added(reviewed
     with pytest.raises(TrackingError, match="a review queue 'r · alice' already"):
         reviewed.start("r", ("alice",))
     reviewed.start("r", ("bob",))
-    assert [queue.reviewer for queue in queues.known(reviewed.folders, reviewed.uri)] == ["alice", "bob"]
+    assert [queue.reviewer for queue in queues.known(reviewed.folders, reviewed.uri)] == [
+        "alice",
+        "bob",
+    ]
 
 
 def test_a_queue_that_was_not_filled_is_filled_by_the_next_call(
@@ -316,7 +319,7 @@ def test_the_command_makes_queues_tells_progress_and_collects(
 
 
 def test_a_folder_that_was_sent_chooses_no_server(reviewed: Reviewed) -> None:
-    reviewed.start(("alice",))
+    reviewed.start("r", ("alice",))
     key = reviewed.folders[0] / "review-key.json"
     key.write_text(key.read_text().replace(reviewed.uri, "http://elsewhere.example"))
     with pytest.raises(StoreError, match=r"http://elsewhere\.example.*if it is yours: --uri"):

@@ -120,7 +120,7 @@ HYDRAS = {
     "callbacks_of_ours": {"callbacks": {"x": {"_target_": "experiments.store.write_text"}}},
     "callbacks_nested": {
         "callbacks": {
-            "x": {"_target_": "experiments.app.SweepCallback", "y": {"_target_": "os.abort"}}
+            "x": {"_target_": "experiments.app.sweep.SweepCallback", "y": {"_target_": "os.abort"}}
         }
     },
     "callbacks_late": {"callbacks": {"x": {"_target_": "${oc.env:HOME}"}}},

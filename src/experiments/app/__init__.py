@@ -23,19 +23,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-<<<<<<< HEAD
 from experiments.app import trust
-from experiments.app.explain import explain, full_disk, no_folder, refuse_unknown
-from experiments.app.run_folder import register
-from experiments.app.secrets import from_environment, mask_configuration
-from experiments.errors import ConfigError, UserError, masked
-=======
 from experiments.app.continuing import Checker, identity
 from experiments.app.explain import explain, full_disk, no_folder, refuse_unknown
 from experiments.app.run_folder import register
+from experiments.app.secrets import from_environment, mask_configuration
 from experiments.app.sweep import failed_jobs, whose_jobs_may_die
-from experiments.errors import ConfigError, UserError, printable
->>>>>>> main
+from experiments.errors import ConfigError, UserError, masked, printable
 from experiments.schema import Config
 from experiments.store import claims, runs
 from experiments.tracking.opening import address
@@ -61,13 +55,9 @@ def main(task: Callable[[], Any]) -> int:
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
     try:
-<<<<<<< HEAD
         trust.check_command(sys.argv[1:], Path(inspect.getfile(inspect.unwrap(task))).parent)
-        task()
-=======
         with whose_jobs_may_die():
             task()
->>>>>>> main
     except KeyboardInterrupt:
         _tell("Interrupted. What is done is kept: the same command goes on from there.")
         return INTERRUPTED
@@ -93,19 +83,13 @@ def run_job(config: DictConfig) -> None:
     """Run one job of a sweep, or the only one."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-<<<<<<< HEAD
         mask_configuration(folder, _sweep_folder())
-        folder.joinpath("failure.txt").unlink(missing_ok=True)  # of an attempt before this one
-        with readable_config_errors():
-            _run(config, folder)
-=======
         with readable_config_errors(), claims.claimed(folder) as claim:
             if Checker().is_complete(folder, config):
                 _leave(config, folder)
             else:
                 runs.begin(folder)
                 _run(config, folder, claim)
->>>>>>> main
     except Exception as error:
         failed_jobs.append(folder)
         mistake = error if isinstance(error, UserError) else full_disk(error)
@@ -130,12 +114,8 @@ def _run(config: DictConfig, folder: Path, claim: int) -> None:
     """Turn the configuration into the parts of a run, and run it."""
     from experiments import experiment, report
 
-<<<<<<< HEAD
-    refuse_unknown(config, trust.arguments)
-=======
     job = identity(config)
-    refuse_unknown(config, _arguments)
->>>>>>> main
+    refuse_unknown(config, trust.arguments)
     settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
     plan = experiment.plan(
         settings,
@@ -145,12 +125,9 @@ def _run(config: DictConfig, folder: Path, claim: int) -> None:
         folder=folder,
         overrides=list(HydraConfig.get().overrides.task),
         sweep_folder=_sweep_folder(),
-<<<<<<< HEAD
-        hidden=from_environment(config),
-=======
         identity=job,
         claim=claim,
->>>>>>> main
+        hidden=from_environment(config),
     )
     if HydraConfig.get().mode == RunMode.RUN:
         experiment.run(plan, shown=lambda result: report.show([result]))
@@ -172,66 +149,6 @@ def _record_failure(folder: Path, text: str) -> None:
         log.error("error: failure.txt could not be written in %s: %s", folder, error)
 
 
-<<<<<<< HEAD
-class SweepCallback(Callback):
-    """Opens the sweep's parent run before the jobs and shows the whole when they ended."""
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Create the database and the parent run once, before any job needs them."""
-        from experiments import experiment
-
-        folder = Path(config.hydra.sweep.dir).resolve()
-        # Hydra swallows what a callback raises. The jobs meet the same error and tell it.
-        try:
-            tracking: Any = OmegaConf.to_object(config.tracking)
-            experiment.open_sweep(tracking, folder, list(config.hydra.overrides.task))
-        except (UserError, OmegaConfBaseException) as error:
-            log.debug("The sweep's parent run was not opened: %s", error)
-        _show_plan(config)
-
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Show all jobs in one table and name those that failed."""
-        from experiments import experiment, report
-
-        folder = Path(config.hydra.sweep.dir).resolve()
-        mask_configuration(folder, folder)  # of a sweep none of whose jobs began
-        written = report.show_sweep(folder)
-        failed_jobs.extend(path for path in written.failed if path not in failed_jobs)
-        report.show_next_steps(folder, config.tracking)
-        try:
-            experiment.close_sweep(
-                folder, bool(written.failed), written.summary, written.files, written.figures
-            )
-        except UserError as error:
-            log.warning("warning: %s", error)
-
-
-def _show_plan(config: DictConfig) -> None:
-    """Say what a long sweep will take; what is wrong with a job is told when its turn comes."""
-    from experiments.app.plan import plan
-    from experiments.environment.terminal import console
-
-    try:
-        found = plan([*config.hydra.overrides.hydra, *config.hydra.overrides.task])
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        log.debug("The sweep was not foreseen: %s", error)
-        return
-    if found.seconds.value > LONG_SECONDS:
-        if config.hydra.sweeper._target_.endswith(".RaceSweeper"):
-            console.print("A race takes this at most.")
-        console.print("\n".join(found.lines()), markup=False, soft_wrap=True)
-
-
-class Formatter(logging.Formatter):
-    """Lines of logs, without passwords."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        return masked(super().format(record))
-
-
-=======
->>>>>>> main
 class ConsoleHandler(logging.StreamHandler[TextIO]):
     """Log lines that go to standard error, so that progress bars and tables stay whole."""
 
@@ -247,8 +164,8 @@ class PrintableFormatter(logging.Formatter):
     """Makes log lines that can be shown in any terminal and written to any file."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, with control characters escaped."""
-        return printable(super().format(record))
+        """Return the line, with control characters escaped and without passwords."""
+        return masked(printable(super().format(record)))
 
 
 @contextmanager

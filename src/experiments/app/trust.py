@@ -50,7 +50,7 @@ PARTS = frozenset(
 _LOGGING = frozenset(
     {
         "experiments.app.ConsoleHandler",
-        "experiments.app.Formatter",
+        "experiments.app.PrintableFormatter",
         "logging.FileHandler",
         "logging.Formatter",
         "logging.NullHandler",
@@ -59,7 +59,7 @@ _LOGGING = frozenset(
 )
 _PLUGINS = "hydra._internal.core_plugins"
 OF_HYDRA = {
-    "callbacks": frozenset({"experiments.app.SweepCallback"}),
+    "callbacks": frozenset({"experiments.app.sweep.SweepCallback"}),
     "launcher": frozenset(
         {
             f"{_PLUGINS}.basic_launcher.BasicLauncher",

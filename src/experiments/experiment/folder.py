@@ -32,12 +32,8 @@ def write(
         problems=plan.dataset.problems,
         manifest=_manifest(plan, verdicts, described),
         metrics=report.metrics,
-<<<<<<< HEAD
         audit=audit(first, plan.weights, described) if first else None,
-=======
-        audit=audit(first, plan.weights, plan.backend.describe()) if first else None,
         prompts={each.problem_id: each.prompt for each in plan.requests}.values(),
->>>>>>> main
     )
 
 

@@ -28,13 +28,10 @@ class Plan:
         labels: what tells this run from its siblings.
         parent: id of the sweep's MLflow run.
         overrides: what was said on the command line.
-<<<<<<< HEAD
-        hidden: values that are not to be kept, and what is kept instead.
-=======
         sweep_folder: of the sweep that this run belongs to.
         identity: digest of all settings that decide the result; empty where nobody asks again.
         claim: the descriptor by which this process holds the folder.
->>>>>>> main
+        hidden: values that are not to be kept, and what is kept instead.
     """
 
     settings: Config
@@ -48,13 +45,10 @@ class Plan:
     labels: dict[str, str]
     parent: str | None
     overrides: Sequence[str]
-<<<<<<< HEAD
-    hidden: Mapping[str, str] = field(default_factory=dict)
-=======
     sweep_folder: Path | None = None
     identity: str = ""
     claim: int | None = None
->>>>>>> main
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def problems(self) -> dict[str, Problem]:
@@ -116,15 +110,11 @@ def plan(
         folder=folder,
         labels=without(_labels(settings, weights, dataset, overrides), hidden or {}),
         parent=read_sweep(sweep_folder),
-<<<<<<< HEAD
         overrides=without(overrides, hidden or {}),
-        hidden=hidden or {},
-=======
-        overrides=overrides,
         sweep_folder=sweep_folder,
         identity=identity,
         claim=claim,
->>>>>>> main
+        hidden=hidden or {},
     )
 
 

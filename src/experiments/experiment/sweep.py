@@ -24,21 +24,6 @@ class Sweep:
         folder: of the sweep; exists.
         request: digest of what was asked for; of the same, the run in MLflow goes on.
     """
-<<<<<<< HEAD
-    if not tracking.enabled:
-        return
-    said = masked(" ".join(overrides))
-    tags = {"overrides": said, "kind": "sweep", **origin()}
-    where = (tracking.uri, tracking.artifacts, tracking.experiment)
-    recorder = Recorder(NewRun(*where, f"sweep · {said}"[:250], tags=tags, system_metrics=False))
-    started = recorder.started()
-    recorder.log(logs.keep_view)
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = {"mlflow_run": started.run_id, "mlflow_experiment": started.experiment_id}
-    store.write_text(folder / runs.SWEEP, json.dumps(kept))
-    _open[folder] = recorder
-=======
->>>>>>> main
 
     def __init__(self, folder: Path, request: str) -> None:
         self.folder = folder
@@ -56,14 +41,15 @@ class Sweep:
         """
         if not tracking.enabled:
             return
+        said = masked(" ".join(overrides))
         self._recorder = Recorder(
             NewRun(
                 address(tracking.uri),
                 tracking.artifacts,
                 tracking.experiment,
-                name=f"sweep · {' '.join(overrides)}"[:250],
+                name=f"sweep · {said}"[:250],
                 tags={
-                    "overrides": " ".join(overrides),
+                    "overrides": said,
                     "kind": "sweep",
                     **origin(),
                     "run_folder": str(self.folder),

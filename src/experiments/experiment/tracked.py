@@ -7,12 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any, Self
 
-<<<<<<< HEAD
-from experiments import store
-from experiments.errors import masked, without
-=======
-from experiments.errors import TrackingAway, TrackingError
->>>>>>> main
+from experiments.errors import TrackingAway, TrackingError, masked, without
 from experiments.experiment.planning import Plan
 from experiments.experiment.sweep import origin
 from experiments.records import CHOICES
@@ -39,13 +34,6 @@ class TrackedRun:
     def __enter__(self) -> Self:
         plan, tracking = self._plan, self._plan.settings.tracking
         if tracking.enabled:
-<<<<<<< HEAD
-            name = " · ".join(plan.labels[label] for label in CHOICES if plan.labels[label])
-            where = (tracking.uri, tracking.artifacts, tracking.experiment)
-            self._recorder = Recorder(NewRun(*where, name, plan.parent, _tags(plan)))
-            self._recorder.log(logs.log_parameters, _shown(plan))
-=======
->>>>>>> main
             data = plan.dataset
             new = NewRun(
                 address(tracking.uri),
@@ -54,7 +42,7 @@ class TrackedRun:
                 name=" · ".join(plan.labels[label] for label in CHOICES if plan.labels[label]),
                 parent=plan.parent,
                 tags=_tags(plan),
-                parameters=dict(dotted(_plain(plan.settings))),
+                parameters=_shown(plan),
                 dataset=(data.name, data.digest, len(data.problems)),
                 traces=tracking.traces,
                 identity=_identity(plan),

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from io import StringIO
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -364,7 +365,7 @@ def _yaml(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
         if "&" in text and any(isinstance(event, AliasEvent) for event in parse(text)):
             raise ValueError("it has aliases, by which a small file can fill the memory")
-        content = OmegaConf.create(text)
+        content = OmegaConf.load(StringIO(text))
         return without(OmegaConf.to_container(content, resolve=False), {})
     except FileNotFoundError:
         return None
@@ -375,7 +376,7 @@ def _yaml(path: Path) -> Any:
         ) from None
 
 
-def _noted(path: Path, *names: str) -> Any:
+def noted(path: Path, *names: str) -> Any:
     """Return a part of what Hydra noted of a run or a sweep; None, with a warning, if damaged."""
     try:
         content = _yaml(path)
@@ -403,7 +404,7 @@ def _named(found: Sequence[Run]) -> tuple[list[Run], tuple[str, ...]]:
 
 def _choices(folder: Path) -> dict[str, str]:
     """Return a run's choice in each group of `conf/`, as Hydra noted it."""
-    chosen = _noted(folder / ".hydra" / "hydra.yaml", "hydra", "runtime", "choices")
+    chosen = noted(folder / ".hydra" / "hydra.yaml", "hydra", "runtime", "choices")
     return {str(k): str(v) for k, v in chosen.items()} if isinstance(chosen, Mapping) else {}
 
 
@@ -438,7 +439,7 @@ def _command(folders: Sequence[Path]) -> str:
     if len(folders) != 1:
         return ""
     for name, flag in (("multirun.yaml", "-m "), (".hydra/hydra.yaml", "")):
-        overrides = _noted(folders[0] / name, "hydra", "overrides", "task")
+        overrides = noted(folders[0] / name, "hydra", "overrides", "task")
         if isinstance(overrides, list):
             return f"python run.py {flag}{shlex.join(map(str, overrides))}".rstrip()
     return ""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-import json
 import shlex
-=======
->>>>>>> main
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.environment.terminal import console, results
-from experiments.errors import masked
 from experiments.records import CHOICES, RunReport
 from experiments.report.labels import differing
 from experiments.schema import TrackingConfig
@@ -133,13 +128,6 @@ def show_next_steps(folder: Path, tracking: TrackingConfig) -> None:
     results.print(f"\nResults: {shown(folder)}", soft_wrap=True)
     if not tracking.enabled:
         return
-<<<<<<< HEAD
-    view = _view(folder)
-    uri = masked(tracking.uri)
-    if uri.startswith(("http://", "https://")):
-        address = uri.rstrip("/") + view
-        results.print(f"Compare runs: {address}", soft_wrap=True)
-=======
     view, uri = _view(folder), without_password(address(tracking.uri))
     if lacking := notes.lacking(folder):
         some = "this" if lacking == 1 else f"{lacking} of these"
@@ -149,16 +137,11 @@ def show_next_steps(folder: Path, tracking: TrackingConfig) -> None:
         )
     if is_server(uri):
         results.print(f"Compare runs: {uri.rstrip('/')}{view}", soft_wrap=True)
->>>>>>> main
         return
     if tracking.uri is None and uri != DEFAULT:
         results.print(f"MLflow is where MLFLOW_TRACKING_URI has it: {uri}", soft_wrap=True)
     command = "mlflow ui --backend-store-uri"
-<<<<<<< HEAD
     results.print(f"Compare runs: .venv/bin/{command} {shlex.quote(uri)}", soft_wrap=True)
-=======
-    results.print(f"Compare runs: .venv/bin/{command} {uri}", soft_wrap=True)
->>>>>>> main
     if view:
         results.print(f"        then: {MLFLOW_ADDRESS}{view}", soft_wrap=True)
 

@@ -63,6 +63,7 @@ FAILURE = "failure.txt"
 TRACKED = "tracking.json"
 SWEEP = "sweep.json"
 """In the folder of a sweep: where it is in MLflow, and what of it."""
+CONFIGURATION = ".hydra/config.yaml"
 RACE = "race.json"
 """In the folder of a sweep that was a race: its settings, findings and curves."""
 

@@ -4,6 +4,7 @@ Each has `add`, which adds it to the parser, and is light to import: `--help` co
 """
 
 from experiments.cli.commands import (
+    clean,
     doctor,
     fidelity,
     imported,
@@ -12,9 +13,23 @@ from experiments.cli.commands import (
     plan,
     report,
     review,
+    runs,
     store,
     validate,
 )
 
-COMMANDS = (plan, report, imported, review, judge, validate, models, fidelity, store, doctor)
+COMMANDS = (
+    plan,
+    report,
+    imported,
+    review,
+    judge,
+    validate,
+    models,
+    fidelity,
+    store,
+    runs,
+    clean,
+    doctor,
+)
 """In the order of the help."""

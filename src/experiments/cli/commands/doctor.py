@@ -6,10 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
-=======
 from experiments.cli.common import add_command
->>>>>>> main
+
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
