@@ -6,6 +6,7 @@ fails does not stop a sweep; the exit code tells that one failed.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
@@ -22,12 +23,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.app import trust
 from experiments.app.continuing import Checker, identity
 from experiments.app.explain import explain, full_disk, no_folder
 from experiments.app.parts import parts
 from experiments.app.run_folder import register
+from experiments.app.secrets import from_environment, mask_configuration
 from experiments.app.sweep import failed_jobs, whose_jobs_may_die
-from experiments.errors import ConfigError, UserError, printable
+from experiments.errors import ConfigError, UserError, masked, printable
 from experiments.schema import Config
 from experiments.store import claims, runs
 from experiments.tracking.opening import address
@@ -53,6 +56,7 @@ def main(task: Callable[[], Any]) -> int:
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
     try:
+        trust.check_command(sys.argv[1:], Path(inspect.getfile(inspect.unwrap(task))).parent)
         with whose_jobs_may_die():
             task()
     except KeyboardInterrupt:
@@ -80,6 +84,7 @@ def run_job(config: DictConfig) -> None:
     """Run one job of a sweep, or the only one."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
+        mask_configuration(folder, _sweep_folder())
         with readable_config_errors(), claims.claimed(folder) as claim:
             if Checker().is_complete(folder, config):
                 _leave(config, folder)
@@ -89,7 +94,7 @@ def run_job(config: DictConfig) -> None:
     except Exception as error:
         failed_jobs.append(folder)
         mistake = error if isinstance(error, UserError) else full_disk(error)
-        line = str(mistake) if mistake else "".join(traceback.format_exception(error))
+        line = str(mistake) if mistake else masked("".join(traceback.format_exception(error)))
         log.error("error: %s", line.rstrip())
         _record_failure(folder, line)
 
@@ -122,6 +127,7 @@ def _run(config: DictConfig, folder: Path, claim: int) -> None:
         sweep_folder=_sweep_folder(),
         identity=job,
         claim=claim,
+        hidden=from_environment(config),
     )
     if HydraConfig.get().mode == RunMode.RUN:
         experiment.run(plan, shown=lambda result: report.show([result]))
@@ -151,15 +157,15 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
         from experiments.environment.terminal import console
 
         style = {logging.WARNING: "yellow", logging.ERROR: "red"}.get(record.levelno, "")
-        console.print(self.format(record), style=style, markup=False, soft_wrap=True)
+        console.print(masked(self.format(record)), style=style, markup=False, soft_wrap=True)
 
 
 class PrintableFormatter(logging.Formatter):
     """Makes log lines that can be shown in any terminal and written to any file."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, with control characters escaped."""
-        return printable(super().format(record))
+        """Return the line, with control characters escaped and without passwords."""
+        return masked(printable(super().format(record)))
 
 
 @contextmanager

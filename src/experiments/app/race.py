@@ -15,10 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.app import readable_config_errors
+from experiments.app import readable_config_errors, trust
 from experiments.app.continuing import identity
 from experiments.app.jobs import split, swept
 from experiments.environment.terminal import console
@@ -54,7 +53,7 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
 
     asked = refuse(config, candidates)
     with readable_config_errors():
-        dataset: Dataset = instantiate(config.dataset)
+        dataset: Dataset = trust.made(config.dataset, "dataset")
     problems = [problem.id for problem in dataset.problems[: config.limit]]
     names = _names(candidates)
     going = Race(

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.app import continuing
 from experiments.app.run_folder import decide
+from experiments.app.secrets import mask_configuration
 from experiments.errors import TrackingError, UserError
 from experiments.schema import TrackingConfig
 
@@ -96,6 +97,7 @@ def _end() -> None:
     if not _going:
         return
     sweep, tracking = _going.pop()
+    mask_configuration(sweep.folder, sweep.folder)  # of a sweep none of whose jobs began
     written = report.show_sweep(sweep.folder)
     failed_jobs.extend(path for path in written.failed if path not in failed_jobs)
     try:

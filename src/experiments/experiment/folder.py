@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from experiments.environment.provenance import provenance
+from experiments.errors import without
 from experiments.experiment.planning import Plan
 from experiments.records import Generation, RunReport, Solution, Verdict
 from experiments.store import runs
@@ -22,20 +23,21 @@ def write(
 ) -> None:
     """Write the files of a run into its folder."""
     first = plan.requests[0] if plan.requests else None
+    described = without(plan.backend.describe(), plan.hidden)
     runs.write_run(
         plan.folder,
         generations=generations,
         verdicts=verdicts,
         programs=map(runs.program_of, solutions),
         problems=plan.dataset.problems,
-        manifest=_manifest(plan, verdicts),
+        manifest=_manifest(plan, verdicts, described),
         metrics=report.metrics,
-        audit=audit(first, plan.weights, plan.backend.describe()) if first else None,
+        audit=audit(first, plan.weights, described) if first else None,
         prompts={each.problem_id: each.prompt for each in plan.requests}.values(),
     )
 
 
-def _manifest(plan: Plan, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _manifest(plan: Plan, verdicts: Sequence[Verdict], described: dict[str, Any]) -> dict[str, Any]:
     """Return all that is needed to repeat the run."""
     weights = plan.weights
     return {
@@ -63,7 +65,7 @@ def _manifest(plan: Plan, verdicts: Sequence[Verdict]) -> dict[str, Any]:
         },
         "prompt_kind": plan.kind,
         "sampling": asdict(plan.sampling),
-        "backend": plan.backend.describe(),
+        "backend": described,
         "isolation": sorted({verdict.isolation for verdict in verdicts}),
         **provenance(),
     }

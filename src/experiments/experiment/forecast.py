@@ -318,11 +318,11 @@ def earlier(outputs: Path, model: str) -> tuple[Past, ...]:
             if labels["model"] != model:
                 continue
             made = [g for g in runs.read_generations(metrics.parent) if g.key not in seen]
-        except (StoreError, KeyError, TypeError):
+            sha256 = (manifest.get("weights") or {}).get("sha256", "")
+            found += _pasts(labels, made, sha256)
+        except (StoreError, AttributeError, KeyError, TypeError):
             continue  # of a run that was damaged; it tells nothing
         seen |= {each.key for each in made}
-        sha256 = (manifest.get("weights") or {}).get("sha256", "")
-        found += _pasts(labels, made, sha256)
     return estimating.gathered(found)
 
 

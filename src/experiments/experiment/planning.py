@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from experiments.backends import Backend
-from experiments.errors import ConfigError
+from experiments.errors import ConfigError, without
 from experiments.experiment import resolving
 from experiments.experiment.sweep import read_sweep
 from experiments.prompts import Kind, render
@@ -31,6 +31,7 @@ class Plan:
         sweep_folder: of the sweep that this run belongs to.
         identity: digest of all settings that decide the result; empty where nobody asks again.
         claim: the descriptor by which this process holds the folder.
+        hidden: values that are not to be kept, and what is kept instead.
     """
 
     settings: Config
@@ -47,6 +48,7 @@ class Plan:
     sweep_folder: Path | None = None
     identity: str = ""
     claim: int | None = None
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def problems(self) -> dict[str, Problem]:
@@ -66,6 +68,7 @@ def plan(
     identity: str = "",
     claim: int | None = None,
     find_weights: Callable[[ModelConfig, QuantizationConfig, Path], Weights] = locate,
+    hidden: Mapping[str, str] | None = None,
 ) -> Plan:
     """Return a run that is ready to start.
 
@@ -80,6 +83,7 @@ def plan(
         identity: digest of all settings that decide the result; empty where nobody asks again.
         claim: the descriptor by which this process holds the folder.
         find_weights: fetches or makes them if need be; a forecast hands in what only foresees.
+        hidden: values that are not to be kept, and what is kept instead.
 
     Raises:
         UserError: a mistake in the configuration, the problems or the weights.
@@ -109,12 +113,13 @@ def plan(
         sampling=sampling,
         requests=backend.prepare(prompts, sampling, settings.seed),
         folder=folder,
-        labels=_labels(settings, weights, dataset, overrides),
+        labels=without(_labels(settings, weights, dataset, overrides), hidden or {}),
         parent=read_sweep(sweep_folder),
-        overrides=overrides,
+        overrides=without(overrides, hidden or {}),
         sweep_folder=sweep_folder,
         identity=identity,
         claim=claim,
+        hidden=hidden or {},
     )
 
 

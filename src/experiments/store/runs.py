@@ -30,7 +30,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import StoreError, printable
+from experiments.errors import StoreError, masked, printable
 from experiments.records import (
     Generation,
     Message,
@@ -65,6 +65,7 @@ FAILURE = "failure.txt"
 TRACKED = "tracking.json"
 SWEEP = "sweep.json"
 """In the folder of a sweep: where it is in MLflow, and what of it."""
+CONFIGURATION = ".hydra/config.yaml"
 RACE = "race.json"
 """In the folder of a sweep that was a race: its settings, findings and curves."""
 FIDELITY = "fidelity.json"
@@ -183,7 +184,7 @@ def read_report(folder: Path) -> RunReport:
     try:
         numbers = {_FORMER_METRICS.get(k, k): float(value) for k, value in metrics.items()}
         labels = {
-            printable(str(name)): printable(str(value))
+            printable(str(name)): masked(printable(str(value)))
             for name, value in manifest["labels"].items()
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -4,6 +4,7 @@ Each has `add`, which adds it to the parser, and is light to import: `--help` co
 """
 
 from experiments.cli.commands import (
+    clean,
     doctor,
     fidelity,
     imported,
@@ -12,10 +13,25 @@ from experiments.cli.commands import (
     plan,
     report,
     review,
+    runs,
     store,
     sync,
     validate,
 )
 
-COMMANDS = (plan, report, imported, review, judge, validate, models, fidelity, store, sync, doctor)
+COMMANDS = (
+    plan,
+    report,
+    imported,
+    review,
+    judge,
+    validate,
+    models,
+    fidelity,
+    runs,
+    clean,
+    store,
+    sync,
+    doctor,
+)
 """In the order of the help."""
