@@ -25,6 +25,7 @@ from hydra.utils import get_class, get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.app import sent
 from experiments.app.explain import explain, full_disk, no_folder, refuse_unknown
 from experiments.app.run_folder import register
 from experiments.errors import ConfigError, UserError
@@ -46,6 +47,7 @@ LONG_SECONDS = 3600.0
 def main(task: Callable[[], Any]) -> int:
     """Run Hydra's entry point and return the exit code.
 
+    A run's file among the arguments takes the place of `conf/config.yaml` (see `sent`).
     A user's mistake is told in one line; a bug keeps its traceback. Set `HYDRA_FULL_ERROR=1`
     to see the traceback of a mistake, too.
     """
@@ -54,6 +56,9 @@ def main(task: Callable[[], Any]) -> int:
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
     try:
+        name, arguments = sent.take(sys.argv[1:])
+        if name == sent.SENT:
+            sys.argv[1:] = [*arguments, "--config-name", name]
         task()
     except KeyboardInterrupt:
         _tell("Interrupted. What is done is kept: the same command goes on from there.")
@@ -99,6 +104,8 @@ def _run(config: DictConfig, folder: Path) -> None:
     """Turn the configuration into the parts of a run, and run it."""
     from experiments import experiment, report
 
+    if OmegaConf.get_type(config) is not Config:  # a saved one, which names no schema
+        config = OmegaConf.merge(OmegaConf.structured(Config), config)  # type: ignore[assignment]
     refuse_unknown(config, _arguments)
     settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
     plan = experiment.plan(
@@ -110,6 +117,7 @@ def _run(config: DictConfig, folder: Path) -> None:
         overrides=list(HydraConfig.get().overrides.task),
         sweep_folder=_sweep_folder(),
     )
+    experiment.share(config, plan)
     if HydraConfig.get().mode == RunMode.RUN:
         experiment.run(plan, shown=lambda result: report.show([result]))
         report.show_next_steps(folder, settings.tracking)
@@ -177,7 +185,8 @@ def _show_plan(config: DictConfig) -> None:
     from experiments.environment.terminal import console
 
     try:
-        found = plan([*config.hydra.overrides.hydra, *config.hydra.overrides.task])
+        overrides = [*config.hydra.overrides.hydra, *config.hydra.overrides.task]
+        found = plan(overrides, config_name=config.hydra.job.config_name)
     except (UserError, HydraException, OmegaConfBaseException) as error:
         log.debug("The sweep was not foreseen: %s", error)
         return

@@ -5,8 +5,9 @@ generates, judges, sums up and tracks. Results are written as they come, so that
 was cut short goes on where it stopped.
 """
 
+from experiments.experiment.folder import share
 from experiments.experiment.planning import Plan, plan
 from experiments.experiment.running import run
 from experiments.experiment.sweep import close_sweep, open_sweep
 
-__all__ = ["Plan", "close_sweep", "open_sweep", "plan", "run"]
+__all__ = ["Plan", "close_sweep", "open_sweep", "plan", "run", "share"]

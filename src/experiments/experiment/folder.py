@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from omegaconf import DictConfig
+
 from experiments.environment.provenance import provenance
+from experiments.experiment import shared
 from experiments.experiment.planning import Plan
 from experiments.records import Generation, RunReport, Solution, Verdict
 from experiments.store import runs
@@ -28,14 +31,24 @@ def write(
         verdicts=verdicts,
         programs=map(runs.program_of, solutions),
         problems=plan.dataset.problems,
-        manifest=_manifest(plan, verdicts),
+        manifest=manifest(plan, verdicts),
         metrics=report.metrics,
         audit=audit(first, plan.weights, plan.backend.describe()) if first else None,
     )
 
 
-def _manifest(plan: Plan, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """Return all that is needed to repeat the run."""
+def share(config: DictConfig, plan: Plan) -> None:
+    """Write the run as one file that can be sent, before it begins (see `shared`).
+
+    Args:
+        config: of the run, as Hydra composed it.
+        plan: the run.
+    """
+    shared.write(config, manifest(plan), plan.folder)
+
+
+def manifest(plan: Plan, verdicts: Sequence[Verdict] = ()) -> dict[str, Any]:
+    """Return all that is needed to repeat the run; the verdicts say how programs were isolated."""
     weights = plan.weights
     return {
         "labels": plan.labels,
@@ -57,6 +70,8 @@ def _manifest(plan: Plan, verdicts: Sequence[Verdict]) -> dict[str, Any]:
             "parameters": weights.parameters,
             "chat_template": weights.template_source,
             "importance_matrix": weights.facts.get("importance_matrix"),
+            "repository": weights.facts.get("repository"),
+            "commit": weights.facts.get("commit"),
             "recipe": weights.facts.get("recipe"),
         },
         "prompt_kind": plan.kind,

@@ -6,6 +6,7 @@
 | `verdicts.jsonl` | what became of each program, with the first failing input |
 | `samples.jsonl` | the programs, in EvalPlus's form |
 | `problems.jsonl` | what a report shows of the problems |
+| `run.yaml` | the whole run as one file, for `python run.py run.yaml` elsewhere |
 | `manifest.json` | labels, versions, digests, machine |
 | `audit.json` | one prompt as the model reads it |
 | `metrics.json` | the numbers; written last, so that a folder with it is a finished run |
@@ -44,6 +45,7 @@ GENERATIONS = "generations.jsonl"
 VERDICTS = "verdicts.jsonl"
 SAMPLES = "samples.jsonl"
 PROBLEMS = "problems.jsonl"
+SHARED = "run.yaml"
 MANIFEST = "manifest.json"
 AUDIT = "audit.json"
 METRICS = "metrics.json"
