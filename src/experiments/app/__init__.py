@@ -11,10 +11,10 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
@@ -30,6 +30,9 @@ from experiments.app.explain import explain, full_disk, no_folder, refuse_unknow
 from experiments.app.run_folder import register
 from experiments.errors import ConfigError, UserError
 from experiments.schema import Config
+
+if TYPE_CHECKING:
+    from experiments import experiment
 
 log = logging.getLogger(__name__)
 
@@ -100,9 +103,15 @@ def run_job(config: DictConfig) -> None:
         _record_failure(folder, line)
 
 
-def _run(config: DictConfig, folder: Path) -> None:
-    """Turn the configuration into the parts of a run, and run it."""
-    from experiments import experiment, report
+def plan_of(
+    config: DictConfig, folder: Path, overrides: Sequence[str], sweep_folder: Path | None = None
+) -> experiment.Plan:
+    """Turn a configuration into a run that is ready to start, and write it down in its folder.
+
+    Raises:
+        UserError: a mistake in the configuration, the problems or the weights.
+    """
+    from experiments import experiment
 
     if OmegaConf.get_type(config) is not Config:  # a saved one, which names no schema
         config = OmegaConf.merge(OmegaConf.structured(Config), config)  # type: ignore[assignment]
@@ -114,13 +123,21 @@ def _run(config: DictConfig, folder: Path) -> None:
         make_backend=lambda **given: instantiate(config.backend, **given),
         needs_weights=_needs_weights(config.backend._target_),
         folder=folder,
-        overrides=list(HydraConfig.get().overrides.task),
-        sweep_folder=_sweep_folder(),
+        overrides=overrides,
+        sweep_folder=sweep_folder,
     )
     experiment.share(config, plan)
+    return plan
+
+
+def _run(config: DictConfig, folder: Path) -> None:
+    """Run what a configuration says."""
+    from experiments import experiment, report
+
+    plan = plan_of(config, folder, list(HydraConfig.get().overrides.task), _sweep_folder())
     if HydraConfig.get().mode == RunMode.RUN:
         experiment.run(plan, shown=lambda result: report.show([result]))
-        report.show_next_steps(folder, settings.tracking)
+        report.show_next_steps(folder, plan.settings.tracking)
     else:  # the whole sweep is shown at its end
         experiment.run(plan)
 

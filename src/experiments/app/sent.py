@@ -27,8 +27,11 @@ GROUPS = ("model", "quantization", "prompt", "dataset", "backend")
 
 LONGEST_BYTES = 1_000_000
 
-_WITH_VALUE = ("-cn", "-cp", "-cd", "-p", "--config-name", "--config-path", "--config-dir")
-_WITH_VALUE += ("--package", "--experimental-rerun")
+_WITH_VALUE = (
+    *("-cn", "--config-name", "-cp", "--config-path", "-cd", "--config-dir"),
+    *("-p", "--package", "--experimental-rerun"),
+)
+"""Hydra's options that take the argument behind them."""
 
 
 def take(arguments: Sequence[str]) -> tuple[str, list[str]]:
@@ -85,14 +88,15 @@ def read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} cannot be read: {reason}", _WHERE) from None
     if not isinstance(content, dict) or not content:
         raise ConfigError(f"{file} holds no settings", _WHERE)
-    for key in content:
+    found = {str(key): value for key, value in content.items()}
+    for key in found:
         if key not in SETTINGS:
-            hint = did_you_mean(str(key), SETTINGS)
+            hint = did_you_mean(key, SETTINGS)
             raise ConfigError(f"{file} sets '{key}', which a run's file may not", hint)
-    missing = [name for name in GROUPS if not isinstance(content.get(name), dict)]
+    missing = [name for name in GROUPS if not isinstance(found.get(name), dict)]
     if missing:
         raise ConfigError(f"{file} has no block '{missing[0]}'", _WHERE)
-    return content
+    return found
 
 
 _WHERE = "A run leaves run.yaml in its folder; name that file."

@@ -68,6 +68,13 @@ def shared(config: DictConfig, manifest: Mapping[str, Any]) -> dict[str, Any]:
     return content
 
 
+def kept(folder: Path) -> dict[str, Any]:
+    """Return what a run's file in a folder sets, as it is written; nothing if there is none."""
+    path = folder / runs.SHARED
+    found = OmegaConf.to_container(OmegaConf.load(path)) if path.exists() else {}
+    return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
+
+
 def text(content: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     """Return a run's file: the configuration, under a word on what it is."""
     labels = manifest["labels"]

@@ -20,8 +20,8 @@ assertion is held against a few forms:
     assert candidate(…)                 also `not candidate(…)`, if the outputs are true or false
     assert abs(candidate(…) - value) < tolerance        also `math.isclose(candidate(…), value)`
     assert set(candidate(…)) == set(value)              if all assertions of the problem do
-    assertion(candidate(…), value, tolerance)           a function of the tests that asserts just that
-    output = candidate(…); assert output == value       each of these, with the output in a variable
+    assertion(candidate(…), value, tolerance)           a function of the tests that asserts that
+    output = candidate(…); assert output == value       each of these, with a variable between
 
 A problem with another assertion is left out, and the reason is told.
 """

@@ -5,15 +5,20 @@ Each has `add`, which adds it to the parser, and is light to import: `--help` co
 
 from experiments.cli.commands import (
     doctor,
+    export,
     fidelity,
     imported,
     judge,
     models,
     plan,
     report,
+    reproduce,
     review,
     validate,
 )
 
-COMMANDS = (plan, report, imported, review, judge, validate, models, fidelity, doctor)
+COMMANDS = (
+    *(plan, report, export, imported, reproduce, review),
+    *(judge, validate, models, fidelity, doctor),
+)
 """In the order of the help."""
