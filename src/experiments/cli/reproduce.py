@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from experiments import app, experiment, report
 from experiments.app import readable_config_errors, sent
-from experiments.app.run_folder import run_folder
+from experiments.app.run_folder import new_folder
 from experiments.environment.provenance import provenance
 from experiments.environment.terminal import results
 from experiments.errors import StoreError
@@ -59,7 +59,7 @@ def _again(
     results.print(f"Made on {_machine(was)}; this is {_machine(provenance())}.", markup=False)
     chosen = [each.lstrip("+~").partition("=")[0] for each in overrides]
     sent.register(_content(before, was), chosen)
-    folder = Path(run_folder(str(outputs / "reproduced")))
+    folder = Path(new_folder(str(outputs / "reproduced")))
     with readable_config_errors(), initialize_config_dir(str(conf), version_base="1.3"):
         config = compose(sent.SENT, [*overrides, *NOT_KEPT])
         plan = app.plan_of(config, folder, [*overrides])

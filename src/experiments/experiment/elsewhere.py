@@ -6,21 +6,22 @@ other machine measured it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from experiments.errors import DatasetError, StoreError
 from experiments.experiment import shared
 from experiments.judge import judge
-from experiments.records import CHOICES, Dataset, Generation, Problem, Prompt, Solution, Verdict
+from experiments.records import CHOICES, Dataset, Generation, Problem, Solution, Verdict
 from experiments.schema import TrackingConfig, dotted
 from experiments.stats.metrics import summarise
 from experiments.store import runs
-from experiments.tracking import logs
-from experiments.tracking.recorder import NewRun, Recorder
-from experiments.tracking.traces import Sample, log_samples
+from experiments.tracking import notes, syncing
+from experiments.tracking.notes import NewRun
+from experiments.tracking.opening import address
 
 _Record = TypeVar("_Record", Generation, Verdict)
 
@@ -105,6 +106,7 @@ def _write(folder: Path, verdicts: list[Verdict], label: str, note: str) -> None
             "note_of_origin": first,
         },
         metrics=report.metrics | summed,
+        prompts=runs.read_prompts(folder),
     )
 
 
@@ -133,7 +135,7 @@ def _checked(folder: Path, what: str, records: list[_Record]) -> list[_Record]:
 
 
 def track(folders: Sequence[Path], whole: Path, tracking: TrackingConfig) -> None:
-    """Show runs in MLflow, with their samples, below a run for all of them.
+    """Show runs in MLflow, with their samples, below a run for all of them, each but once.
 
     Args:
         folders: of the runs.
@@ -141,50 +143,37 @@ def track(folders: Sequence[Path], whole: Path, tracking: TrackingConfig) -> Non
         tracking: where MLflow keeps them.
 
     Raises:
-        TrackingError: the database or the server cannot be used. The folders are as they were.
+        TrackingError: the database or the server cannot be used; `experiments sync` goes on then.
     """
-    where = (tracking.uri, tracking.artifacts, tracking.experiment)
+    where = (address(tracking.uri), tracking.artifacts, tracking.experiment)
     kind = {"kind": "sweep", "run_folder": str(whole.resolve())}
-    parent = Recorder(NewRun(*where, f"imported · {whole.name}", None, kind, system_metrics=False))
-    started = parent.started()
-    parent.log(logs.keep_view)
-    parent.log(logs.log_files, sorted(whole.glob("report.*")))
+    name = f"imported · {whole.name}"
+    _note(NewRun(*where, name, tags=kind, system_metrics=False, folder=whole))
     for folder in folders:
-        _track(folder, where, started.run_id)
-    parent.end("FINISHED")
-    parent.wait()
+        _note(_new(folder, where))
+    for folder in (whole, *folders):
+        syncing.sync_apart(folder, where[0])
 
 
-def _track(folder: Path, where: tuple[str, str | None, str], parent: str) -> None:
+def _note(new: NewRun) -> None:
+    notes.write(replace(notes.opened(new, time.time()), status="FINISHED"))
+
+
+def _new(folder: Path, where: tuple[str, str | None, str]) -> NewRun:
+    """Return what a run in MLflow begins with: what its folder says."""
     manifest, report = runs.read_manifest(folder), runs.read_report(folder)
-    name = " · ".join(report.labels[each] for each in CHOICES if report.labels.get(each))
-    machine = manifest.get("machine") or {}
-    tags = {
-        **report.labels,
-        "kind": "run",
-        "machine": f"{machine.get('processor')}, {machine.get('cores')} cores",
-        "run_folder": str(folder.resolve()),
-    }
-    recorder = Recorder(NewRun(*where, name, parent, tags, system_metrics=False))
-    recorder.log(logs.log_parameters, dict(dotted(shared.kept(folder))))
-    data = manifest["dataset"]
-    recorder.log(logs.log_dataset, str(data["name"]), str(data["sha256"]), int(data["problems"]))
-    recorder.log(logs.log_metrics, report.metrics)
-    recorder.log(logs.describe, report.note)
-    recorder.log(logs.log_folder, folder)
-    recorder.log(log_samples, _samples(folder))
-    recorder.end("FINISHED")
-    recorder.wait()
-
-
-def _samples(folder: Path) -> list[Sample]:
-    problems = {each.id: each for each in runs.read_problems(folder)}
-    programs = {(each.problem_id, each.sample): each for each in runs.read_programs(folder)}
-    verdicts = {(each.problem_id, each.sample): each for each in runs.read_verdicts(folder)}
-    samples = []
-    for generation in runs.read_generations(folder):
-        key = generation.problem_id, generation.sample
-        problem = problems[generation.problem_id]
-        prompt = Prompt(problem.id, problem.entry_point, completion=problem.prompt)
-        samples.append(Sample(prompt, generation, _solution(programs[key]), verdicts[key]))
-    return samples
+    machine, data = manifest.get("machine") or {}, manifest["dataset"]
+    return NewRun(
+        *where,
+        name=" · ".join(report.labels[each] for each in CHOICES if report.labels.get(each)),
+        tags={
+            **report.labels,
+            "kind": "run",
+            "machine": f"{machine.get('processor')}, {machine.get('cores')} cores",
+            "run_folder": str(folder.resolve()),
+        },
+        system_metrics=False,
+        parameters=dict(dotted(shared.kept(folder))),
+        dataset=(str(data["name"]), str(data["sha256"]), int(data["problems"])),
+        folder=folder,
+    )

@@ -34,6 +34,7 @@ def write(
         manifest=manifest(plan, verdicts),
         metrics=report.metrics,
         audit=audit(first, plan.weights, plan.backend.describe()) if first else None,
+        prompts={each.problem_id: each.prompt for each in plan.requests}.values(),
     )
 
 
@@ -54,6 +55,7 @@ def manifest(plan: Plan, verdicts: Sequence[Verdict] = ()) -> dict[str, Any]:
         "labels": plan.labels,
         "note": plan.settings.model.note,
         "overrides": list(plan.overrides),
+        "identity": plan.identity,
         "seed": plan.settings.seed,
         "dataset": {
             "name": plan.dataset.name,

@@ -32,7 +32,7 @@ INDEX = "archive.json"
 
 OF_A_RUN = (
     *(runs.SHARED, runs.MANIFEST, runs.METRICS, runs.AUDIT, runs.GENERATIONS, runs.VERDICTS),
-    *(runs.SAMPLES, runs.PROBLEMS, runs.SANITIZED, reviews.REVIEWS, reviews.PLAN),
+    *(runs.SAMPLES, runs.PROBLEMS, runs.PROMPTS, runs.SANITIZED, reviews.REVIEWS, reviews.PLAN),
 )
 OF_A_SWEEP = ("report.html", "report.md", runs.RACE)
 

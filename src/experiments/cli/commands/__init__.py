@@ -14,11 +14,12 @@ from experiments.cli.commands import (
     report,
     reproduce,
     review,
+    store,
     validate,
 )
 
 COMMANDS = (
     *(plan, report, export, imported, reproduce, review),
-    *(judge, validate, models, fidelity, doctor),
+    *(judge, validate, models, fidelity, store, doctor),
 )
 """In the order of the help."""

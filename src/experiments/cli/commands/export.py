@@ -6,13 +6,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.cli.common import TRACKING, run_folder
+from experiments.cli.common import TRACKING, add_command, run_folder
 from experiments.environment.terminal import results
 
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
-    parser = commands.add_parser("export", help="put runs into one file, for another machine")
+    parser = add_command(
+        commands,
+        "export",
+        "put runs into one file, for another machine",
+        "experiments export outputs/2026-01-31/12-00-00 out.zip",
+    )
     parser.add_argument("run", metavar="RUN", help="folder of a run or a sweep, or MLflow run id")
     parser.add_argument("archive", metavar="OUT.zip", type=Path, help="is replaced if it is there")
     parser.add_argument("--uri", default=TRACKING, help=f"of MLflow; default: {TRACKING}")

@@ -6,15 +6,25 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.cli.common import CACHE, OUTPUTS, TRACKING, load_dataset
+from experiments.cli.common import (
+    CACHE,
+    OUTPUTS,
+    TRACKING,
+    add_command,
+    complete,
+    load_dataset,
+)
 from experiments.environment.terminal import results
 from experiments.errors import ConfigError
 
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
-    parser = commands.add_parser(
-        "import", help="bring in runs of another machine, or results of EvalPlus as a run"
+    parser = add_command(
+        commands,
+        "import",
+        "bring in runs of another machine, or results of EvalPlus as a run",
+        "experiments import out.zip --judge",
     )
     parser.add_argument(
         "file", metavar="FILE", type=Path, help="of experiments export, or of evalplus.evaluate"
@@ -22,9 +32,10 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--judge", action="store_true", help="of an archive: judge its programs here"
     )
-    parser.add_argument(
+    dataset = parser.add_argument(
         "--dataset", metavar="NAME", help="as in conf/dataset/, or FILE.jsonl; EvalPlus needs it"
     )
+    complete(dataset, "dataset")
     parser.add_argument("--name", help="of EvalPlus's model, or of the folder; default: the file's")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: outputs/imported/NAME")
     parser.add_argument("--no-mlflow", action="store_true", help="leave MLflow out")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from experiments.cli.common import CONF, OUTPUTS, TRACKING, count, run_folder
+from experiments.cli.common import CONF, OUTPUTS, TRACKING, add_command, count, run_folder
 
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
-    parser = commands.add_parser(
-        "reproduce", help="make a run again, and say whether the same came out"
+    parser = add_command(
+        commands,
+        "reproduce",
+        "make a run again, and say whether the same came out",
+        "experiments reproduce outputs/2026-01-31/12-00-00",
+        "experiments reproduce out.zip --sample 20",
     )
     parser.add_argument(
         "run", metavar="RUN", help="folder of a run or a sweep, MLflow run id, or archive"
