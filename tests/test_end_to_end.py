@@ -23,6 +23,7 @@ RUN_FILES = {
     "metrics.json",
     "problems.jsonl",
     "run.log",
+    "run.yaml",
     "samples.jsonl",
     "tracking.json",
     "verdicts.jsonl",

@@ -60,8 +60,7 @@ def main(task: Callable[[], Any]) -> int:
     failed_jobs.clear()
     try:
         name, arguments = sent.take(sys.argv[1:])
-        if name == sent.SENT:
-            sys.argv[1:] = [*arguments, "--config-name", name]
+        sys.argv[1:] = arguments + (["--config-name", name] if name == sent.SENT else [])
         with whose_jobs_may_die():
             task()
     except KeyboardInterrupt:

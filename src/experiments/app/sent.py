@@ -37,12 +37,18 @@ _WITH_VALUE = (
 def take(arguments: Sequence[str]) -> tuple[str, list[str]]:
     """Return the name of the main configuration, and the command line without a run's file.
 
+    `+experiment=` becomes `experiment=`, which is what Hydra takes where a group may be empty: a
+    saved question is found under either.
+
     Args:
         arguments: of the command line.
 
     Raises:
         ConfigError: the file cannot be read, or is no run's file.
     """
+    arguments = [
+        each.removeprefix("+") if each.startswith("+experiment=") else each for each in arguments
+    ]
     files = [
         each
         for before, each in zip(["", *arguments], arguments, strict=False)
@@ -52,7 +58,7 @@ def take(arguments: Sequence[str]) -> tuple[str, list[str]]:
         and before not in _WITH_VALUE
     ]
     if not files:
-        return CONFIG, list(arguments)
+        return CONFIG, arguments
     if len(files) > 1:
         raise ConfigError(
             f"One run's file at a time, and these are {len(files)}: {', '.join(files)}"

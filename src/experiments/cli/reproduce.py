@@ -19,6 +19,7 @@ from experiments.environment.terminal import results
 from experiments.errors import StoreError
 from experiments.experiment import repeating, shared
 from experiments.experiment.folder import manifest
+from experiments.records import CHOICES
 from experiments.store import archive, runs
 
 NOT_KEPT = ("cache=off", "tracking.enabled=false", "sandbox.rejudge=true")
@@ -55,7 +56,8 @@ def _again(
     was = runs.read_manifest(before)
     if not (before / runs.GENERATIONS).exists():
         raise StoreError(f"{before} holds programs from elsewhere, and nothing that made them")
-    results.print(f"Again: {' · '.join(filter(None, was['labels'].values()))}", markup=False)
+    name = " · ".join(was["labels"][each] for each in CHOICES if was["labels"].get(each))
+    results.print(f"Again: {name}", markup=False)
     results.print(f"Made on {_machine(was)}; this is {_machine(provenance())}.", markup=False)
     chosen = [each.lstrip("+~").partition("=")[0] for each in overrides]
     sent.register(_content(before, was), chosen)
@@ -71,15 +73,12 @@ def _again(
     if sample is not None:
         plan = repeating.some_of(plan, sample, random.SystemRandom())
     experiment.run(plan)
-    compared = repeating.compare(before, folder, len({v.problem_id for v in _verdicts(before)}))
+    asked = {verdict.problem_id for verdict in runs.read_verdicts(before)}
+    compared = repeating.compare(before, folder, len(asked))
     for line in compared.lines:
         results.print(line, markup=False, soft_wrap=True)
     results.print(f"The repetition: {folder}", markup=False, soft_wrap=True)
     return compared.is_same
-
-
-def _verdicts(folder: Path) -> list[Any]:
-    return list(runs.read_verdicts(folder))
 
 
 def _machine(manifest: Any) -> str:
