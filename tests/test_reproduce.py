@@ -55,7 +55,7 @@ def test_equal_circumstances_give_no_reason() -> None:
         ),
         (other(sampling={"temperature": 0.5}), "other settings: sampling.temperature 0.0 → 0.5"),
         (other(machine={"processor": "Two"}), "another processor: One → Two"),
-        (other(backend={"build": "0.3.36-abc"}), "a server wrote the texts"),
+        (other(backend={"name": "openai"}), "a server wrote the texts"),
     ],
 )
 def test_what_may_change_a_text_is_named(now: dict[str, Any], reason: str) -> None:

@@ -10,7 +10,6 @@ import pytest
 from conftest import Workplace
 from omegaconf import DictConfig, OmegaConf
 
-
 from experiments.app import sent
 from experiments.errors import ConfigError, DatasetError, WeightsError
 from experiments.experiment import plan, shared

@@ -26,6 +26,7 @@ from experiments.tracking.opening import address
 _Record = TypeVar("_Record", Generation, Verdict)
 
 LABEL = "verdicts"
+RESULT = "pass_at_1/plus"
 ELSEWHERE = "of somebody else"
 """The label that such a run has in tables and in MLflow."""
 
@@ -91,6 +92,8 @@ def _write(folder: Path, verdicts: list[Verdict], label: str, note: str) -> None
         for each in runs.read_problems(folder)
     ]  # fmt: skip
     summed = summarise(verdicts, [_solution(each) for each in programs], generations, problems)
+    if summed.get(RESULT) == report.metrics.get(RESULT):  # else what a solved one costs is another
+        summed = {k: n for k, n in summed.items() if not k.startswith(("cost/", "speed/"))}
     first = manifest.get("note_of_origin", manifest.get("note") or "")
     labels = {name: value for name, value in report.labels.items() if name != LABEL}
     runs.write_run(

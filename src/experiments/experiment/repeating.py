@@ -71,7 +71,7 @@ def circumstances(before: Mapping[str, Any], now: Mapping[str, Any]) -> Circumst
     if machines[0].get("processor") != machines[1].get("processor"):
         processors = " → ".join(str(each.get("processor")) for each in machines)
         texts.append(f"another processor: {processors}")
-    if "weights_sha256" not in backend:
+    if backend.get("name") == "openai":
         texts.append("a server wrote the texts, and promises none")
     verdicts = []
     if _digest(before, "dataset") != _digest(now, "dataset"):
