@@ -154,8 +154,7 @@ def track(folders: Sequence[Path], whole: Path, tracking: TrackingConfig) -> Non
     _note(NewRun(*where, name, tags=kind, system_metrics=False, folder=whole))
     for folder in folders:
         _note(_new(folder, where))
-    for folder in (whole, *folders):
-        syncing.sync_apart(folder, where[0])
+    syncing.sync_apart([whole, *folders], where[0])
 
 
 def _note(new: NewRun) -> None:
