@@ -208,7 +208,7 @@ def many() -> bytes:
         (lambda: one("archive.json", b"[" * 100_000), "is no JSON|would unpack"),
         (lambda: one("archive.json", b"[1]"), "holds no names"),
         (lambda: one("archive.json", b'{"format": 9}'), "its format is 9"),
-        (lambda: one("0/manifest.json"), "its format is None"),
+        (lambda: one("0/manifest.json"), "it has no archive.json"),
         (lambda: one("archive.json")[:-30], "cannot be read"),
         (lambda: b"PK\x03\x04 nothing of the kind", "cannot be read"),
         (lambda: b"", "cannot be read"),
@@ -240,6 +240,10 @@ def with_verdict(changed: dict[str, Any]) -> Callable[[dict[str, bytes]], None]:
         (lambda files: files.update({"0/samples.jsonl": b"{broken"}), "is no JSON"),
         (lambda files: files.update({"0/manifest.json": b"{}"}), "cannot be read"),
         (lambda files: files.update({"0/manifest.json": b'{"labels": 7}'}), "cannot be read"),
+        (
+            lambda files: files.update({"0/manifest.json": b'{"labels": {}, "weights": [1]}'}),
+            "its manifest has no names and values under weights",
+        ),
         (lambda files: [files.pop(f"{n}/metrics.json") for n in "01"], "no finished run"),
     ],
 )

@@ -37,6 +37,10 @@ def adopt(folder: Path, archive: str) -> None:
     Raises:
         StoreError: its files do not go together.
     """
+    manifest = runs.read_manifest(folder)
+    for name in ("dataset", "weights", "backend", "machine", "versions", "source"):
+        if not isinstance(manifest.get(name) or {}, dict):
+            raise StoreError(f"{folder}: its manifest has no names and values under {name}")
     verdicts = _checked(folder, "verdicts", runs.read_verdicts(folder))
     _write(folder, verdicts, ELSEWHERE, f"Verdicts as {archive} has them: nothing was judged here.")
 
@@ -55,8 +59,9 @@ def judge_here(folder: Path, load: Callable[[str], Dataset], cache: Path) -> int
         StoreError: the run's files do not go together.
     """
     manifest = runs.read_manifest(folder)
-    dataset = load(str(manifest["dataset"]["name"]))
-    if dataset.digest != manifest["dataset"].get("sha256"):
+    data = manifest.get("dataset") or {}
+    dataset = load(str(data.get("name")))
+    if dataset.digest != data.get("sha256"):
         raise DatasetError(
             f"{folder} was asked another version of {dataset.name}: its digest differs",
             "Name the file of its problems: --dataset FILE.jsonl",
@@ -164,7 +169,8 @@ def _note(new: NewRun) -> None:
 def _new(folder: Path, where: tuple[str, str | None, str]) -> NewRun:
     """Return what a run in MLflow begins with: what its folder says."""
     manifest, report = runs.read_manifest(folder), runs.read_report(folder)
-    machine, data = manifest.get("machine") or {}, manifest["dataset"]
+    machine, data = manifest.get("machine") or {}, manifest.get("dataset") or {}
+    problems = len(runs.read_problems(folder))
     return NewRun(
         *where,
         name=" · ".join(report.labels[each] for each in CHOICES if report.labels.get(each)),
@@ -176,6 +182,6 @@ def _new(folder: Path, where: tuple[str, str | None, str]) -> NewRun:
         },
         system_metrics=False,
         parameters=dict(dotted(shared.kept(folder))),
-        dataset=(str(data["name"]), str(data["sha256"]), int(data["problems"])),
+        dataset=(str(data.get("name")), str(data.get("sha256")), problems),
         folder=folder,
     )

@@ -18,11 +18,14 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.records import CHOICES
 from experiments.store import runs, write_text
 
-BLOCKS = ("model", "quantization", "prompt", "dataset", "backend", "sampling", "sandbox")
-SETTINGS = (*BLOCKS, "race", "thinking", "thinking_budget", "limit", "seed", "pinned")
-"""What such a file holds; the blocks come from a group of `conf/` each, or are in `config.yaml`."""
+SETTINGS = (
+    *("model", "quantization", "prompt", "dataset", "backend", "sampling", "sandbox", "race"),
+    *("thinking", "thinking_budget", "limit", "seed", "pinned"),
+)
+"""What such a file holds."""
 
 OF_A_MACHINE = ("workers", "rejudge")
 """Settings of the sandbox that decide no verdict."""
@@ -78,7 +81,7 @@ def kept(folder: Path) -> dict[str, Any]:
 def text(content: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     """Return a run's file: the configuration, under a word on what it is."""
     labels = manifest["labels"]
-    name = " · ".join(labels[label] for label in labels if labels[label] and label in BLOCKS)
+    name = " · ".join(labels[choice] for choice in CHOICES if labels.get(choice))
     machine, backend = manifest.get("machine") or {}, manifest.get("backend") or {}
     made = f"{machine.get('processor')}, {machine.get('cores')} cores"
     if "build" in backend:

@@ -133,7 +133,9 @@ def _read(archive: Path) -> dict[str, bytes]:
     ) as error:  # fmt: skip
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise StoreError(f"{archive} cannot be read: {reason}", _HINT) from None
-    index = _json(archive, INDEX, texts.pop(INDEX, b""))
+    if INDEX not in texts:
+        raise _refused(archive, f"it has no {INDEX}")
+    index = _json(archive, INDEX, texts.pop(INDEX))
     if index.get("format") != FORMAT:
         raise _refused(archive, f"its format is {str(index.get('format'))[:20]}, not {FORMAT}")
     digests = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
