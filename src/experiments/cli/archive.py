@@ -10,7 +10,7 @@ from experiments import report
 from experiments.app import sent
 from experiments.environment.terminal import results
 from experiments.errors import StoreError
-from experiments.experiment import elsewhere
+from experiments.experiment import elsewhere, shared
 from experiments.records import Dataset
 from experiments.store import archive, runs
 
@@ -28,10 +28,14 @@ def export(folder: Path, target: Path) -> int:
         raise StoreError(f"{target} is a folder", "Name a file: out.zip")
     whole = folder.resolve()
     files: dict[str, Path] = {}
-    for run in found:
-        name = "0" if run == whole else run.relative_to(whole).as_posix()
-        files |= {f"{name}/{each}": run / each for each in archive.OF_A_RUN}
     with tempfile.TemporaryDirectory() as scratch:
+        for number, run in enumerate(found):
+            name = "0" if run == whole else run.relative_to(whole).as_posix()
+            files |= {f"{name}/{each}": run / each for each in archive.OF_A_RUN}
+            if not (run / runs.SHARED).exists() and (run / ".hydra").exists():
+                made = Path(scratch, f"{number}.yaml")
+                made.write_text(shared.text(shared.remade(run), runs.read_manifest(run)), "utf-8")
+                files[f"{name}/{runs.SHARED}"] = made
         page = whole
         if not (whole / "report.html").exists():
             page = Path(scratch)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from experiments import app, experiment, report
 from experiments.app import readable_config_errors, sent
@@ -56,11 +55,12 @@ def _again(
     was = runs.read_manifest(before)
     if not (before / runs.GENERATIONS).exists():
         raise StoreError(f"{before} holds programs from elsewhere, and nothing that made them")
-    name = " · ".join(was["labels"][each] for each in CHOICES if was["labels"].get(each))
+    labels = runs.read_report(before).labels
+    name = " · ".join(labels[each] for each in CHOICES if labels.get(each))
     results.print(f"Again: {name}", markup=False)
     results.print(f"Made on {_machine(was)}; this is {_machine(provenance())}.", markup=False)
     chosen = [each.lstrip("+~").partition("=")[0] for each in overrides]
-    sent.register(_content(before, was), chosen)
+    sent.register(_content(before), chosen)
     folder = Path(new_folder(str(outputs / "reproduced")))
     with readable_config_errors(), initialize_config_dir(str(conf), version_base="1.3"):
         config = compose(sent.SENT, [*overrides, *NOT_KEPT])
@@ -86,15 +86,9 @@ def _machine(manifest: Any) -> str:
     return f"{machine.get('processor')}, {machine.get('cores')} cores"
 
 
-def _content(folder: Path, was: dict[str, Any]) -> dict[str, Any]:
-    """Return a run's configuration, of earlier versions as well, which left no file of it."""
-    if (folder / runs.SHARED).exists():
-        return sent.read(folder / runs.SHARED)
-    saved = folder / ".hydra" / "config.yaml"
-    if not saved.exists():
-        raise StoreError(f"{folder} has neither {runs.SHARED} nor .hydra/config.yaml")
-    config: Any = OmegaConf.load(saved)
-    return shared.shared(config, was)
+def _content(folder: Path) -> dict[str, Any]:
+    path = folder / runs.SHARED
+    return sent.read(path) if path.exists() else shared.remade(folder)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.errors import StoreError
 from experiments.records import CHOICES
 from experiments.store import runs, write_text
 
@@ -69,6 +70,20 @@ def shared(config: DictConfig, manifest: Mapping[str, Any]) -> dict[str, Any]:
     _pin_revision(content["model"], weights)
     content["pinned"] = {"weights": weights.get("sha256"), "dataset": manifest["dataset"]["sha256"]}
     return content
+
+
+def remade(folder: Path) -> dict[str, Any]:
+    """Return a run's configuration as plain data, of an earlier version that left no file of it.
+
+    Raises:
+        StoreError: Hydra's note of the configuration is not there, or no manifest.
+    """
+    saved = folder / ".hydra" / "config.yaml"
+    if not saved.exists():
+        raise StoreError(f"{folder} has neither {runs.SHARED} nor .hydra/config.yaml")
+    config = OmegaConf.load(saved)
+    assert isinstance(config, DictConfig)
+    return shared(config, runs.read_manifest(folder))
 
 
 def kept(folder: Path) -> dict[str, Any]:
