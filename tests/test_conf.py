@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from hydra import compose, initialize_config_dir
+from hydra.types import RunMode
 from hydra.utils import get_class, get_method
 from omegaconf import DictConfig, OmegaConf
 
 from experiments import app
 from experiments.cli.models import models
-from experiments.schema import Config, ModelConfig, SamplingConfig, check
+from experiments.schema import BITS_PER_WEIGHT, Config, ModelConfig, SamplingConfig, check
 
 CONF = ROOT / "conf"
 GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "experiment")
@@ -122,3 +123,29 @@ def test_no_group_is_forgotten() -> None:
     assert folders == {*GROUPS, "hydra", "review"}  # Hydra's sweeper, and rubrics
     assert not [path for path in CONF.rglob("*") if path.suffix not in (".yaml", "")]
     assert Path("config.yaml") in {path.relative_to(CONF) for path in CONF.glob("*.yaml")}
+
+
+PAPER = sorted(path.stem for path in (CONF / "experiment" / "paper").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_an_experiment_of_the_paper_is_a_whole_table(name: str) -> None:
+    """Each is a sweep by itself, over the paper's prompts, of what its question compares."""
+    config = compose("config", overrides=[f"experiment=paper/{name}"], return_hydra_config=True)
+    params = {key: str(value).split(",") for key, value in config.hydra.sweeper.params.items()}
+    assert config.hydra.mode is RunMode.MULTIRUN
+    prompts = params.get("prompt", [config.prompt.name])
+    assert set(prompts) <= {"paper_plain", "paper_cot"}
+    if name.endswith("_quantizations"):
+        assert config.model.name == name.removesuffix("_quantizations")
+        bits = [BITS_PER_WEIGHT[level] for level in params["quantization"]]
+        assert [sum(low <= each < low + 1 for each in bits) for low in (5, 4)] == [2, 2]
+        assert min(bits) < 4
+    if name in ("models", "chatbots"):
+        assert set(prompts) == {"paper_plain", "paper_cot"}
+        assert config.dataset.name == "problems"
+
+
+def test_no_comparison_of_the_paper_is_missing() -> None:
+    quantized = [f"{model}_quantizations" for model in ("mistral", "dolphin", "openhermes")]
+    assert sorted([*quantized, "models", "humaneval", "chatbots"]) == PAPER

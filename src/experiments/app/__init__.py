@@ -11,10 +11,10 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
@@ -23,7 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.app import trust
+from experiments.app import sent, trust
 from experiments.app.continuing import Checker, identity
 from experiments.app.explain import explain, full_disk, no_folder
 from experiments.app.parts import parts
@@ -34,6 +34,9 @@ from experiments.errors import ConfigError, UserError, masked, printable
 from experiments.schema import Config
 from experiments.store import claims, runs
 from experiments.tracking.opening import address
+
+if TYPE_CHECKING:
+    from experiments import experiment
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ INTERRUPTED = 130
 def main(task: Callable[[], Any]) -> int:
     """Run Hydra's entry point and return the exit code.
 
+    A run's file among the arguments takes the place of `conf/config.yaml` (see `sent`).
     A user's mistake is told in one line; a bug keeps its traceback. Set `HYDRA_FULL_ERROR=1`
     to see the traceback of a mistake, too.
     """
@@ -56,6 +60,8 @@ def main(task: Callable[[], Any]) -> int:
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
     try:
+        name, arguments = sent.take(sys.argv[1:])
+        sys.argv[1:] = arguments + (["--config-name", name] if name == sent.SENT else [])
         trust.check_command(sys.argv[1:], Path(inspect.getfile(inspect.unwrap(task))).parent)
         with whose_jobs_may_die():
             task()
@@ -86,6 +92,7 @@ def run_job(config: DictConfig) -> None:
     try:
         mask_configuration(folder, _sweep_folder())
         with readable_config_errors(), claims.claimed(folder) as claim:
+            config = _typed(config)
             if Checker().is_complete(folder, config):
                 _leave(config, folder)
             else:
@@ -111,9 +118,27 @@ def _leave(config: DictConfig, folder: Path) -> None:
         report.show_next_steps(folder, OmegaConf.to_object(config.tracking))  # type: ignore[arg-type]
 
 
-def _run(config: DictConfig, folder: Path, claim: int) -> None:
-    """Turn the configuration into the parts of a run, and run it."""
-    from experiments import experiment, report
+def _typed(config: DictConfig) -> DictConfig:
+    """Return a configuration that has the schema: a saved one names none."""
+    if OmegaConf.get_type(config) is Config:
+        return config
+    typed: Any = OmegaConf.merge(OmegaConf.structured(Config), config)
+    return typed  # type: ignore[no-any-return]
+
+
+def plan_of(
+    config: DictConfig,
+    folder: Path,
+    overrides: Sequence[str],
+    sweep_folder: Path | None = None,
+    claim: int | None = None,
+) -> experiment.Plan:
+    """Turn a configuration into a run that is ready to start, and write it down in its folder.
+
+    Raises:
+        UserError: a mistake in the configuration, the problems or the weights.
+    """
+    from experiments import experiment
 
     job = identity(config)
     if config.fidelity and HydraConfig.get().mode == RunMode.RUN:
@@ -123,12 +148,22 @@ def _run(config: DictConfig, folder: Path, claim: int) -> None:
     plan = experiment.plan(
         **parts(config),
         folder=folder,
-        overrides=list(HydraConfig.get().overrides.task),
-        sweep_folder=_sweep_folder(),
+        overrides=overrides,
+        sweep_folder=sweep_folder,
         identity=job,
         claim=claim,
         hidden=from_environment(config),
     )
+    experiment.share(config, plan)
+    return plan
+
+
+def _run(config: DictConfig, folder: Path, claim: int) -> None:
+    """Run what a configuration says."""
+    from experiments import experiment, report
+
+    overrides = list(HydraConfig.get().overrides.task)
+    plan = plan_of(config, folder, overrides, _sweep_folder(), claim)
     if HydraConfig.get().mode == RunMode.RUN:
         experiment.run(plan, shown=lambda result: report.show([result]))
         report.show_next_steps(folder, plan.settings.tracking)

@@ -138,7 +138,8 @@ def _show_plan(config: DictConfig) -> None:
     from experiments.environment.terminal import console
 
     try:
-        found = plan([*config.hydra.overrides.hydra, *config.hydra.overrides.task])
+        overrides = [*config.hydra.overrides.hydra, *config.hydra.overrides.task]
+        found = plan(overrides, config_name=config.hydra.job.config_name)
     except (UserError, HydraException, OmegaConfBaseException) as error:
         log.debug("The sweep was not foreseen: %s", error)
         return

@@ -106,7 +106,7 @@ def catch_up(folder: Path, uri: str) -> None:
     if note is None or note.is_complete:
         return
     try:
-        syncing.sync_apart(folder, uri)
+        syncing.sync_apart([folder], uri)
     except TrackingError as error:
         log.warning("warning: %s", error)
 

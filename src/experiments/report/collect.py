@@ -81,7 +81,8 @@ class Run:
     Attributes:
         report: labels, metrics and note.
         manifest: `manifest.json`.
-        config: `.hydra/config.yaml` under dotted names, as it is written; empty for imported runs.
+        config: `.hydra/config.yaml` under dotted names, as it is written; of runs from elsewhere,
+            what their `run.yaml` has, if they have one.
         problems: in the order of the data set.
         samples: one per problem and sample.
         sanitized: verdicts of the programs that EvalPlus's sanitizer finds.
@@ -301,7 +302,7 @@ def _read(folder: Path) -> Run:
     problems = runs.read_problems(folder)
     asked = dict.fromkeys(sample.problem_id for sample in samples)
     manifest = runs.read_manifest(folder)
-    config = _config(folder / ".hydra" / "config.yaml")
+    config = _config(folder / ".hydra" / "config.yaml") or _config(folder / runs.SHARED)
     return Run(
         report=replace(report, metrics=_with_known(report, manifest, config)),
         manifest=manifest,

@@ -6,6 +6,7 @@
 | `verdicts.jsonl` | what became of each program, with the first failing input |
 | `samples.jsonl` | the programs, in EvalPlus's form |
 | `problems.jsonl` | what a report shows of the problems |
+| `run.yaml` | the whole run as one file, for `python run.py run.yaml` elsewhere |
 | `prompts.jsonl` | what the model was asked, by problem |
 | `manifest.json` | labels, versions, digests, machine |
 | `audit.json` | one prompt as the model reads it |
@@ -56,6 +57,7 @@ GENERATIONS = "generations.jsonl"
 VERDICTS = "verdicts.jsonl"
 SAMPLES = "samples.jsonl"
 PROBLEMS = "problems.jsonl"
+SHARED = "run.yaml"
 PROMPTS = "prompts.jsonl"
 MANIFEST = "manifest.json"
 AUDIT = "audit.json"

@@ -6,12 +6,14 @@ Each has `add`, which adds it to the parser, and is light to import: `--help` co
 from experiments.cli.commands import (
     clean,
     doctor,
+    export,
     fidelity,
     imported,
     judge,
     models,
     plan,
     report,
+    reproduce,
     review,
     runs,
     store,
@@ -20,18 +22,7 @@ from experiments.cli.commands import (
 )
 
 COMMANDS = (
-    plan,
-    report,
-    imported,
-    review,
-    judge,
-    validate,
-    models,
-    fidelity,
-    runs,
-    clean,
-    store,
-    sync,
-    doctor,
+    *(plan, report, export, imported, reproduce, review, judge, validate, models, fidelity),
+    *(runs, clean, store, sync, doctor),
 )
 """In the order of the help."""
