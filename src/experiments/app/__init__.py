@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -43,6 +44,17 @@ LONG_SECONDS = 3600.0
 """A sweep that takes longer says what it will take as it begins."""
 
 
+def register_launchers() -> None:
+    """Let `hydra/launcher=joblib` be conf/hydra/launcher/planned_joblib.yaml.
+
+    The plugin's own configuration of that name takes no account of cores and memory. Plugins
+    store theirs when Hydra loads them, so that comes first.
+    """
+    Plugins.instance()
+    node = {"defaults": ["planned_joblib"]}
+    ConfigStore.instance().store(group="hydra/launcher", name="joblib", node=node)
+
+
 def main(task: Callable[[], Any]) -> int:
     """Run Hydra's entry point and return the exit code.
 
@@ -53,6 +65,7 @@ def main(task: Callable[[], Any]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors reach the lines below
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
+    register_launchers()
     try:
         task()
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ from hydra import initialize_config_dir
 from rich.table import Table
 from rich.text import Text
 
-from experiments.app import readable_config_errors
+from experiments.app import readable_config_errors, register_launchers
 from experiments.app.plan import SweepPlan, plan, size
 from experiments.environment.terminal import duration, results, spread
 from experiments.experiment.forecast import Forecast
@@ -32,6 +32,7 @@ def show(overrides: Sequence[str], conf: Path, measures: bool) -> int:
     Raises:
         UserError: there is no such run.
     """
+    register_launchers()
     with readable_config_errors(), initialize_config_dir(str(conf), version_base="1.3"):
         found = plan(overrides, measures)
     if len(found.jobs) > 1:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 
-
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
     parser = commands.add_parser("doctor", help="say what this machine can do")
