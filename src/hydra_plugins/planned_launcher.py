@@ -10,8 +10,6 @@ from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 
 
 class PlannedLauncher(Launcher):
@@ -27,23 +25,17 @@ class PlannedLauncher(Launcher):
     def __init__(
         self, launcher: str, threads: int | str = "auto", retries: int = 2, **settings: Any
     ) -> None:
-        self.launcher = launcher
-        self.threads = threads
-        self.retries = retries
-        self.settings = settings
+        given = {"launcher": launcher, "threads": threads, "retries": retries}
+        self._given: dict[str, Any] = {**given, "settings": settings}
 
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        """Keep what launching needs."""
-        self.hydra_context = hydra_context
-        self.task_function = task_function
-        self.config = config
+    def setup(self, **context: Any) -> None:
+        """Keep what Hydra gives a launcher: its context, the task function, the configuration."""
+        self._given |= context
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Have the jobs run; see `experiments.app.launching`."""
-        from experiments.app.launching import launch
+        from experiments.app.launching import Asked, launch
 
-        return launch(self, job_overrides, initial_job_idx)
+        return launch(Asked(**self._given), job_overrides, initial_job_idx)

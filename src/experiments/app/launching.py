@@ -36,7 +36,7 @@ from experiments.experiment import sharing
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
-    from hydra_plugins.planned_launcher import PlannedLauncher
+    from hydra.types import HydraContext
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +71,27 @@ KINDS = {
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is asked of a launcher, and what Hydra gave it.
+
+    Attributes:
+        launcher: its name.
+        threads: of each job, or `auto`.
+        retries: how often jobs whose worker was killed are started again.
+        settings: of the launcher.
+        hydra_context, task_function, config: Hydra's.
+    """
+
+    launcher: str
+    threads: int | str
+    retries: int
+    settings: Mapping[str, Any]
+    hydra_context: HydraContext
+    task_function: Callable[[DictConfig], Any]
+    config: DictConfig
+
+
+@dataclass(frozen=True)
 class Share:
     """What a job may use.
 
@@ -102,6 +123,7 @@ class Task:
         """Run the job."""
         os.chdir(self.started_in)
         console.quiet = True  # run.log has it all, and `watching` shows it from there
+        logging.getLogger("submitit").setLevel(logging.WARNING)
         share = self.shares[str(HydraConfig.get().sweep.subdir)]
         _settle(config.backend, "threads", share.threads)
         _settle(config.backend, "parallel", share.parallel)
@@ -123,9 +145,7 @@ class Batch:
     settings: Mapping[str, Any]
 
 
-def launch(
-    asked: PlannedLauncher, overrides: Sequence[Sequence[str]], first: int
-) -> Sequence[JobReturn]:
+def launch(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
     """Have jobs run; return what those returned that came to an end.
 
     Args:
@@ -195,7 +215,7 @@ def _find(name: str) -> tuple[Kind, Callable[..., Any]]:
         ) from error
 
 
-def _jobs(asked: PlannedLauncher, overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
+def _jobs(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
     """Return the jobs with what their plans say."""
     config = asked.config
     forecasts = foresee(overrides, Path(config.store).parent, config.hydra.job.config_name)
@@ -221,7 +241,7 @@ def _jobs(asked: PlannedLauncher, overrides: Sequence[Sequence[str]], first: int
     return jobs
 
 
-def _folder(asked: PlannedLauncher, overrides: Sequence[str], number: int) -> Path:
+def _folder(asked: Asked, overrides: Sequence[str], number: int) -> Path:
     """Return the folder of a job, as Hydra's own launcher finds it."""
     hydra = asked.config.hydra
     folder = Path(str(hydra.sweep.dir)).resolve()
@@ -249,7 +269,7 @@ def _at_once(kind: Kind, settings: dict[str, Any], jobs: Sequence[Job]) -> int:
     return max(1, min(count if count > 0 else machine.cores(), len(jobs)))
 
 
-def _threads(asked: PlannedLauncher, kind: Kind, settings: dict[str, Any], at_once: int) -> int:
+def _threads(asked: Asked, kind: Kind, settings: dict[str, Any], at_once: int) -> int:
     """Return the threads of each job."""
     if asked.threads != "auto":
         return int(asked.threads)

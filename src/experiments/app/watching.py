@@ -1,4 +1,4 @@
-"""One progress for all jobs of a sweep, wherever they run: told from what stands in their folders."""
+"""One progress for all jobs of a sweep, wherever they run, by what stands in their folders."""
 
 from __future__ import annotations
 
