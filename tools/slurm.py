@@ -34,7 +34,7 @@ SlurmUser=root
 SlurmctldPort={ports[0]}
 SlurmdPort={ports[1]}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
@@ -53,7 +53,7 @@ AccountingStoragePass={folder}/munge.socket
 MpiDefault=none
 ReturnToService=2
 SlurmdTimeout=10
-SchedulerParameters=bf_interval=2,requeue_delay=1
+SchedulerParameters=bf_interval=2
 KillWait=2
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory={megabytes} State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
