@@ -28,6 +28,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.app.explain import explain, full_disk, no_folder, refuse_unknown
 from experiments.app.run_folder import register
+from experiments.app.share import settle
 from experiments.errors import ConfigError, UserError
 from experiments.schema import Config
 
@@ -113,6 +114,7 @@ def _run(config: DictConfig, folder: Path) -> None:
     from experiments import experiment, report
 
     refuse_unknown(config, _arguments)
+    settle(config)
     settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
     plan = experiment.plan(
         settings,

@@ -28,6 +28,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from experiments.app.plan import foresee, names
+from experiments.app.share import Share, take
 from experiments.app.watching import Job, watched
 from experiments.environment import machine
 from experiments.environment.terminal import console
@@ -92,20 +93,6 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Share:
-    """What a job may use.
-
-    Attributes:
-        threads: of the model and of the sandbox.
-        parallel: sequences decoded at once, as planned; None: as the machine there has room. A
-            cluster's job is given the memory that the plan asks for, so it keeps to the plan.
-    """
-
-    threads: int
-    parallel: int | None = None
-
-
-@dataclass(frozen=True)
 class Task:
     """Hydra's task function where a job runs: with its share, and in the folder of the sweep.
 
@@ -124,17 +111,8 @@ class Task:
         os.chdir(self.started_in)
         console.quiet = True  # run.log has it all, and `watching` shows it from there
         logging.getLogger("submitit").setLevel(logging.WARNING)
-        share = self.shares[str(HydraConfig.get().sweep.subdir)]
-        _settle(config.backend, "threads", share.threads)
-        _settle(config.backend, "parallel", share.parallel)
-        _settle(config.sandbox, "workers", share.threads)
+        take(self.shares[str(HydraConfig.get().sweep.subdir)])
         return self.function(config)
-
-
-def _settle(block: DictConfig, name: str, value: int | None) -> None:
-    """Set what is there and was left to the machine."""
-    if value is not None and name in block and block[name] in ("auto", None):
-        block[name] = value
 
 
 @dataclass(frozen=True)
