@@ -13,7 +13,13 @@ from conftest import ROOT, Workplace
 
 from experiments.store import runs
 
-SWEEP = ("backend=scripted", "backend.mode=mixed", "seed=1,2", "limit=10", "tracking.enabled=false")
+SWEEP = (
+    "backend=scripted",
+    "backend.mode=mixed",
+    "prompt=plain,cot",
+    "limit=10",
+    "tracking.enabled=false",
+)
 SLOWLY = ("backend.delay_seconds=0.5",)
 """So that something can happen in between."""
 

@@ -161,10 +161,10 @@ def test_a_job_that_runs_out_of_time_is_requeued_and_goes_on(
     workplace: Workplace, tmp_path: Path
 ) -> None:
     """By submitit's checkpoint: the same folder, and what is in the store is not made again."""
-    limits = ("hydra.launcher.timeout_min=0.15", "+hydra.launcher.signal_delay_s=2")
+    limits = ("hydra.launcher.timeout_min=1", "+hydra.launcher.signal_delay_s=50")
     sweep(
         workplace, "+cluster=local", "hydra.launcher.n_jobs=2", *limits, *SWEEP,
-        "backend.delay_seconds=1",
+        "backend.delay_seconds=2",
     )  # fmt: skip
     logs = [path.read_text() for path in workplace.folder.glob("outputs/2*/*/.submitit/*/*log.err")]
     assert any("Requeued job" in text for text in logs)
@@ -183,7 +183,7 @@ def test_the_plugins_own_configuration_works_as_well(workplace: Workplace, tmp_p
 def test_a_job_that_is_killed_each_time_is_told_as_failed(workplace: Workplace) -> None:
     started = subprocess.Popen(
         [sys.executable, str(ROOT / "run.py"), "-m", "+cluster=local", "hydra.launcher.retries=0",
-         "seed=1,2", *[word for word in SWEEP if not word.startswith("seed")], *SLOWLY],
+         *SWEEP, *SLOWLY],
         cwd=workplace.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     for _ in range(1200):

@@ -114,7 +114,9 @@ def _start_postgres(folder: Path) -> tuple[int, str]:
         data.mkdir(mode=0o700)
         if user:
             shutil.chown(data, "postgres")
-        _run(*user, f"{programs}/initdb", "-D", str(data), "-U", "mlflow", "--auth=trust", "-E=UTF8")
+        _run(
+            *user, f"{programs}/initdb", "-D", str(data), "-U", "mlflow", "--auth=trust", "-E=UTF8"
+        )
         (folder / "port").write_text(str(_free_port()))
     port = int((folder / "port").read_text())
     process = subprocess.Popen(

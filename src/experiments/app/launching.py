@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
     from hydra.types import HydraContext
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -167,9 +165,7 @@ def launch(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> Sequ
             if not left or not retries:
                 break
             retries -= 1
-            log.warning(
-                "%d of %d jobs were cut off, and start again: %s", len(left), len(jobs), broken[0]
-            )
+            _warn(f"{len(left)} of {len(jobs)} jobs were cut off, and start again: {broken[0]}")
         for job in left:
             watch.give_up(job, str(broken[0]))
     return results
@@ -254,7 +250,8 @@ def _threads(asked: Asked, kind: Kind, settings: dict[str, Any], at_once: int) -
     if not kind.is_here:
         return int(settings.get("cpus_per_task") or settings["ray"]["remote"]["num_cpus"])
     threads = max(1, machine.cores() // at_once)
-    log.info("%d jobs at once, each with %d of %d cores.", at_once, threads, machine.cores())
+    each = f"{threads} of {machine.cores()} cores"
+    console.print(f"{at_once} jobs at once, each with {each}.", markup=False)
     return threads
 
 
@@ -381,11 +378,14 @@ def _start_ray(settings: dict[str, Any]) -> None:
 
 def _warn_of_sqlite(config: DictConfig) -> None:
     if config.tracking.enabled and str(config.tracking.uri).startswith("sqlite:"):
-        log.warning(
-            "Jobs on other machines will share %s over the network, which SQLite is not made for: "
-            "tracking=server logs to a server (docs/clusters.md).",
-            config.tracking.uri,
+        _warn(
+            f"Jobs on other machines will share {config.tracking.uri} over the network, which "
+            "SQLite is not made for: tracking=server logs to a server (docs/clusters.md)."
         )
+
+
+def _warn(text: str) -> None:
+    console.print(text, style="yellow", markup=False, soft_wrap=True)
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
