@@ -1,13 +1,16 @@
 # make run     set up .venv on first use and run the main job on the demo model
 # make test    the tests, without those that take long
 # make check   style, types and all tests
+# make bench   all benchmarks, into docs/performance.md; bench-quick takes five minutes
+# make coverage   which lines no test reaches
+# make docs    the configuration reference; make pictures: those of the README
 # More settings for the job: make run ARGS="prompt=cot limit=5"
 
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: run test test-all check lint lock train-demo ui help
+.PHONY: run test test-all check lint lock train-demo ui bench bench-quick coverage docs pictures help
 
 run: install-run
 	@$(BIN)/python run.py $(ARGS)
@@ -24,6 +27,21 @@ lint: install-dev
 	@$(BIN)/python -m mypy
 
 check: lint test-all
+
+bench bench-quick: bench%: install-dev
+	@$(BIN)/python benchmarks $(if $(filter -quick,$*),quick,full) $(ARGS)
+
+coverage: install-dev
+	@$(BIN)/python -m coverage erase
+	@$(BIN)/python -m coverage run -m pytest -m "" $(ARGS) || true
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report
+
+docs: install-dev
+	@$(BIN)/python tools/configuration.py
+
+pictures: install-dev
+	@$(BIN)/python tools/pictures.py $(ARGS)
 
 ui: install-run
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlruns/mlflow.db
@@ -55,4 +73,4 @@ install-run install-dev: install-%: | .venv
 	@.venv-train/bin/python -m pip install --quiet -e '.[train]' || { rm -rf .venv-train; exit 1; }
 
 help:
-	@sed -n 's/^# //p' Makefile | head -4
+	@sed -n 's/^# //p' Makefile | head -7

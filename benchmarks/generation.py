@@ -2,6 +2,7 @@
 
     python benchmarks/generation.py                     everything that has a bar
     python benchmarks/generation.py demo                the small model alone
+    python benchmarks/generation.py medium              0.1 B, made in seconds; held to nothing
     python benchmarks/generation.py large --levels q4_0 --only end_to_end
     python benchmarks/generation.py large --prompts 8 --new-tokens 64
     python benchmarks/generation.py settings            what each setting is worth
@@ -59,6 +60,7 @@ class Shape:
 
 
 LARGE = Shape("llama-1.1b", 2048, 22, 32, 4, 5632, 32_000)
+MEDIUM = Shape("llama-0.1b", 768, 12, 12, 4, 2048, 32_000)
 SMALL = Shape("llama-4m", 256, 4, 4, 4, 768, 1536)
 
 
@@ -93,6 +95,11 @@ def main() -> int:
             for parallel in options.batches if options.only != "end_to_end" else ():
                 rows.append(decoding(path, parallel, options))
                 print_table(rows)
+    if options.what == "medium":
+        path = model(MEDIUM, "q4_0")
+        prompts = prompt_texts(options.prompts)
+        rows.append(end_to_end(path, prompts, options.new_tokens, None, options))
+        rows += [replace(decoding(path, n, options), bar=None) for n in options.batches]
     if options.what in ("all", "demo"):
         path = model(SMALL, "q8_0")
         prompts = prompt_texts(options.prompts)
@@ -458,7 +465,7 @@ def _options() -> argparse.Namespace:
         "what",
         nargs="?",
         default="all",
-        choices=("all", "large", "demo", "settings", "architectures"),
+        choices=("all", "large", "medium", "demo", "settings", "architectures"),
     )
     add("--only", choices=("end_to_end", "decoding"), help="one of the two measures")
     add("--prompts", type=int, default=32)

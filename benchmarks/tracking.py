@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from generation import LARGE, LETTERS, PROMPT_TOKENS, SHARED_TOKENS, model
@@ -159,32 +160,13 @@ def interval(ordered: list[float]) -> tuple[float, float, float]:
 
 def log_alone(folder: Path) -> None:
     """Log a finished run's numbers, files and samples to MLflow in this process."""
-    from experiments.records import Prompt, Solution
-    from experiments.store import runs
-    from experiments.tracking import logs, worker
-    from experiments.tracking.recorder import Call, NewRun
-    from experiments.tracking.traces import Sample, log_samples
+    from experiments.tracking import notes, worker
 
-    os.environ.update(worker.ENVIRONMENT)
-    new = NewRun("sqlite:///mlruns/mlflow.db", "mlruns/artifacts", "alone", folder.name)
-    samples = [
-        Sample(
-            Prompt(generation.problem_id, "", completion=generation.problem_id),
-            generation,
-            Solution(verdict.problem_id, verdict.sample, generation.text, True, True),
-            verdict,
-        )
-        for generation, verdict in zip(
-            runs.read_generations(folder), runs.read_verdicts(folder), strict=True
-        )
-    ]
-    worker.start(new)
-    calls = [
-        Call(logs.log_metrics, (runs.read_report(folder).metrics,)),
-        Call(logs.log_folder, (folder,)),
-        Call(log_samples, (samples,)),
-    ]
-    worker.log(new.uri, [*calls, "FINISHED"])
+    worker.prepare()
+    note = notes.read(folder)
+    assert note is not None
+    new = replace(note.new, uri="sqlite:///mlruns/mlflow.db", experiment="alone")
+    worker.bring(replace(note, new=new, key="alone", run_id="", status="FINISHED"), seconds=0.0)
 
 
 if __name__ == "__main__":

@@ -194,8 +194,12 @@ class Browser:
             )
 
     def picture(self, file: Path, whole: bool = False) -> None:
-        """Write what the window shows, or the whole page, as PNG."""
-        taken = self._command("Page.captureScreenshot", captureBeyondViewport=whole)
+        """Write what the window shows, or the whole page, in the format of the file's name."""
+        kind = file.suffix.removeprefix(".")
+        lossy: dict[str, Any] = {} if kind == "png" else {"quality": 85}
+        taken = self._command(
+            "Page.captureScreenshot", format=kind, captureBeyondViewport=whole, **lossy
+        )
         file.write_bytes(base64.b64decode(taken["data"]))
 
     def print(self, file: Path) -> None:

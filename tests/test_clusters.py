@@ -6,11 +6,13 @@ PostgreSQL: see the top of tools/slurm.py and of tools/mlflow_server.py. Ray: do
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,7 @@ def slurm() -> Iterator[dict[str, str]]:
     pytest.importorskip(
         "hydra_plugins.hydra_submitit_launcher", reason="hydra-submitit-launcher is not installed"
     )
-    if os.getuid() != 0 or any(map(lambda n: shutil.which(n) is None, ("slurmctld", "slurmdbd"))):
+    if os.getuid() != 0 or not all(map(shutil.which, ("slurmctld", "slurmdbd"))):
         pytest.skip("there is no Slurm, or no root to start it: see the top of tools/slurm.py")
     folder = tempfile.mkdtemp(prefix="slurm-", dir="/tmp")
     tool("slurm.py", "start", folder)
@@ -37,9 +39,7 @@ def slurm() -> Iterator[dict[str, str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_slurm_runs_the_demo_model_in_an_array(
-    slurm: dict[str, str], workplace: Workplace
-) -> None:
+def test_slurm_runs_the_demo_model_in_an_array(slurm: dict[str, str], workplace: Workplace) -> None:
     asked = ("hydra.launcher.cpus_per_task=1", "limit=2", "prompt=plain,cot")
     sweep(workplace, "+cluster=slurm", *asked, "tracking.enabled=false", **slurm)
     assert len(workplace.runs) == 2
@@ -68,41 +68,57 @@ def test_a_job_whose_slurm_node_fails_is_requeued_and_goes_on(
     assert outcomes(workplace) == undisturbed(tmp_path / "other")
 
 
-@pytest.fixture
-def ray() -> Iterator[str]:
-    """The address of a Ray cluster of one node, and later of two."""
+@pytest.fixture(autouse=True)
+def _without_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+
+
+def require_ray() -> None:
     pytest.importorskip("ray", reason="Ray is not installed: see docs/clusters.md")
     pytest.importorskip(
         "hydra_plugins.hydra_ray_launcher", reason="hydra-ray-launcher is not installed"
     )
-    address = "127.0.0.1:6399"
-    started = [start_ray("--head", "--port=6399", "--num-cpus=1", "--include-dashboard=false")]
-    try:
-        time.sleep(5)
-        started.append(start_ray(f"--address={address}", "--num-cpus=1"))
-        yield address
-    finally:
-        for process in reversed(started):
-            process.terminate()
-            process.wait(60)
 
 
 def start_ray(*arguments: str) -> "subprocess.Popen[bytes]":
-    """Start a node of Ray that ends with its process."""
+    """Start a node of Ray with one core, in a process group of its own."""
     ray = str(Path(sys.executable).parent / "ray")
-    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
     return subprocess.Popen(
-        [ray, "start", "--block", "--disable-usage-stats", *arguments],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        [ray, "start", "--block", "--disable-usage-stats", "--num-cpus=1", *arguments],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
 
 
 def test_ray_runs_the_demo_model(workplace: Workplace) -> None:
-    pytest.importorskip("ray", reason="Ray is not installed: see docs/clusters.md")
+    require_ray()
     asked = ("+cluster=ray", "limit=2", "prompt=plain,cot", "tracking.enabled=false")
-    sweep(workplace, *asked, RAY_AUTH_MODE="disabled")
+    sweep(workplace, *asked)
     assert len(workplace.runs) == 2
+
+
+def test_a_job_whose_ray_node_fails_goes_on_on_another(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    """Two nodes on this machine, a job on each; one is killed with all its processes."""
+    require_ray()
+    address = "127.0.0.1:6399"
+    head = start_ray("--head", "--port=6399", "--include-dashboard=false")
+    time.sleep(10)
+    other = start_ray(f"--address={address}")
+
+    def fail() -> None:
+        os.killpg(other.pid, signal.SIGKILL)
+
+    try:
+        asked = ("+cluster=ray", f"hydra.launcher.ray.init.address={address}")
+        disturbed(workplace, fail, *asked, *SWEEP)
+    finally:
+        for process in (other, head):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(60)
+    assert other.returncode == -signal.SIGKILL
+    assert outcomes(workplace) == undisturbed(tmp_path / "other")
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +179,11 @@ def test_who_has_no_password_is_told_so_and_keeps_the_results(
     assert len(workplace.runs) == 1
 
 
-def test_without_an_address_the_variable_is_named(workplace: Workplace) -> None:
-    done = workplace.run(*TRACKED, MLFLOW_TRACKING_URI="")
+def test_without_an_address_the_variable_is_named(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    done = workplace.run(*TRACKED)
     assert done.returncode == 1
     assert "MLFLOW_TRACKING_URI" in done.stderr
     assert "Traceback" not in done.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from experiments import cli
+from experiments.cli import commands
 from experiments.errors import DatasetError, StoreError
 from experiments.judge import solutions
 from experiments.judge.samples import judge_samples
@@ -160,7 +161,7 @@ def test_the_command_judges_a_file_once_and_anew_if_it_is_told_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "load_dataset", lambda name: DATASET)
+    monkeypatch.setattr(commands.judge, "load_dataset", lambda name: DATASET)
     write(tmp_path / "samples.jsonl", {"task_id": "set/0", "solution": "def f(x): return x"})
     command = ["judge", "set", "samples.jsonl", "--out", "out.jsonl", "--workers", "1"]
     for more, is_kept in (([], False), ([], True), (["--rejudge"], False)):
@@ -183,7 +184,7 @@ def test_the_command_tells_an_empty_file_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "load_dataset", lambda name: DATASET)
+    monkeypatch.setattr(commands.judge, "load_dataset", lambda name: DATASET)
     (tmp_path / "samples.jsonl").touch()
     assert cli.main(["judge", "set", "samples.jsonl", "--out", "out.jsonl"]) == 1
     said = capsys.readouterr().err.splitlines()

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from experiments.app.run_folder import register, run_folder
+from experiments.app.run_folder import new_folder, register
 
 
 def test_runs_that_start_together_have_folders_of_their_own(tmp_path: Path) -> None:
     with ThreadPoolExecutor(16) as pool:
-        folders = list(pool.map(run_folder, [str(tmp_path)] * 48))
+        folders = list(pool.map(new_folder, [str(tmp_path)] * 48))
     assert len(set(folders)) == 48
     assert all(Path(folder).is_dir() for folder in folders)
 
@@ -31,4 +31,4 @@ def test_a_configuration_means_the_same_folder_wherever_it_says_it(tmp_path: Pat
 @pytest.mark.parametrize("taken", ["outputs", "outputs/below"])
 def test_where_no_folder_can_be_made_a_name_is_given(tmp_path: Path, taken: str) -> None:
     tmp_path.joinpath("outputs").write_text("no folder")
-    assert run_folder(str(tmp_path / taken)).startswith(str(tmp_path / taken))
+    assert new_folder(str(tmp_path / taken)).startswith(str(tmp_path / taken))

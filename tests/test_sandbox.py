@@ -237,8 +237,8 @@ def test_limits_hold_where_the_system_has_less(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     names = ("pidfd_open", "waitid", "memfd_create", "sched_getaffinity")
-    less = f"import os\nfor n in {names}:\n    delattr(os, n)\nimport ctypes\n"
-    changed_worker(monkeypatch, tmp_path, "import ctypes\n", less)
+    less = f"import os\nfor n in {names}:\n    delattr(os, n)\nimport errno\n"
+    changed_worker(monkeypatch, tmp_path, "import errno\n", less)
     for name in names:
         monkeypatch.delattr(os, name)
     monkeypatch.delattr(socket, "SO_PASSCRED")

@@ -95,6 +95,15 @@ def test_idle_time_counts_over_all_calls_and_executors_and_waiting_does_not(
     assert second.passed() == "wall time"
 
 
+def test_much_cpu_time_allows_no_long_sleep(clocks: Clocks) -> None:
+    watched = begun()
+    watched.allowed = 60.0
+    watched.look(9.0)
+    assert watched.passed() == ""
+    watched.look(2.0)
+    assert watched.passed() == "wall time"
+
+
 def test_without_a_clock_of_the_kernel_a_loop_is_ended_by_the_wall(clocks: Clocks) -> None:
     clocks.cpu = None
     watched = begun()

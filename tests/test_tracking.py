@@ -28,10 +28,11 @@ from experiments.records import (
     Solution,
     Verdict,
 )
-from experiments.tracking import logs, worker
+from experiments.tracking import bringing, logs, worker
 from experiments.tracking.fetching import fetch, is_run_id
+from experiments.tracking.notes import Note
 from experiments.tracking.opening import open_experiment
-from experiments.tracking.recorder import Call, NewRun, Recorder
+from experiments.tracking.recorder import Call, End, NewRun, Recorder
 from experiments.tracking.traces import Sample, log_samples
 
 # MLflow's own, and the tests make errors of warnings
@@ -236,55 +237,59 @@ def test_what_an_interrupted_run_had_to_log_is_logged_after_its_end(store: Store
 
 
 @pytest.fixture
-def active(store: Store, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The id of a run that is MLflow's active one, named like the test."""
+def begun(
+    store: Store, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Note]:
+    """A run that is MLflow's active one, named like the test."""
     import mlflow
 
-    environment = {
-        "MLFLOW_TRACKING_URI": store.uri,
-        "MLFLOW_EXPERIMENT_ID": store.experiment,
-        "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",
-    }
-    with pytest.MonkeyPatch.context() as patched:
-        for name, value in environment.items():
-            patched.setenv(name, value)
-        with mlflow.start_run(run_name=request.node.name) as run:
-            yield run.info.run_id
+    for name, value in worker.ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    before = mlflow.get_tracking_uri()
+    yield bringing.begin(Note(store.new(request.node.name), request.node.name, time.time()))
+    mlflow.end_run()
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture
+def active(begun: Note) -> str:
+    """The id of that run."""
+    return begun.run_id
 
 
 def call(function: Callable[..., None], *arguments: Any, is_progress: bool = False) -> Call:
     return Call(function, arguments, is_progress)
 
 
-def test_what_fails_is_told_at_the_end_and_the_run_has_failed(store: Store, active: str) -> None:
+def test_what_fails_is_told_at_the_end_and_the_run_has_failed(store: Store, begun: Note) -> None:
     calls = [
         call(logs.log_parameters, {"a" * 300: 1}),  # a name that MLflow does not take
         call(logs.log_parameters, {"b": 1}),
-        "FINISHED",
+        End("FINISHED"),
     ]
     with pytest.raises(TrackingError, match=r"cannot be used: .*Check tracking\.uri"):
-        worker.log(store.uri, calls)
-    run = store.client.get_run(active)
+        worker.log(begun, calls)
+    run = store.client.get_run(begun.run_id)
     assert run.info.status == "FAILED"
     assert run.data.params == {}
 
 
-def test_progress_that_could_not_be_logged_costs_nothing_else(store: Store, active: str) -> None:
+def test_progress_that_could_not_be_logged_costs_nothing_else(store: Store, begun: Note) -> None:
     calls = [
         call(logs.log_metrics, {"no such name: !": 1.0}, is_progress=True),
         call(logs.log_metrics, {"pass": 0.5}),
-        "FINISHED",
+        End("FINISHED"),
     ]
     with pytest.raises(TrackingError, match="no such name"):
-        worker.log(store.uri, calls)
-    run = store.client.get_run(active)
+        worker.log(begun, calls)
+    run = store.client.get_run(begun.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics == {"pass": 0.5}
 
 
-def test_a_run_without_a_status_was_killed(store: Store, active: str) -> None:
-    worker.log(store.uri, [])
-    assert store.client.get_run(active).info.status == "KILLED"
+def test_a_run_without_a_status_was_killed(store: Store, begun: Note) -> None:
+    worker.log(begun, [])
+    assert store.client.get_run(begun.run_id).info.status == "KILLED"
 
 
 def test_texts_of_several_lines_are_parameters_that_tell_equal_ones_from_others(
@@ -336,7 +341,8 @@ def test_a_driver_that_is_not_installed_is_told_with_what_to_type() -> None:
         open_experiment("postgresql+psycopg://nowhere/db", None, "x")
     assert str(caught.value) == (
         "MLflow at 'postgresql+psycopg://nowhere/db' needs the package psycopg, which is not "
-        "installed. Type: .venv/bin/pip install psycopg, or go without it: tracking.enabled=false"
+        "installed. Type: .venv/bin/pip install 'psycopg[binary]', or go without it: "
+        "tracking.enabled=false"
     )
 
 

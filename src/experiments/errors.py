@@ -8,6 +8,7 @@
     ├── SandboxError     the judge itself cannot work; never a verdict about a program
     ├── StoreError       a folder or a file of results that cannot be read or written
     └── TrackingError    a database or server of MLflow that cannot be used
+        └── TrackingAway     it may be there again later: down, slow, locked, full
 
 A `UserError` is told in one line and without a traceback. Every other exception is a
 bug and keeps its traceback.
@@ -64,6 +65,10 @@ class TrackingError(UserError):
     """The tracking server or its database cannot be used."""
 
 
+class TrackingAway(TrackingError):
+    """The tracking server or its database cannot be used now: it is down, slow, locked or full."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the closest of the known names, or lists them all."""
     names = sorted(known)
@@ -78,11 +83,11 @@ def printable(text: str) -> str:
 
     To be used on whatever comes from a program under test, a model, a server or a file before
     it reaches a terminal, a page or MLflow: control characters, marks that turn the direction
-    of writing, and halves of characters are escaped as in a literal of Python. Line breaks
-    stay.
+    of writing, and halves of characters are escaped as in a literal of Python. Line breaks and
+    tabs stay.
     """
     if text.isprintable():
         return text
     return "".join(
-        each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text
+        each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text
     )

@@ -96,6 +96,13 @@ class CacheMode(Enum):
     on = "on"
 
 
+class Rerun(Enum):
+    """Which jobs of a command that is given again are made: those without a result, or all."""
+
+    missing = "missing"
+    all = "all"
+
+
 class PromptKind(Enum):
     """`chat` for models with a chat template, `completion` for base models."""
 
@@ -264,7 +271,9 @@ class SamplingConfig:
         samples: generations per problem.
         temperature: 0 is greedy, and the other choices then have no effect.
         max_tokens: the longest generation, in tokens.
-        top_k: 0 keeps all tokens. top_p, min_p: 1 and 0 keep all tokens.
+        top_k: so many of the most likely tokens; 0 keeps all.
+        top_p: the most likely tokens that have this share together; 1 keeps all.
+        min_p: tokens with this share of the most likely one's; 0 keeps all.
         repeat_penalty: 1 is none.
     """
 
@@ -302,10 +311,11 @@ class SandboxConfig:
     Attributes:
         workers: programs judged at once; null: one per core.
         isolation: `auto` takes bubblewrap where it works.
-        minimum_cpu_seconds, reference_factor: CPU time allowed per input is the larger of
-            the first and the second times the reference's own time (EvalPlus: 1 and 4).
+        minimum_cpu_seconds: CPU time that each input is allowed at least (EvalPlus: 1).
+        reference_factor: an input is allowed this many times the reference's own time, where
+            that is more (EvalPlus: 4).
         wall_factor: a program may be idle, over all inputs, for this many times the CPU time
-            of one: it ends those that sleep.
+            of one, or this many seconds if that is less: it ends those that sleep.
         memory_megabytes: address space of the program.
         output_megabytes: largest output for one input.
         file_megabytes: largest file that the program may write.
@@ -320,12 +330,12 @@ class SandboxConfig:
     isolation: Isolation = Isolation.auto
     minimum_cpu_seconds: float = limited(1.0, least=0.01)
     reference_factor: float = limited(4.0, least=1)
-    wall_factor: float = limited(10.0, least=1)
+    wall_factor: float = limited(5.0, least=1)
     memory_megabytes: int = limited(4096, least=64)
     output_megabytes: int = limited(64, least=1)
     file_megabytes: int = limited(16, least=0)
     processes: int = limited(0, least=0)
-    load_cpu_seconds: float = limited(10.0, above=0)
+    load_cpu_seconds: float = limited(3.0, above=0)
     total_cpu_seconds: float = limited(60.0, above=0)
     stop_at_first_failure: bool = False
     rejudge: bool = False
@@ -337,14 +347,15 @@ class TrackingConfig:
 
     Attributes:
         enabled: false keeps results in the run folder only.
-        uri: of the tracking server or database.
-        artifacts: folder or address of the artifacts; null: beside the database.
+        uri: of the tracking server or database; null: `MLFLOW_TRACKING_URI`, else a database here.
+        artifacts: folder of the artifacts of a database, or an address for them; null: MLflow's
+            own choice. A server keeps them where it has them.
         experiment: name of the MLflow experiment.
         traces: log each generation as a trace.
     """
 
     enabled: bool = True
-    uri: str = "sqlite:///mlruns/mlflow.db"
+    uri: str | None = None
     artifacts: str | None = "mlruns/artifacts"
     experiment: str = "python-code-generation"
     traces: bool = True
@@ -362,7 +373,7 @@ class RaceConfig:
     """How candidates race, for `hydra/sweeper=race`.
 
     Attributes:
-        question: `best` or `order`.
+        question: who is best, or the order of each pair.
         alpha: the largest chance that anything that the race claims is wrong.
         margin: a difference in pass@1 that nobody would mind.
         block: problems that each candidate answers between two looks.
@@ -426,6 +437,7 @@ class Config:
         seed: of the run; each generation has its own, made from it.
         cache: `on` takes finished generations from the store and adds new ones, `read`
             only takes, `off` does neither.
+        rerun: `missing` leaves jobs alone that are complete; `all` makes them anew.
         store: folder of finished generations, shared by all runs.
         models: folder of weights.
     """
@@ -444,6 +456,7 @@ class Config:
     limit: int | None = limited(None, least=1)
     seed: int = 0
     cache: CacheMode = CacheMode.on
+    rerun: Rerun = Rerun.missing
     store: str = "outputs/store"
     models: str = "models"
 

@@ -20,17 +20,20 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from hydra.utils import get_class, get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.app.continuing import Checker, identity
 from experiments.app.explain import explain, full_disk, no_folder, refuse_unknown
 from experiments.app.run_folder import register
 from experiments.app.share import settle
-from experiments.errors import ConfigError, UserError
+from experiments.app.sweep import failed_jobs, whose_jobs_may_die
+from experiments.errors import ConfigError, UserError, printable
 from experiments.schema import Config
+from experiments.store import claims, runs
+from experiments.tracking.opening import address
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +43,6 @@ register()
 FAILED = 1
 USER_ERROR = 1
 INTERRUPTED = 130
-
-LONG_SECONDS = 3600.0
-"""A sweep that takes longer says what it will take as it begins."""
 
 
 def register_launchers() -> None:
@@ -68,7 +68,8 @@ def main(task: Callable[[], Any]) -> int:
     failed_jobs.clear()
     register_launchers()
     try:
-        task()
+        with whose_jobs_may_die():
+            task()
     except KeyboardInterrupt:
         _tell("Interrupted. What is done is kept: the same command goes on from there.")
         return INTERRUPTED
@@ -90,17 +91,16 @@ def main(task: Callable[[], Any]) -> int:
     return FAILED if failed_jobs else 0
 
 
-failed_jobs: list[Path] = []
-"""Folders of the jobs of this process that failed."""
-
-
 def run_job(config: DictConfig) -> None:
     """Run one job of a sweep, or the only one."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        folder.joinpath("failure.txt").unlink(missing_ok=True)  # of an attempt before this one
-        with readable_config_errors():
-            _run(config, folder)
+        with readable_config_errors(), claims.claimed(folder) as claim:
+            if Checker().is_complete(folder, config):
+                _leave(config, folder)
+            else:
+                runs.begin(folder)
+                _run(config, folder, claim)
     except Exception as error:
         failed_jobs.append(folder)
         mistake = error if isinstance(error, UserError) else full_disk(error)
@@ -109,10 +109,23 @@ def run_job(config: DictConfig) -> None:
         _record_failure(folder, line)
 
 
-def _run(config: DictConfig, folder: Path) -> None:
+def _leave(config: DictConfig, folder: Path) -> None:
+    """Leave a complete job as it is: say so, and bring to MLflow what it may lack."""
+    from experiments import experiment, report
+
+    log.info("Complete already, and not made again (rerun=all does): %s", report.shown(folder))
+    if config.tracking.enabled:
+        experiment.catch_up(folder, address(config.tracking.uri))
+    if HydraConfig.get().mode == RunMode.RUN:
+        report.show([report.read_report(folder)])
+        report.show_next_steps(folder, OmegaConf.to_object(config.tracking))  # type: ignore[arg-type]
+
+
+def _run(config: DictConfig, folder: Path, claim: int) -> None:
     """Turn the configuration into the parts of a run, and run it."""
     from experiments import experiment, report
 
+    job = identity(config)
     refuse_unknown(config, _arguments)
     settle(config)
     settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
@@ -124,6 +137,8 @@ def _run(config: DictConfig, folder: Path) -> None:
         folder=folder,
         overrides=list(HydraConfig.get().overrides.task),
         sweep_folder=_sweep_folder(),
+        identity=job,
+        claim=claim,
     )
     if HydraConfig.get().mode == RunMode.RUN:
         experiment.run(plan, shown=lambda result: report.show([result]))
@@ -149,57 +164,9 @@ def _sweep_folder() -> Path | None:
 def _record_failure(folder: Path, text: str) -> None:
     """Leave the reason in the job's folder; the log has it already if this fails, too."""
     try:
-        folder.joinpath("failure.txt").write_text(text.rstrip() + "\n", encoding="utf-8")
+        folder.joinpath("failure.txt").write_text(printable(text.rstrip()) + "\n", "utf-8")
     except OSError as error:
         log.error("error: failure.txt could not be written in %s: %s", folder, error)
-
-
-class SweepCallback(Callback):
-    """Opens the sweep's parent run before the jobs and shows the whole when they ended."""
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Create the database and the parent run once, before any job needs them."""
-        from experiments import experiment
-
-        folder = Path(config.hydra.sweep.dir).resolve()
-        # Hydra swallows what a callback raises. The jobs meet the same error and tell it.
-        try:
-            tracking: Any = OmegaConf.to_object(config.tracking)
-            experiment.open_sweep(tracking, folder, list(config.hydra.overrides.task))
-        except (UserError, OmegaConfBaseException) as error:
-            log.debug("The sweep's parent run was not opened: %s", error)
-        _show_plan(config)
-
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Show all jobs in one table and name those that failed."""
-        from experiments import experiment, report
-
-        folder = Path(config.hydra.sweep.dir).resolve()
-        written = report.show_sweep(folder)
-        failed_jobs.extend(path for path in written.failed if path not in failed_jobs)
-        report.show_next_steps(folder, config.tracking)
-        try:
-            experiment.close_sweep(
-                folder, bool(written.failed), written.summary, written.files, written.figures
-            )
-        except UserError as error:
-            log.warning("warning: %s", error)
-
-
-def _show_plan(config: DictConfig) -> None:
-    """Say what a long sweep will take; what is wrong with a job is told when its turn comes."""
-    from experiments.app.plan import plan
-    from experiments.environment.terminal import console
-
-    try:
-        found = plan([*config.hydra.overrides.hydra, *config.hydra.overrides.task])
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        log.debug("The sweep was not foreseen: %s", error)
-        return
-    if found.seconds.value > LONG_SECONDS:
-        if config.hydra.sweeper._target_.endswith(".RaceSweeper"):
-            console.print("A race takes this at most.")
-        console.print("\n".join(found.lines()), markup=False, soft_wrap=True)
 
 
 class ConsoleHandler(logging.StreamHandler[TextIO]):
@@ -211,6 +178,14 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
 
         style = {logging.WARNING: "yellow", logging.ERROR: "red"}.get(record.levelno, "")
         console.print(self.format(record), style=style, markup=False, soft_wrap=True)
+
+
+class PrintableFormatter(logging.Formatter):
+    """Makes log lines that can be shown in any terminal and written to any file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, with control characters escaped."""
+        return printable(super().format(record))
 
 
 @contextmanager
@@ -228,4 +203,4 @@ def readable_config_errors() -> Iterator[None]:
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)

@@ -92,12 +92,11 @@ def refuse_unknown(
 def _unknown_option(match: re.Match[str]) -> ConfigError:
     group, _, name = match["name"].rpartition("/")
     options = re.findall(r"^\t(\S+)$", match["options"], re.MULTILINE)
-    close = did_you_mean(name, options)
-    listed = f"Known: {', '.join(sorted(options))}."
-    return ConfigError(
-        f"There is no {group} '{name}' (conf/{group}/{name}.yaml)",
-        close if close.startswith("Known") else f"{close} {listed}",
-    )
+    hint = did_you_mean(name, options)
+    if not hint.startswith("Known"):
+        few = len(options) <= MOST_LISTED
+        hint += f" Known: {', '.join(sorted(options))}." if few else f" See conf/{group}/."
+    return ConfigError(f"There is no {group} '{name}' (conf/{group}/{name}.yaml)", hint)
 
 
 def _unknown_key(match: re.Match[str]) -> ConfigError:
@@ -147,6 +146,9 @@ def _unreadable(match: re.Match[str]) -> ConfigError:
         "An override is KEY=VALUE; quote values with special characters: \"key='a, b'\"",
     )
 
+
+MOST_LISTED = 30
+"""Choices that are all named beside the one that was meant; more would bury it."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 

@@ -34,6 +34,7 @@ from experiments.environment import machine
 from experiments.environment.terminal import console
 from experiments.errors import ConfigError
 from experiments.experiment import sharing
+from experiments.tracking.opening import address, database_file
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
@@ -377,10 +378,11 @@ def _start_ray(settings: dict[str, Any]) -> None:
 
 
 def _warn_of_sqlite(config: DictConfig) -> None:
-    if config.tracking.enabled and str(config.tracking.uri).startswith("sqlite:"):
+    uri = address(config.tracking.uri)
+    if config.tracking.enabled and database_file(uri) is not None:
         _warn(
-            f"Jobs on other machines will share {config.tracking.uri} over the network, which "
-            "SQLite is not made for: tracking=server logs to a server (docs/clusters.md)."
+            f"Jobs on other machines will share {uri} over the network, which SQLite is not made "
+            "for: tracking=server logs to a server (docs/clusters.md)."
         )
 
 

@@ -9,12 +9,18 @@ experiments validate DATASET
 experiments models [NAME]
 experiments models fetch NAME quantization=LEVEL
 experiments fidelity model=NAME quantization=LEVEL,LEVEL,... [reference=LEVEL] [OVERRIDE ...]
+experiments store [--prune --model NAME --older-than 90d --unused]
 experiments doctor
+
+The shell completes commands, options and names once it is told so:
+
+eval "$(register-python-argcomplete experiments)"
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -24,8 +30,12 @@ from experiments.errors import UserError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand and return the exit code; a mistake is told in one line."""
-    parser = _parser()
-    chosen = parser.parse_args(arguments)
+    known = parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks what could come next
+        import argcomplete
+
+        argcomplete.autocomplete(known)
+    chosen = known.parse_args(arguments)
     try:
         return int(chosen.do(chosen))
     except UserError as error:
@@ -39,11 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="experiments", description="What is done beside a run. Runs are `python run.py`."
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    made = argparse.ArgumentParser(
+        prog="experiments",
+        description="What is done beside a run. Runs are `python run.py`.",
+        epilog="Examples: experiments COMMAND --help",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = made.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
-    return parser
+    return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.errors import DatasetError, did_you_mean
 
@@ -15,6 +15,34 @@ CONF = Path(__file__).resolve().parents[3] / "conf"
 OUTPUTS = Path("outputs")
 CACHE = OUTPUTS / "cache"
 TRACKING = "sqlite:///mlruns/mlflow.db"
+
+
+def add_command(commands: Any, name: str, does: str, *examples: str) -> argparse.ArgumentParser:
+    """Add a subcommand whose help says what it does and ends with examples to type.
+
+    Args:
+        commands: the subparsers of `experiments`.
+        name: of the command.
+        does: what it does, in a few words.
+        examples: whole command lines.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=does,
+        description=f"{does[:1].upper()}{does[1:]}.",
+        epilog="\n".join(["examples:", *(f"  {example}" for example in examples)]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def complete(argument: argparse.Action, group: str) -> None:
+    """Let the shell complete an argument with the names of the files in a folder of `conf/`."""
+
+    def names(**_: Any) -> list[str]:
+        return sorted(path.stem for path in CONF.glob(f"{group}/*.yaml"))
+
+    argument.completer = names  # type: ignore[attr-defined]
 
 
 def run_folder(name: str, uri: str) -> Path:

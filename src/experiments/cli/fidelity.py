@@ -15,7 +15,7 @@ from rich.text import Text
 
 from experiments.app import readable_config_errors
 from experiments.app.explain import refuse_unknown
-from experiments.app.run_folder import run_folder
+from experiments.app.run_folder import new_folder
 from experiments.cli.models import quantizations
 from experiments.environment.terminal import console, results
 from experiments.errors import ConfigError, StoreError, UserError, did_you_mean
@@ -53,7 +53,7 @@ def run(words: Sequence[str], conf: Path, folder: Path) -> None:
                 "Name some: quantization=q8_0,q4_k_m.",
             )
         plans = [_plan(overrides, name, folder) for name in (reference, *compared)]
-    place = Path(run_folder(str(folder)))
+    place = Path(new_folder(str(folder)))
     if not place.is_dir():
         raise StoreError(f"{place} cannot be made", "Name another folder with --out DIR.")
     show(measure(plans, place))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,15 +19,33 @@ from rich.progress import (
     TaskID,
     TextColumn,
 )
+from rich.segment import Segment
 from rich.table import Column
 from rich.text import Text
 
-console = Console(stderr=True, highlight=False)
+from experiments.errors import printable
+
+
+class SafeConsole(Console):
+    """A console that nothing which is printed can steer, whoever wrote it."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """Yield what rich makes of something, its texts with control characters escaped."""
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(printable(segment.text), segment.style)
+
+
+console = SafeConsole(stderr=True, highlight=False)
 """Progress and messages; standard output is for results."""
 
 WIDTH_OF_FILES = 120
 
-results = Console(highlight=False)
+results = SafeConsole(highlight=False)
 """Tables and paths; goes to standard output."""
 if not results.is_terminal and "COLUMNS" not in os.environ:
     results.width = WIDTH_OF_FILES

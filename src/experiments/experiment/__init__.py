@@ -7,6 +7,7 @@ was cut short goes on where it stopped.
 
 from experiments.experiment.planning import Plan, plan
 from experiments.experiment.running import run
-from experiments.experiment.sweep import close_sweep, open_sweep
+from experiments.experiment.sweep import Sweep
+from experiments.experiment.tracked import catch_up
 
-__all__ = ["Plan", "close_sweep", "open_sweep", "plan", "run"]
+__all__ = ["Plan", "Sweep", "catch_up", "plan", "run"]

@@ -31,6 +31,7 @@ def write(
         manifest=_manifest(plan, verdicts),
         metrics=report.metrics,
         audit=audit(first, plan.weights, plan.backend.describe()) if first else None,
+        prompts={each.problem_id: each.prompt for each in plan.requests}.values(),
     )
 
 
@@ -41,6 +42,7 @@ def _manifest(plan: Plan, verdicts: Sequence[Verdict]) -> dict[str, Any]:
         "labels": plan.labels,
         "note": plan.settings.model.note,
         "overrides": list(plan.overrides),
+        "identity": plan.identity,
         "seed": plan.settings.seed,
         "dataset": {
             "name": plan.dataset.name,

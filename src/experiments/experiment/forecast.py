@@ -243,7 +243,8 @@ class Forecaster:
         if self._measures:
             _warn_of_others()
             tensor = measuring.TensorType(number, kind, block, size)
-            kept[name] = asdict(measuring.measure(tensor, threads, path.parent))
+            cost = asdict(measuring.measure(tensor, threads, path.parent))
+            kept = _read_measured(path) | {name: cost}  # another process may have added some
             store.write_text(path, json.dumps(kept, indent=1) + "\n")
         if name not in kept:
             return estimating.usual(8 * size / block, threads)

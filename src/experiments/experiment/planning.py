@@ -27,6 +27,9 @@ class Plan:
         labels: what tells this run from its siblings.
         parent: id of the sweep's MLflow run.
         overrides: what was said on the command line.
+        sweep_folder: of the sweep that this run belongs to.
+        identity: digest of all settings that decide the result; empty where nobody asks again.
+        claim: the descriptor by which this process holds the folder.
     """
 
     settings: Config
@@ -40,6 +43,9 @@ class Plan:
     labels: dict[str, str]
     parent: str | None
     overrides: Sequence[str]
+    sweep_folder: Path | None = None
+    identity: str = ""
+    claim: int | None = None
 
     @cached_property
     def problems(self) -> dict[str, Problem]:
@@ -56,6 +62,8 @@ def plan(
     needs_weights: bool,
     overrides: Sequence[str] = (),
     sweep_folder: Path | None = None,
+    identity: str = "",
+    claim: int | None = None,
     find_weights: Callable[[ModelConfig, QuantizationConfig, Path], Weights] = locate,
 ) -> Plan:
     """Return a run that is ready to start.
@@ -68,6 +76,8 @@ def plan(
         needs_weights: the backend runs a GGUF of this disk.
         overrides: what was said on the command line.
         sweep_folder: of the sweep that this run belongs to.
+        identity: digest of all settings that decide the result; empty where nobody asks again.
+        claim: the descriptor by which this process holds the folder.
         find_weights: fetches or makes them if need be; a forecast hands in what only foresees.
 
     Raises:
@@ -96,6 +106,9 @@ def plan(
         labels=_labels(settings, weights, dataset, overrides),
         parent=read_sweep(sweep_folder),
         overrides=overrides,
+        sweep_folder=sweep_folder,
+        identity=identity,
+        claim=claim,
     )
 
 

@@ -30,7 +30,6 @@ from experiments.records import (
 from experiments.sandbox import choose, missing
 from experiments.stats.metrics import summarise
 from experiments.store import runs
-from experiments.tracking.traces import Sample
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +74,7 @@ def run(plan: Plan, shown: Callable[[RunReport], None] | None = None) -> RunRepo
             plan.settings.model.note,
         )
         write(plan, report, generations, solutions, verdicts)
-        prompts = (request.prompt for request in plan.requests)
-        tracked.results(report, map(Sample, prompts, generations, solutions, verdicts))
+        tracked.results()
         if shown is not None:
             shown(report)
     return report
@@ -99,14 +97,19 @@ def _generate(plan: Plan, tracked: TrackedRun) -> tuple[list[Generation], float]
     prompts of other data sets.
     """
     started = time.monotonic()
-    kept = store.GenerationStore(Path(plan.settings.store), plan.settings.cache.value)
+    kept = store.GenerationStore(
+        Path(plan.settings.store), plan.settings.cache.value, plan.labels["model"]
+    )
     found = kept.find({request.key for request in plan.requests})
     new = list({r.key: r for r in plan.requests if r.key not in found}.values())
     new_tokens = 0
     with (
+        kept,
         store.appending(plan.folder / runs.GENERATIONS) as append,
         bar("Generating", len(plan.requests), len(plan.requests) - len(new)) as progress,
     ):
+        for generation in found.values():  # so that whoever prunes the store sees them in use
+            append(generation)
         made = plan.backend.generate(new, plan.sampling, progress.remark)
         for generation in with_costs(made, setting(plan.backend)):
             kept.append(generation)

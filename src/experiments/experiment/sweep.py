@@ -2,69 +2,82 @@
 
 from __future__ import annotations
 
-import json
+import socket
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from experiments import store
 from experiments.environment.provenance import provenance
 from experiments.schema import TrackingConfig
-from experiments.store import runs
-from experiments.tracking import logs
-from experiments.tracking.recorder import NewRun, Recorder
+from experiments.store import claims
+from experiments.tracking import notes
+from experiments.tracking.notes import NewRun
+from experiments.tracking.opening import address
+from experiments.tracking.recorder import Recorder
 
-_open: dict[Path, Recorder] = {}
-"""The sweeps of this process that go on, by their folders."""
 
+class Sweep:
+    """A sweep that goes on: its folder is held, and its run is open in MLflow.
 
-def open_sweep(tracking: TrackingConfig, folder: Path, overrides: Sequence[str]) -> None:
-    """Begin the MLflow run that is the parent of a sweep's jobs, and note its id.
-
-    Raises:
-        UserError: the folder or the tracking server cannot be used.
+    Args:
+        folder: of the sweep; exists.
+        request: digest of what was asked for; of the same, the run in MLflow goes on.
     """
-    if not tracking.enabled:
-        return
-    name = f"sweep · {' '.join(overrides)}"[:250]
-    tags = {"overrides": " ".join(overrides), "kind": "sweep", **origin()}
-    where = (tracking.uri, tracking.artifacts, tracking.experiment)
-    recorder = Recorder(NewRun(*where, name, tags=tags, system_metrics=False))
-    started = recorder.started()
-    recorder.log(logs.keep_view)
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = {"mlflow_run": started.run_id, "mlflow_experiment": started.experiment_id}
-    store.write_text(folder / runs.SWEEP, json.dumps(kept))
-    _open[folder] = recorder
 
+    def __init__(self, folder: Path, request: str) -> None:
+        self.folder = folder
+        self._request = request
+        self._recorder: Recorder | None = None
+        self._held = ExitStack()
+        self._claim = self._held.enter_context(claims.claimed(folder))
 
-def close_sweep(
-    folder: Path,
-    failed: bool,
-    summary: str = "",
-    files: Sequence[Path] = (),
-    figures: Sequence[Path] = (),
-) -> None:
-    """Add the report to the sweep's MLflow run, if it has one, and end it.
+    def track(self, tracking: TrackingConfig, overrides: Sequence[str]) -> None:
+        """Begin the sweep's run in MLflow, or go on with it, before its jobs do.
 
-    Raises:
-        TrackingError: the database or the server cannot be used.
-    """
-    recorder = _open.pop(folder, None)
-    if recorder is None:
-        return
-    recorder.log(logs.log_files, files)
-    recorder.log(logs.log_files, figures, "figures")
-    recorder.log(logs.describe, summary)
-    recorder.end("FAILED" if failed else "FINISHED")
-    recorder.wait()
+        Raises:
+            TrackingError: the database or the server cannot be used; what can be logged later,
+                is, when the sweep ends.
+        """
+        if not tracking.enabled:
+            return
+        self._recorder = Recorder(
+            NewRun(
+                address(tracking.uri),
+                tracking.artifacts,
+                tracking.experiment,
+                name=f"sweep · {' '.join(overrides)}"[:250],
+                tags={
+                    "overrides": " ".join(overrides),
+                    "kind": "sweep",
+                    **origin(),
+                    "run_folder": str(self.folder),
+                },
+                system_metrics=False,
+                identity=self._request,
+                folder=self.folder,
+            ),
+            self._claim,
+        )
+        self._recorder.started()
+
+    def close(self, failed: bool, summary: str = "") -> None:
+        """Have the report logged to the sweep's run, end it, and let the folder go.
+
+        Raises:
+            TrackingError: the database or the server cannot be used.
+        """
+        try:
+            if self._recorder is not None:
+                self._recorder.end("FAILED" if failed else "FINISHED", summary)
+                self._recorder.wait()
+        finally:
+            self._held.close()
 
 
 def read_sweep(folder: Path | None) -> str | None:
     """Return the MLflow run of the sweep that is kept in a folder, if it has one."""
-    if folder is None or not (note := folder / runs.SWEEP).exists():
-        return None
-    run_id = json.loads(note.read_text(encoding="utf-8"))["mlflow_run"]
-    return str(run_id)
+    note = notes.read(folder) if folder is not None else None
+    return note.run_id or None if note is not None else None
 
 
 def origin() -> dict[str, str]:
@@ -72,6 +85,7 @@ def origin() -> dict[str, str]:
     source, machine = provenance()["source"], provenance()["machine"]
     return {
         "machine": f"{machine['processor']}, {machine['cores']} cores, {machine['system']}",
+        "host": socket.gethostname(),
         "mlflow.source.name": "run.py",
         "mlflow.source.git.commit": source["git_commit"] or "",
     }

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import logging
-from collections.abc import Iterable
-from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Self
 
-from experiments import store
+from experiments.errors import TrackingAway, TrackingError
 from experiments.experiment.planning import Plan
 from experiments.experiment.sweep import origin
-from experiments.records import CHOICES, RunReport
+from experiments.records import CHOICES
 from experiments.schema import Config, dotted
-from experiments.store import runs
-from experiments.tracking import logs
-from experiments.tracking.recorder import NewRun, Recorder, Status
-from experiments.tracking.traces import Sample, log_samples
+from experiments.tracking import notes, syncing
+from experiments.tracking.notes import NewRun, Status
+from experiments.tracking.opening import address
+from experiments.tracking.recorder import Recorder
 
 PATIENCE_SECONDS: dict[Status, float] = {"FINISHED": 5.0, "FAILED": 10.0, "KILLED": 1.0}
 """How long a run waits in silence for what MLflow has not got yet. One that failed or was
@@ -35,19 +34,30 @@ class TrackedRun:
     def __enter__(self) -> Self:
         plan, tracking = self._plan, self._plan.settings.tracking
         if tracking.enabled:
-            name = " · ".join(plan.labels[label] for label in CHOICES if plan.labels[label])
-            where = (tracking.uri, tracking.artifacts, tracking.experiment)
-            self._recorder = Recorder(NewRun(*where, name, plan.parent, _tags(plan)))
-            self._recorder.log(logs.log_parameters, dict(dotted(_plain(plan.settings))))
             data = plan.dataset
-            self._recorder.log(logs.log_dataset, data.name, data.digest, len(data.problems))
+            new = NewRun(
+                address(tracking.uri),
+                tracking.artifacts,
+                tracking.experiment,
+                name=" · ".join(plan.labels[label] for label in CHOICES if plan.labels[label]),
+                parent=plan.parent,
+                tags=_tags(plan),
+                parameters=dict(dotted(_plain(plan.settings))),
+                dataset=(data.name, data.digest, len(data.problems)),
+                traces=tracking.traces,
+                identity=_identity(plan),
+                folder=plan.folder,
+            )
+            self._recorder = Recorder(new, plan.claim)
+            if plan.sweep_folder is None or plan.parent is not None:
+                self._recorder.warn_if_away()  # else the sweep has said so
         return self
 
     def progress(self, generations: int, new_tokens: int, seconds: float) -> None:
         """Log how far generating is.
 
         Raises:
-            TrackingError: the run could not begin in MLflow.
+            TrackingError: the run could not begin in MLflow, and it is a user's mistake.
         """
         if self._recorder is not None:
             numbers = {
@@ -56,19 +66,13 @@ class TrackedRun:
             }
             self._recorder.progress(generations, numbers)
 
-    def results(self, report: RunReport, samples: Iterable[Sample]) -> None:
-        """Log what came out: numbers, a description, files, and each sample as a trace.
+    def results(self) -> None:
+        """Have the folder of the run logged, which has all its results.
 
         That ends the run in MLflow, whatever becomes of this context.
         """
-        if self._recorder is None:
-            return
-        self._recorder.log(logs.log_metrics, report.metrics)
-        self._recorder.log(logs.describe, _description(report))
-        self._recorder.log(logs.log_folder, self._plan.folder)
-        if self._plan.settings.tracking.traces:
-            self._recorder.log(log_samples, list(samples))
-        self._recorder.end("FINISHED")
+        if self._recorder is not None:
+            self._recorder.end("FINISHED")
 
     def __exit__(self, kind: type[BaseException] | None, error: object, *_: object) -> None:
         if self._recorder is None:
@@ -81,12 +85,31 @@ class TrackedRun:
             if not self._recorder.wait(PATIENCE_SECONDS[status]) and kind is None:
                 log.info("MLflow is still being written to. Ctrl-C leaves it to go on by itself.")
                 self._recorder.wait()
-            if kind is None:
-                where = asdict(self._recorder.started())
-                store.write_text(self._plan.folder / runs.TRACKED, json.dumps(where) + "\n")
+        except TrackingAway as away:
+            if not self._recorder.has_warned and self._plan.sweep_folder is None:
+                log.warning("warning: %s", away)
         except Exception as failure:
             if failure is not error:  # else it is told already
                 log.warning("warning: %s", failure)
+
+
+def catch_up(folder: Path, uri: str) -> None:
+    """Bring to MLflow what it lacks of a complete run, if it lacks some."""
+    note = notes.read(folder)
+    if note is None or note.is_complete:
+        return
+    try:
+        syncing.sync_apart(folder, uri)
+    except TrackingError as error:
+        log.warning("warning: %s", error)
+
+
+def _identity(plan: Plan) -> str:
+    """Return a digest of all that decides a run's result; empty where that is not known."""
+    if not plan.identity:
+        return ""
+    weights = plan.weights.sha256 if plan.weights is not None else ""
+    return hashlib.sha256(f"{plan.identity} {plan.dataset.digest} {weights}".encode()).hexdigest()
 
 
 def _tags(plan: Plan) -> dict[str, str]:
@@ -98,16 +121,6 @@ def _tags(plan: Plan) -> dict[str, str]:
         **origin(),
         "run_folder": str(plan.folder),
     }
-
-
-def _description(report: RunReport) -> str:
-    """Return a run's main result as Markdown."""
-    rate = report.metrics.get("pass_at_1/plus")
-    if rate is None:
-        return report.note
-    low, high = (100 * report.metrics[f"pass_at_1/plus_{end}"] for end in ("low", "high"))
-    result = f"**pass@1 {100 * rate:.1f} %** (95 % interval {low:.0f} to {high:.0f})"
-    return f"{result}\n\n{report.note}".rstrip()
 
 
 def _plain(settings: Config) -> dict[str, Any]:

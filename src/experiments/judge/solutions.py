@@ -82,6 +82,8 @@ class Judging(Iterator[Verdict]):
     def close(self) -> None:
         """Judge nothing more, and end the programs that are running."""
         self._all.close()
+        if self._store is not None:
+            self._store.close()
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import marshal
-import os
+import secrets
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def keep(folder: Path, name: str, wanted: bytes, value: Any) -> None:
     """Keep a plain value under the key; a folder that cannot be written keeps nothing."""
     body = marshal.dumps(value, _MARSHAL_VERSION)
     file = _file(folder, name)
-    half = file.with_name(f"{file.name}.{os.getpid()}")
+    half = file.with_name(f"{file.name}.{secrets.token_hex(6)}")
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -34,6 +34,7 @@ __all__ = [
     "show_collection",
     "show_next_steps",
     "show_sweep",
+    "shown",
     "write",
 ]
 

@@ -21,6 +21,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from experiments.errors import printable
 from experiments.report import analysis, racing, thinking
 from experiments.report.caveats import caveats
 from experiments.report.collect import KINDS, Collection, Group, Run, Sample
@@ -138,7 +139,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        finalize=_shown,
     )
+
+
+def _shown(value: Any) -> Any:
+    """Return what is written in place of a value: no text of others can spoil the file."""
+    return printable(value) if type(value) is str else value
 
 
 def _rendered(template: str, **values: Any) -> Markup:

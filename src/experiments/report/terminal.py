@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +14,8 @@ from experiments.report.labels import differing
 from experiments.schema import TrackingConfig
 from experiments.stats.columns import CUT, MIXED, Column, columns
 from experiments.stats.costs import is_mixed
-from experiments.store import runs
+from experiments.tracking import notes
+from experiments.tracking.opening import DEFAULT, address, is_server, without_password
 
 MLFLOW_ADDRESS = "http://127.0.0.1:5000"
 """Where `mlflow ui` answers unless it is told otherwise."""
@@ -127,25 +127,30 @@ def show_next_steps(folder: Path, tracking: TrackingConfig) -> None:
     results.print(f"\nResults: {shown(folder)}", soft_wrap=True)
     if not tracking.enabled:
         return
-    view = _view(folder)
-    if tracking.uri.startswith(("http://", "https://")):
-        address = tracking.uri.rstrip("/") + view
-        results.print(f"Compare runs: {address}", soft_wrap=True)
+    view, uri = _view(folder), without_password(address(tracking.uri))
+    if lacking := notes.lacking(folder):
+        some = "this" if lacking == 1 else f"{lacking} of these"
+        command = f".venv/bin/experiments sync {shown(folder)}"
+        results.print(
+            f"MLflow lacks a part of {some}. To bring it there: {command}", soft_wrap=True
+        )
+    if is_server(uri):
+        results.print(f"Compare runs: {uri.rstrip('/')}{view}", soft_wrap=True)
         return
+    if tracking.uri is None and uri != DEFAULT:
+        results.print(f"MLflow is where MLFLOW_TRACKING_URI has it: {uri}", soft_wrap=True)
     command = "mlflow ui --backend-store-uri"
-    results.print(f"Compare runs: .venv/bin/{command} {tracking.uri}", soft_wrap=True)
+    results.print(f"Compare runs: .venv/bin/{command} {uri}", soft_wrap=True)
     if view:
         results.print(f"        then: {MLFLOW_ADDRESS}{view}", soft_wrap=True)
 
 
 def _view(folder: Path) -> str:
     """Return where MLflow shows a sweep's jobs side by side; nothing for a single run."""
-    try:
-        kept = json.loads(folder.joinpath(runs.SWEEP).read_text(encoding="utf-8"))
-        address = f"/#/experiments/{kept['mlflow_experiment']}/runs"
-        return f"{address}?viewStateShareKey={kept['mlflow_run']}"
-    except (OSError, ValueError, KeyError):
+    note = notes.read(folder)
+    if note is None or not note.run_id or note.new.tags.get("kind") != "sweep":
         return ""
+    return f"/#/experiments/{note.experiment_id}/runs?viewStateShareKey={note.run_id}"
 
 
 def shown(folder: Path) -> Path:

@@ -7,8 +7,8 @@ running, nor later than now. A program that forges its replies can therefore shi
 one input to another by no more than passes between two looks.
 
 A program that sleeps uses no CPU time. It is ended once it has been idle, neither running nor
-waiting for a processor, for longer than `wall_factor` times the CPU time of an input; not for
-each input, but in all.
+waiting for a processor, for longer than `wall_factor` times the CPU time of an input, and of no
+more than a second of it; not for each input, but in all.
 """
 
 import contextlib
@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOOK_SECONDS = 0.25
+IDLE_SECONDS = 1.0
+"""Of the CPU time that is allowed, no more decides for how long a program may be idle."""
+
 WRITING_SECONDS = 10.0
 """CPU time for writing one output, which is not the call's, while none of it has come."""
 
@@ -126,6 +129,8 @@ class Deadline:
         if idle > LOOK_SECONDS:  # to ask for the time spent waiting takes a while
             idle -= self._clocks.waiting_seconds() or 0.0
         self._spent.idle_seconds = max(self._idle_before, idle)
+        if self._now is not None:  # else it may have been running
+            allowed = min(allowed, IDLE_SECONDS)
         return "wall time" if idle > self._wall_factor * allowed else ""
 
     def seconds(self) -> float:

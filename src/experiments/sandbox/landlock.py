@@ -1,4 +1,4 @@
-"""Landlock: which folders a program under test may see, where Linux has it.
+"""Landlock: which folders a process may see and write to, where Linux has it.
 
 It comes on top of the other walls and is the only one around files where there is no
 bubblewrap. It says nothing on rights, attributes and times of files: the filter of system
@@ -9,6 +9,7 @@ import ctypes
 import platform
 import struct
 import sys
+from typing import Any
 
 _CREATE_RULESET = 444
 _ASK_VERSION = 1
@@ -26,8 +27,13 @@ def version() -> int:
     return max(0, int(found))
 
 
-def rules(readable: list[str], writable: list[str]) -> dict[str, object]:
-    """Return rules that an executor puts on itself; empty where Landlock is missing."""
+def rules(readable: list[str] | None, writable: list[str]) -> dict[str, Any]:
+    """Return rules that a process puts on itself; empty where Landlock is missing.
+
+    Args:
+        readable: folders and files; None: all that the user may read.
+        writable: folders and files.
+    """
     known = version()
     if known == 0:
         return {}
@@ -38,11 +44,13 @@ def rules(readable: list[str], writable: list[str]) -> dict[str, object]:
         handled |= _TRUNCATE
     if known >= 5:
         handled |= _IOCTL_DEVICE
-    device = _WRITE_DEVICE | (handled & _TRUNCATE)
-    allowed = [(path, _READ) for path in readable]
-    allowed += [(path, handled) for path in writable]
+    handled &= ~_READ if readable is None else ~0
+    device = (_WRITE_DEVICE | _TRUNCATE) & handled
+    allowed = [(path, handled) for path in writable]
     allowed += [("/dev/null", device), ("/dev/zero", device)]
-    allowed += [("/dev/urandom", 0b0100), ("/dev/random", 0b0100)]
+    if readable is not None:
+        allowed += [(path, _READ) for path in readable]
+        allowed += [("/dev/urandom", 0b0100), ("/dev/random", 0b0100)]
     attributes = [handled]
     if known >= 4:
         attributes.append(0b11)  # no TCP
@@ -50,6 +58,6 @@ def rules(readable: list[str], writable: list[str]) -> dict[str, object]:
         attributes.append(0b11)  # no abstract sockets and no signals beyond
     return {
         "attributes": struct.pack(f"={len(attributes)}Q", *attributes),
-        "of_files": 0b0111 | (handled & _TRUNCATE),
+        "of_files": (0b0111 | _TRUNCATE) & handled,
         "allowed": allowed,
     }

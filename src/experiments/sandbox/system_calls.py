@@ -80,6 +80,26 @@ _O_TRUNC, _O_ACCMODE = 0o1000, 3
 _AF_UNIX = 1
 _CLONE_THREAD = 0x00010000
 
+_OUTWARD = """
+socket 41 198          io_uring_setup 425 425  ptrace 101 117         process_vm_readv 310 270
+process_vm_writev 311 271  pidfd_getfd 438 438  pidfd_send_signal 424 424  tkill 200 130
+rt_sigqueueinfo 129 138  rt_tgsigqueueinfo 297 240  truncate 76 45     open_by_handle_at 304 265
+chmod 90 -             fchmod 91 52           fchmodat 268 53        fchmodat2 452 452
+chown 92 -             lchown 94 -            fchown 93 55           fchownat 260 54
+utime 132 -            utimes 235 -           futimesat 261 -        utimensat 280 88
+setxattr 188 5         lsetxattr 189 6        fsetxattr 190 7        setxattrat 463 463
+removexattr 197 14     lremovexattr 198 15    fremovexattr 199 16    removexattrat 466 466
+mq_open 240 180        mq_unlink 241 181      msgget 68 186          semget 64 190
+shmget 29 194          add_key 248 217        request_key 249 218    keyctl 250 219
+unshare 272 97         setns 308 268          bpf 321 280            perf_event_open 298 241
+userfaultfd 323 282    file_setattr 469 469
+"""
+"""What a process that only computes, from files to files, does not need: ways to the network,
+to other processes, and to what of files Landlock does not hold."""
+
+_OUTWARD_IOCTL = (0x5412, 0x541C, 0x40086602, 0x401C5820)  # typing into terminals, flags of files
+_OUTWARD_FCNTL = (8, 10, 15, 1024, 1026)  # signals for input, leases, notices
+
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _CAPSET = (126, 91)
 _SECCOMP = (317, 277)
@@ -88,6 +108,7 @@ _LOAD, _AND, _RETURN = 0x20, 0x54, 0x06
 _EQUAL, _GREATER, _AT_LEAST, _ANY_BIT = 0x15, 0x25, 0x35, 0x45
 _ALLOW, _KILL, _ERRNO, _ASK = 0x7FFF0000, 0x80000000, 0x00050000, 0x7FC00000
 _NUMBER, _ARCHITECTURE = 0, 4
+_X32 = 0x40000000  # a second set of numbers, on x86-64
 
 _Line = tuple[int, int, int, int]
 _PERMIT: _Line = (_RETURN, 0, 0, _ALLOW)
@@ -164,19 +185,38 @@ def filter_code(processes: bool) -> tuple[bytes, tuple[int, ...]]:
     add("prlimit64 302 261", [*_is_null(2), *limits])  # no new limits
     add("open 2 -", _opening(1))
     add("openat 257 56", _opening(2))
-    lines: list[_Line] = [
-        (_LOAD, 0, 0, _ARCHITECTURE),
-        (_EQUAL, 1, 0, architecture),
-        (_RETURN, 0, 0, _KILL),
-        (_LOAD, 0, 0, _NUMBER),
-        (_GREATER, 0, 1, _LAST),
-        _LACK,
-    ]
+    lines = [*_head(architecture), (_GREATER, 0, 1, _LAST), _LACK]
     for first, last, block in _stretches(rules):
         lines += [(_AT_LEAST, 1, 0, first), _REFUSE, (_GREATER, len(block), 0, last), *block]
-    lines.append(_REFUSE)
-    pids = tuple(8 * place + 4 for place, line in enumerate(lines) if line[3] == _OWN_PID)
-    return _packed(lines), pids
+    return _packed([*lines, _REFUSE])
+
+
+@cache
+def outward_code() -> tuple[bytes, tuple[int, ...]]:
+    """Return a filter, as `filter_code` does, that refuses what leads out of a process.
+
+    It names what is refused, not what is allowed: it is for processes of ours that read files
+    of strangers, with whatever libraries.
+    """
+    if not filter_works():
+        return b"", ()
+    column, architecture = _ARCHITECTURES[platform.machine()]
+    refused = [number for _, number in _numbers(_OUTWARD, column)]
+    rest: list[_Line] = [(_AT_LEAST, 0, 1, _X32), _REFUSE]
+    for name, argument, values, found, other in (
+        ("ioctl 16 29", 1, _OUTWARD_IOCTL, _REFUSE, _PERMIT),
+        ("fcntl 72 25", 1, _OUTWARD_FCNTL, _REFUSE, _PERMIT),
+        ("kill 62 129  tgkill 234 131", 0, (_OWN_PID,), _PERMIT, _REFUSE),
+        ("prlimit64 302 261", 0, (0, _OWN_PID), _PERMIT, _REFUSE),
+    ):
+        tests = [line for value in values for line in ((_EQUAL, 0, 1, value), found)]
+        block = [_argument(argument), *tests, other]
+        for _, number in _numbers(name, column):
+            rest += [(_EQUAL, 0, len(block), number), *block]
+    rest.append(_PERMIT)
+    far = len(rest) + len(refused) - 1
+    to_the_end = [(_EQUAL, far - place, 0, number) for place, number in enumerate(refused)]
+    return _packed([*_head(architecture), *to_the_end, *rest, _REFUSE])
 
 
 @cache
@@ -189,7 +229,17 @@ def counting_code() -> bytes:
     lines: list[_Line] = [(_LOAD, 0, 0, _NUMBER)]
     for number in asked:
         lines += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ASK)]
-    return _packed([*lines, _PERMIT])
+    return _packed([*lines, _PERMIT])[0]
+
+
+def _head(architecture: int) -> list[_Line]:
+    """End a process that makes calls of another processor; then load the call's number."""
+    return [
+        (_LOAD, 0, 0, _ARCHITECTURE),
+        (_EQUAL, 1, 0, architecture),
+        (_RETURN, 0, 0, _KILL),
+        (_LOAD, 0, 0, _NUMBER),
+    ]
 
 
 def _numbers(table: str, column: int) -> Iterable[tuple[str, int]]:
@@ -241,7 +291,8 @@ def _opening(flags: int) -> list[_Line]:
     ]
 
 
-def _packed(lines: list[_Line]) -> bytes:
-    return b"".join(
-        struct.pack("=HBBI", code, yes, no, max(0, value)) for code, yes, no, value in lines
-    )
+def _packed(lines: list[_Line]) -> tuple[bytes, tuple[int, ...]]:
+    """Return the kernel's form, and the bytes at which the process's own number is to be put."""
+    pids = tuple(8 * place + 4 for place, line in enumerate(lines) if line[3] == _OWN_PID)
+    packed = (struct.pack("=HBBI", code, yes, no, max(0, value)) for code, yes, no, value in lines)
+    return b"".join(packed), pids

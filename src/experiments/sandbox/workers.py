@@ -77,10 +77,10 @@ class Worker:
         self._closing.callback(errors.close)
         if hasattr(socket, "SO_PASSCRED"):
             self.control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        command, environment = control_group.wrapped(
-            place.command, place.environment, limits, THREADS
-        )
         try:
+            group = control_group.around(limits, THREADS)
+            self._closing.callback(group.remove)
+            command, environment = group.wrapped(place.command, place.environment)
             self.process = subprocess.Popen(
                 [*command, str(control.fileno())],
                 env=environment,

@@ -12,6 +12,7 @@ import fcntl
 import json
 import logging
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 _Record = TypeVar("_Record")
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+"""What file systems say that have no locks."""
+
 
 @contextmanager
 def appending(path: Path) -> Iterator[Callable[[Generation | Verdict], None]]:
@@ -34,17 +38,16 @@ def appending(path: Path) -> Iterator[Callable[[Generation | Verdict], None]]:
         StoreError: the file cannot be written; a line that was begun is taken back.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        path.touch()
     except OSError as error:
         raise cannot_use(path, error) from error
-    try:
-        yield lambda record: append_line(descriptor, (dump(record) + "\n").encode(), path)
-    finally:
-        os.close(descriptor)
+    yield lambda record: append_lines(path, [dump(record)])
 
 
 def append_lines(path: Path, lines: Iterable[str]) -> None:
     """Append lines to a file that is made if it is missing, all of them or none.
+
+    Several processes of one machine may append to the same file.
 
     Raises:
         StoreError: the file cannot be written.
@@ -54,12 +57,13 @@ def append_lines(path: Path, lines: Iterable[str]) -> None:
         return
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            _lock(descriptor)
+            append_whole(descriptor, text.encode())
+        finally:
+            os.close(descriptor)  # which gives the lock back
     except OSError as error:
         raise cannot_use(path, error) from error
-    try:
-        append_line(descriptor, text.encode(), path)
-    finally:
-        os.close(descriptor)
 
 
 def read_lines(path: Path, decode: Callable[[dict[str, Any]], _Record]) -> list[_Record]:
@@ -106,12 +110,15 @@ def write_records(path: Path, records: Iterable[Generation | Verdict]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Replace a file of results; there is no moment with half a file.
 
+    Halves of characters, which no file can hold, are written as JSON and Python escape them.
+
     Raises:
         StoreError: it could not be written; the former file is untouched.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # A process of another machine may have our number, and write the same file.
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
-        with draft.open("w", encoding="utf-8") as file:
+        with draft.open("x", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -122,41 +129,32 @@ def write_text(path: Path, text: str) -> None:
         raise cannot_use(path, error) from error
 
 
-def append_line(descriptor: int, line: bytes, path: Path) -> None:
-    """Append a line, or leave the file as it was; a torn end of a killed writer is closed."""
-    with locked(descriptor, fcntl.LOCK_EX):
-        before = os.fstat(descriptor).st_size
-        if before and os.pread(descriptor, 1, before - 1) != b"\n":
-            line = b"\n" + line
-        try:
-            left = line
-            while left:
-                left = left[os.write(descriptor, left) :]
-        except OSError as error:
-            with suppress(OSError):
-                os.ftruncate(descriptor, before)
-            raise cannot_use(path, error) from error
-        except BaseException:  # Ctrl-C between two parts of a long line
-            with suppress(OSError):
-                os.ftruncate(descriptor, before)
-            raise
+def append_whole(descriptor: int, lines: bytes) -> None:
+    """Append lines, or leave the file as it was; a torn end of a killed writer is closed.
 
-
-@contextmanager
-def locked(descriptor: int, kind: int) -> Iterator[None]:
-    """Hold a lock on the file; some network file systems have none, and go without."""
-    held = True
+    Raises:
+        OSError: they cannot be written.
+    """
+    before = os.fstat(descriptor).st_size
+    if before and os.pread(descriptor, 1, before - 1) != b"\n":
+        lines = b"\n" + lines
     try:
-        fcntl.flock(descriptor, kind)
+        left = lines
+        while left:
+            left = left[os.write(descriptor, left) :]
+    except BaseException:  # a full disk, or Ctrl-C between two parts of a long line
+        with suppress(OSError):
+            os.ftruncate(descriptor, before)
+        raise
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file for the one who appends; some network file systems cannot, and go without."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
     except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+        if error.errno not in NO_LOCKS:
             raise
-        held = False
-    try:
-        yield
-    finally:
-        if held:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def dump(record: Generation | Verdict) -> str:

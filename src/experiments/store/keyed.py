@@ -1,36 +1,25 @@
 """The stores that all runs share: generations and verdicts, each under a key.
 
 The key is a digest of everything that decides the record, and each line has a checksum. Runs that
-go on at the same time may share a store. What a power cut leaves half-written is noticed by its
-checksum, dropped with a warning, and made again.
+go on at the same time, on this machine or others, may share a store: see `segments`. What a power
+cut leaves half-written is noticed by its checksum, dropped with a warning, and made again.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
-import logging
 import os
-import re
+import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from experiments.errors import ConfigError, StoreError, did_you_mean
 from experiments.records import Generation, Verdict
-from experiments.store.files import (
-    append_lines,
-    cannot_use,
-    dump,
-    locked,
-    to_generation,
-    to_verdict,
-)
-
-log = logging.getLogger(__name__)
+from experiments.store.entries import Entry
+from experiments.store.files import cannot_use, dump, to_generation, to_verdict
+from experiments.store.segments import Segments
 
 MODES = ("off", "read", "on")
 
@@ -38,27 +27,33 @@ _Record = TypeVar("_Record", Generation, Verdict)
 
 
 class _KeyedStore(Generic[_Record]):
-    """Records of all runs, by key.
+    """Records of all runs, by key; a context manager that closes it.
 
     Args:
         folder: made if it is missing (mode `on`).
         mode: `on` finds and keeps, `read` only finds, `off` does neither.
-        name: of one record, for files and their lines.
+        segments: its files.
         decode: makes a record from what JSON gave.
+        model: that what is kept is of.
 
     Raises:
         StoreError: the folder cannot be used.
     """
 
     def __init__(
-        self, folder: Path, mode: str, name: str, decode: Callable[[dict[str, Any]], _Record]
+        self,
+        segments: Segments,
+        mode: str,
+        decode: Callable[[dict[str, Any]], _Record],
+        model: str = "",
     ) -> None:
         if mode not in MODES:
             raise ConfigError(f"There is no cache mode '{mode}'", did_you_mean(mode, MODES))
-        self._folder = folder
+        folder = segments.folder
+        self._segments = segments
         self._mode = mode
-        self._name = name
         self._decode: Callable[[dict[str, Any]], _Record] = decode
+        self._model = model
         if mode == "on":
             try:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -69,83 +64,41 @@ class _KeyedStore(Generic[_Record]):
                     f"The store {folder} cannot be written", "Set store=FOLDER or cache=read."
                 )
 
+    def close(self) -> None:
+        """Say that nothing more is kept: what this process wrote may be merged with others'."""
+        self._segments.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def _find(self, keys: Collection[str]) -> Iterator[tuple[str, _Record]]:
-        """Yield the records that are here, of each key the oldest first."""
-        if self._mode == "off":
+        if self._mode == "off" or not keys:
             return
-        wanted = set(keys)
-        for path in sorted({self._path(key) for key in wanted}):
-            yield from self._read(path, wanted)
+        for key, entry in self._segments.find(keys).items():
+            try:
+                record = self._decode(json.loads(entry.body))
+            except (ValueError, TypeError, KeyError):  # of a version that knows other values
+                continue
+            yield key, record
 
     def _append(self, key: str, record: _Record) -> None:
-        if self._mode != "on":
-            return
-        body = dump(record)
-        line = f'{{"v":1,"check":"{_checksum(key, body)}","key":"{key}","{self._name}":{body}}}'
-        append_lines(self._path(key), [line])
-
-    def _path(self, key: str) -> Path:
-        return self._folder / f"{self._name}s-{key[:1]}.jsonl"
-
-    def _read(self, path: Path, wanted: set[str]) -> Iterator[tuple[str, _Record]]:
-        try:
-            with path.open("rb") as file, locked(file.fileno(), fcntl.LOCK_SH):
-                content = file.read()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise cannot_use(path, error) from error
-        damaged = []
-        start = 0
-        for line in content.splitlines(keepends=True):
-            if line.strip():
-                match = _STORED.fullmatch(line)
-                if match is None or not line.endswith(b"\n"):
-                    if not _OTHER_VERSION.match(line):
-                        damaged.append((start, line))
-                elif (key := match["key"].decode()) in wanted:
-                    record = self._intact(key, match)
-                    if record is None:
-                        damaged.append((start, line))
-                    else:
-                        yield key, record
-            start += len(line)
-        if damaged:
-            self._drop(path, damaged)
-
-    def _intact(self, key: str, match: re.Match[bytes]) -> _Record | None:
-        """Return the stored record, or None where its line was damaged."""
-        try:
-            body = match["body"].decode()
-            if _checksum(key, body) != match["check"].decode():
-                return None
-            return self._decode(json.loads(body))
-        except (ValueError, TypeError, KeyError):
-            return None
-
-    def _drop(self, path: Path, damaged: list[tuple[int, bytes]]) -> None:
-        """Overwrite damaged lines with blanks, in place, so that appending runs go on."""
-        log.warning(
-            "%s: %d damaged %s dropped; what is missing is made again.",
-            path,
-            len(damaged),
-            "entry was" if len(damaged) == 1 else "entries were",
-        )
-        if self._mode != "on":
-            return
-        with suppress(OSError), path.open("r+b") as file, locked(file.fileno(), fcntl.LOCK_EX):
-            for start, line in damaged:
-                file.seek(start)
-                if file.read(len(line)) == line:  # nobody mended it in the meantime
-                    file.seek(start)
-                    file.write(b" " * (len(line) - 1) + b"\n")
+        if self._mode == "on":
+            self._segments.append(Entry(key, time.time(), self._model, dump(record)))
 
 
 class GenerationStore(_KeyedStore[Generation]):
-    """Finished generations of all runs."""
+    """Finished generations of all runs.
 
-    def __init__(self, folder: Path, mode: str = "on") -> None:
-        super().__init__(folder, mode, "generation", to_generation)
+    Args:
+        folder, mode: as for all stores.
+        model: whose generations are kept from now on; said of them when the store is pruned.
+    """
+
+    def __init__(self, folder: Path, mode: str = "on", model: str = "") -> None:
+        super().__init__(generations_in(folder), mode, to_generation, model)
 
     def find(self, keys: Collection[str]) -> dict[str, Generation]:
         """Return the generations that are here, marked as cached; of each key the first.
@@ -153,10 +106,7 @@ class GenerationStore(_KeyedStore[Generation]):
         Raises:
             StoreError: a file cannot be read.
         """
-        found: dict[str, Generation] = {}
-        for key, generation in self._find(keys):
-            found.setdefault(key, replace(generation, cached=True))
-        return found
+        return {key: replace(generation, cached=True) for key, generation in self._find(keys)}
 
     def append(self, generation: Generation) -> None:
         """Keep a generation.
@@ -171,7 +121,7 @@ class VerdictStore(_KeyedStore[Verdict]):
     """Verdicts of all runs. Whose they were, and as which sample, the key does not say."""
 
     def __init__(self, folder: Path, mode: str = "on") -> None:
-        super().__init__(folder, mode, "verdict", to_verdict)
+        super().__init__(verdicts_in(folder), mode, to_verdict)
 
     def find(self, keys: Collection[str]) -> dict[str, Verdict]:
         """Return the verdicts that are here; of each key the last.
@@ -190,12 +140,11 @@ class VerdictStore(_KeyedStore[Verdict]):
         self._append(key, verdict)
 
 
-_STORED = re.compile(
-    rb'\{"v":1,"check":"(?P<check>[0-9a-f]{16})","key":"(?P<key>[0-9a-f]{64})",'
-    rb'"(?:generation|verdict)":(?P<body>\{.*\})\}\n?'
-)
-_OTHER_VERSION = re.compile(rb'\{"v":(?!1,)\d+,.*\}\n')
+def generations_in(folder: Path) -> Segments:
+    """Return the files of a store of generations: of each key the first entry counts."""
+    return Segments(folder, "generation", newest=False)
 
 
-def _checksum(key: str, body: str) -> str:
-    return hashlib.sha256(f"{key} {body}".encode()).hexdigest()[:16]
+def verdicts_in(folder: Path) -> Segments:
+    """Return the files of a store of verdicts: of each key the last entry counts."""
+    return Segments(folder, "verdict", newest=True)

@@ -6,12 +6,14 @@
 | `verdicts.jsonl` | what became of each program, with the first failing input |
 | `samples.jsonl` | the programs, in EvalPlus's form |
 | `problems.jsonl` | what a report shows of the problems |
+| `prompts.jsonl` | what the model was asked, by problem |
 | `manifest.json` | labels, versions, digests, machine |
 | `audit.json` | one prompt as the model reads it |
 | `metrics.json` | the numbers; written last, so that a folder with it is a finished run |
 | `sanitizer.jsonl` | verdicts on the programs that EvalPlus's sanitizer finds |
 | `failure.txt` | why a job has no result |
-| `tracking.json` | where the run is in MLflow |
+| `tracking.json` | where the run is in MLflow, and what of it |
+| `.lock` | what the folder is for, and who works there (see `claims`) |
 | `reviews.jsonl`, `review.json`, `review-key.json` | a person's grades (see `reviews`) |
 
 `manifest.json` and `metrics.json` carry the version of the form as `format`. Files without
@@ -23,12 +25,20 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import StoreError
-from experiments.records import Generation, Problem, RunReport, Solution, Verdict
+from experiments.errors import StoreError, printable
+from experiments.records import (
+    Generation,
+    Message,
+    Problem,
+    Prompt,
+    RunReport,
+    Solution,
+    Verdict,
+)
 from experiments.store.files import (
     read_lines,
     to_generation,
@@ -44,6 +54,7 @@ GENERATIONS = "generations.jsonl"
 VERDICTS = "verdicts.jsonl"
 SAMPLES = "samples.jsonl"
 PROBLEMS = "problems.jsonl"
+PROMPTS = "prompts.jsonl"
 MANIFEST = "manifest.json"
 AUDIT = "audit.json"
 METRICS = "metrics.json"
@@ -51,7 +62,7 @@ SANITIZED = "sanitizer.jsonl"
 FAILURE = "failure.txt"
 TRACKED = "tracking.json"
 SWEEP = "sweep.json"
-"""In the folder of a sweep: its MLflow run and experiment."""
+"""In the folder of a sweep: where it is in MLflow, and what of it."""
 RACE = "race.json"
 """In the folder of a sweep that was a race: its settings, findings and curves."""
 
@@ -94,6 +105,7 @@ def write_run(
     manifest: Mapping[str, Any],
     metrics: Mapping[str, float],
     audit: Mapping[str, Any] | None = None,
+    prompts: Iterable[Prompt] = (),
 ) -> None:
     """Write the files of a run, the numbers last.
 
@@ -106,12 +118,14 @@ def write_run(
         manifest: what is needed to repeat the run, as plain data.
         metrics: those that are not finite are left out.
         audit: one prompt as the model reads it; None as above.
+        prompts: one for each problem; none where nothing was generated.
 
     Raises:
         StoreError: a file could not be written; the former one is untouched.
     """
     if generations is not None:
         write_records(folder / GENERATIONS, generations)
+        _write_lines(folder / PROMPTS, map(asdict, prompts))
     write_records(folder / VERDICTS, verdicts)
     _write_lines(folder / PROBLEMS, map(_described, problems))
     _write_lines(folder / SAMPLES, map(_sample, programs))
@@ -133,6 +147,12 @@ def program_of(solution: Solution) -> Program:
     )
 
 
+def begin(folder: Path) -> None:
+    """Take away what an attempt before this one left that says how it ended."""
+    for name in (METRICS, FAILURE):
+        folder.joinpath(name).unlink(missing_ok=True)
+
+
 def is_finished(folder: Path) -> bool:
     """Return whether a folder holds a finished run."""
     return folder.joinpath(METRICS).exists()
@@ -149,10 +169,13 @@ def read_report(folder: Path) -> RunReport:
     metrics.pop("format", None)
     try:
         numbers = {_FORMER_METRICS.get(k, k): float(value) for k, value in metrics.items()}
-        labels = {str(name): str(value) for name, value in manifest["labels"].items()}
+        labels = {
+            printable(str(name)): printable(str(value))
+            for name, value in manifest["labels"].items()
+        }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(folder, f"{type(error).__name__}: {error}") from None
-    return RunReport(numbers, folder, labels, str(manifest.get("note") or ""))
+    return RunReport(numbers, folder, labels, printable(str(manifest.get("note") or "")))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -171,6 +194,16 @@ def read_generations(folder: Path) -> list[Generation]:
         StoreError: the file cannot be read. So for all that read lines.
     """
     return read_lines(folder / GENERATIONS, to_generation)
+
+
+def read_prompts(folder: Path) -> list[Prompt]:
+    """Return what the model was asked; nothing in folders of earlier versions."""
+
+    def prompt(line: dict[str, Any]) -> Prompt:
+        messages = tuple(Message(**each) for each in line["messages"])
+        return Prompt(**{**line, "messages": messages})
+
+    return read_lines(folder / PROMPTS, prompt)
 
 
 def read_verdicts(folder: Path) -> list[Verdict]:

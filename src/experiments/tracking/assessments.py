@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.errors import TrackingError
 from experiments.tracking.opening import explained, require_database
+from experiments.tracking.traces import traces_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,8 +26,6 @@ RUBRIC = "rubric"
 
 Sample = tuple[str, int]
 """Problem and number of a sample."""
-
-TRACES_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def find_run(uri: str, folder: Path, run_id: str | None) -> TracedRun:
         experiment = str(client.get_experiment(run.info.experiment_id).name)
         traces: dict[Sample, str] = {}
         said: dict[Sample, tuple[Said, ...]] = {}
-        for trace in _traces(client, run.info.experiment_id, run.info.run_id):
+        for trace in traces_of(client, run.info.experiment_id, run.info.run_id):
             spans = trace.data.spans
             problem = trace.info.tags.get("problem")
             if problem is None or not spans:
@@ -122,7 +121,7 @@ def answers(uri: str, experiment: str, traces: Iterable[str]) -> dict[str, list[
         client = MlflowClient(tracking_uri=uri)
         return {
             trace.info.trace_id: list(_said(trace))
-            for trace in _traces(client, experiment)
+            for trace in traces_of(client, experiment)
             if trace.info.trace_id in wanted
         }
 
@@ -191,22 +190,6 @@ def _by_folder(client: MlflowClient, folder: Path) -> Any:
     path = str(folder.resolve()).replace("'", "")
     found = client.search_runs(experiments, f"tags.run_folder = '{path}'", max_results=1)
     return found[0] if found else None
-
-
-def _traces(client: MlflowClient, experiment: str, run_id: str | None = None) -> Iterator[Trace]:
-    token = None
-    while True:
-        page = client.search_traces(
-            locations=[experiment],
-            run_id=run_id,
-            max_results=TRACES_AT_ONCE,
-            page_token=token,
-            include_spans=run_id is not None,
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def _of(trace: Trace, reviewer: str | None = None) -> list[Any]:

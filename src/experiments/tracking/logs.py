@@ -1,5 +1,6 @@
 """What is logged to MLflow's active run: settings, numbers, the data set, files, a description.
 
+What is there already is not logged again, so that each may be called once more after a failure.
 These functions run in the process that calls MLflow (see `worker`); everywhere else they are
 only named, so that MLflow is imported there alone.
 """
@@ -9,16 +10,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.stats.columns import mlflow_columns
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 LONGEST_PARAMETER = 500
 """Longer values, and those of several lines, are shown by their beginning and a digest, which
 tells equal ones from others; `.hydra/config.yaml` among the artifacts has them whole."""
+
+_ODD = re.compile(r"[^\w.\-: /]")
+"""What no name of a parameter may have in MLflow."""
 
 MOST_PARAMETERS = 100
 """A tracking server takes no more at once."""
@@ -28,10 +36,12 @@ COLUMNS = mlflow_columns()
 
 
 def log_parameters(settings: Mapping[str, Any]) -> None:
-    """Log settings under their dotted names."""
+    """Log settings under their dotted names; of one that has a value already, that stands."""
     import mlflow
 
-    shown = iter({name: _short(value) for name, value in settings.items()}.items())
+    known = _logged().data.params if settings else {}
+    named = {_ODD.sub("_", name): _short(value) for name, value in settings.items()}
+    shown = iter({name: value for name, value in named.items() if name not in known}.items())
     while some := dict(islice(shown, MOST_PARAMETERS)):
         mlflow.log_params(some)
 
@@ -41,14 +51,20 @@ def log_metrics(metrics: Mapping[str, float], step: int = 0) -> None:
     import mlflow
 
     finite = {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
+    if step == 0:  # of a run that goes on, each step is logged but once
+        known = _logged().data.metrics
+        finite = {name: value for name, value in finite.items() if known.get(name) != value}
     mlflow.log_metrics(finite, step)
 
 
 def log_dataset(name: str, digest: str, problems: int) -> None:
     """Log the data set as MLflow's dataset input, with its digest and number of problems."""
-    from mlflow import MlflowClient, active_run
+    from mlflow import MlflowClient
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
+    run = _logged()
+    if any(given.dataset.digest == digest[:36] for given in run.inputs.dataset_inputs):
+        return
     entity = Dataset(
         name=name,
         digest=digest[:36],
@@ -57,14 +73,18 @@ def log_dataset(name: str, digest: str, problems: int) -> None:
         profile=json.dumps({"num_rows": problems}),
     )
     tags = [InputTag("mlflow.data.context", "evaluation")]
-    MlflowClient().log_inputs(active_run().info.run_id, [DatasetInput(entity, tags)])
+    MlflowClient().log_inputs(run.info.run_id, [DatasetInput(entity, tags)])
 
 
-def log_folder(folder: Path) -> None:
-    """Log the files of a folder as artifacts."""
+def log_folder(folder: Path, without: Collection[str] = ()) -> None:
+    """Log the files of a folder as artifacts, without those of some names."""
     import mlflow
 
-    mlflow.log_artifacts(str(folder))
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            mlflow.log_artifacts(str(path), path.name)
+        elif path.name not in without:
+            mlflow.log_artifact(str(path))
 
 
 def log_files(files: Sequence[Path], folder: str | None = None) -> None:
@@ -102,6 +122,13 @@ def keep_view() -> None:
     MlflowClient().set_experiment_tag(
         sweep.experiment_id, f"mlflow.sharedViewState.{sweep.run_id}", json.dumps(view)
     )
+
+
+def _logged() -> Run:
+    """Return MLflow's active run with what was logged to it until now."""
+    from mlflow import MlflowClient, active_run
+
+    return MlflowClient().get_run(active_run().info.run_id)
 
 
 def _short(value: Any) -> str:

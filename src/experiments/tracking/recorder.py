@@ -6,6 +6,7 @@ Besides, neither its import nor a slow server holds anything up here.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import subprocess
@@ -16,16 +17,16 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVarTuple
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVarTuple
 
-from experiments.errors import TrackingError
+from experiments.errors import TrackingAway, TrackingError, printable
 from experiments.tracking.logs import log_metrics
+from experiments.tracking.notes import NewRun, Status
+
+log = logging.getLogger(__name__)
 
 Ts = TypeVarTuple("Ts")
-
-Status = Literal["FINISHED", "FAILED", "KILLED"]
-"""How a run ended, in MLflow's words."""
 
 SECONDS_BETWEEN_STEPS = 10.0
 """Numbers of a run that goes on are logged as often as MLflow logs those of the machine."""
@@ -35,32 +36,19 @@ CHARACTERS_KEPT = 2000
 
 
 @dataclass(frozen=True)
-class NewRun:
-    """What a run in MLflow begins with.
-
-    Attributes:
-        uri, artifacts, experiment: as `open_experiment` takes them.
-        name: of the run.
-        parent: id of the sweep's run.
-        tags: what it is found by, besides its parameters.
-        system_metrics: log CPU, memory, disk and network of the machine, where psutil is.
-    """
-
-    uri: str
-    artifacts: str | None
-    experiment: str
-    name: str
-    parent: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    system_metrics: bool = True
-
-
-@dataclass(frozen=True)
 class StartedRun:
     """Where a run is in MLflow."""
 
     run_id: str
     experiment_id: str
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run ended, and its description where its folder has none."""
+
+    status: Status
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,10 +63,17 @@ class Call:
 class Recorder:
     """Logs one run to MLflow through a process of its own. Nothing waits until `wait`."""
 
-    def __init__(self, new: NewRun) -> None:
+    def __init__(self, new: NewRun, claim: int | None = None) -> None:
+        """Begin a run.
+
+        Args:
+            new: what it begins with.
+            claim: the descriptor by which the run's folder is held, for as long as it is logged.
+        """
         self._started: Future[StartedRun] = Future()
         self._ended: Future[None] = Future()
         self._next_step = 0.0
+        self.has_warned = False
         self._last_step: Call | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
@@ -87,6 +82,7 @@ class Recorder:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             start_new_session=True,  # Ctrl-C in the terminal does not reach it
+            pass_fds=() if claim is None else (claim,),
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -102,15 +98,26 @@ class Recorder:
         """Log numbers of a run that goes on: at most once in ten seconds, and the last.
 
         Raises:
-            TrackingError: the run could not begin. So hours do not go by without a log.
+            TrackingError: the run could not begin, by a mistake that somebody has to put right.
         """
         if self._started.done():
-            self._started.result()
+            with suppress(TrackingAway):  # it is tried once more at the end
+                self._started.result()
         now = time.monotonic()
         self._last_step = Call(log_metrics, (dict(metrics), step), is_progress=True)
         if now >= self._next_step:
             self._next_step = now + SECONDS_BETWEEN_STEPS
             self._send_last_step()
+
+    def warn_if_away(self) -> None:
+        """Say at once if the store cannot be reached: the run goes on without it."""
+
+        def warn(started: Future[StartedRun]) -> None:
+            if isinstance(error := started.exception(), TrackingAway):
+                self.has_warned = True
+                log.warning("warning: %s", error)
+
+        self._started.add_done_callback(warn)
 
     def started(self) -> StartedRun:
         """Wait until the run has begun, and return where it is.
@@ -120,10 +127,10 @@ class Recorder:
         """
         return self._started.result()
 
-    def end(self, status: Status) -> None:
-        """End the run when all is logged. Whatever is asked for later is ignored."""
+    def end(self, status: Status, description: str = "") -> None:
+        """Log the folder and end the run. Whatever is asked for later is ignored."""
         self._send_last_step()
-        self._send(status)
+        self._send(End(status, description))
         self._close_input()
 
     def wait(self, seconds: float | None = None) -> bool:
@@ -145,8 +152,8 @@ class Recorder:
             self._send(self._last_step)
             self._last_step = None
 
-    def _send(self, item: NewRun | Call | Status) -> None:
-        data = pickle.dumps(item)
+    def _send(self, item: NewRun | Call | End) -> None:
+        data = pickle.dumps(_storable(item))
         with suppress(OSError, ValueError):  # it has died, or was asked to end
             self._stdin.write(data)
             self._stdin.flush()
@@ -158,25 +165,31 @@ class Recorder:
     def _listen(self) -> None:
         """Take both replies, in a thread of their own, and see the process off."""
         try:
-            self._started.set_result(self._reply())
-            self._ended.set_result(self._reply())
-        except Exception as error:
-            if not self._started.done():
-                self._started.set_exception(error)
-            self._ended.set_exception(error)
+            self._set(self._started)
+            self._set(self._ended)
+        except TrackingError as death:
+            for future in (self._started, self._ended):
+                if not future.done():
+                    future.set_exception(death)
         self._close_input()
         self._process.wait()
         self._stdout.close()
         self._errors.close()
 
-    def _reply(self) -> Any:
+    def _set(self, future: Future[Any]) -> None:
+        """Take a reply, which may be an error.
+
+        Raises:
+            TrackingError: the process died.
+        """
         try:
             reply = pickle.load(self._stdout)
         except (EOFError, pickle.UnpicklingError):
             raise self._death() from None
         if isinstance(reply, Exception):
-            raise reply
-        return reply
+            future.set_exception(reply)
+        else:
+            future.set_result(reply)
 
     def _death(self) -> TrackingError:
         self._close_input()
@@ -190,3 +203,18 @@ class Recorder:
             f"The process that logs to MLflow died (exit code {code}){wrote}",
             "Results are in the run's folder. To go without MLflow: tracking.enabled=false",
         )
+
+
+def _storable(value: Any) -> Any:
+    """Return what is logged with all its texts such that a database and a page can have them."""
+    match value:
+        case str():
+            return printable(value)
+        case dict():
+            return {_storable(name): _storable(each) for name, each in value.items()}
+        case list() | tuple():
+            return type(value)(map(_storable, value))
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            names = [each.name for each in fields(value)]
+            return replace(value, **{name: _storable(getattr(value, name)) for name in names})
+    return value

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from experiments.errors import TrackingError
+from experiments.errors import TrackingAway
 from experiments.records import Generation, Prompt, Solution, Verdict
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Trace
+
+FOUND_AT_ONCE = 200
+DELETED_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -23,22 +30,52 @@ class Sample:
 
 
 def log_samples(samples: Sequence[Sample]) -> None:
-    """Log each sample as a trace of the active run.
+    """Log each sample as a trace of the active run, those that are there already but once.
 
     Raises:
         TrackingError: MLflow gave up a trace; by itself it only warns of that.
     """
+    from mlflow import MlflowClient, active_run
+
+    client, run = MlflowClient(), active_run().info
+    known, broken = _known(client, run.experiment_id, run.run_id)
+    for start in range(0, len(broken), DELETED_AT_ONCE):
+        client.delete_traces(run.experiment_id, trace_ids=broken[start : start + DELETED_AT_ONCE])
     for sample in samples:
-        _log(sample)
+        generation = sample.generation
+        trace = known.get((generation.problem_id, generation.sample))
+        if trace is None:
+            _assess(_log(sample), sample)
+        else:
+            _assess(trace.info.trace_id, sample, {each.name for each in trace.info.assessments})
 
 
-def _log(sample: Sample) -> None:
-    """Log a trace of one span, with the verdict and the kept format as assessments by code.
+def _known(
+    client: MlflowClient, experiment: str, run_id: str
+) -> tuple[dict[tuple[str, int], Trace], list[str]]:
+    """Return a run's traces by their samples, and those that are cut short or there twice."""
+    known: dict[tuple[str, int], Trace] = {}
+    broken = []
+    for trace in traces_of(client, experiment, run_id):
+        problem = trace.info.tags.get("problem")
+        if problem is None:
+            continue
+        is_whole = bool(trace.data.spans) and trace.data.spans[0].outputs is not None
+        sample = (problem, int(trace.data.spans[0].attributes["sample"])) if is_whole else None
+        if sample is None or sample in known:
+            broken.append(trace.info.trace_id)
+        else:
+            known[sample] = trace
+    return known, broken
+
+
+def _log(sample: Sample) -> str:
+    """Log a trace of one span, and return its id.
 
     Its length is the time that the completion took; its end is the moment of logging.
     """
     import mlflow
-    from mlflow.entities import AssessmentSource, AssessmentSourceType, NoOpSpan, SpanType
+    from mlflow.entities import NoOpSpan, SpanType
 
     generation, solution, verdict = sample.generation, sample.solution, sample.verdict
     end = time.time_ns()
@@ -52,29 +89,64 @@ def _log(sample: Sample) -> None:
         start_time_ns=end - int(seconds * 1e9),
     )
     if isinstance(span, NoOpSpan):
-        raise TrackingError(f"MLflow did not begin the trace of {generation.problem_id}")
-    told = explanation(verdict)
+        raise TrackingAway(f"MLflow did not begin the trace of {generation.problem_id}")
     span.set_outputs(
         {
             "program": fenced(solution.program, "python"),
-            "verdict": fenced(told),
+            "verdict": fenced(explanation(verdict)),
             "text": generation.text,
             **({"thought": generation.thought} if generation.thought else {}),
         }
     )
     span.end(end_time_ns=end)
+    return str(span.trace_id)
+
+
+def _assess(trace: str, sample: Sample, known: Collection[str] = ()) -> None:
+    """Add the verdict and the kept format to a trace as assessments by code, unless it has them."""
+    import mlflow
+    from mlflow import MlflowException
+    from mlflow.entities import AssessmentSource, AssessmentSourceType
+
+    verdict = sample.verdict
     assessments = (
-        ("passed", verdict.plus == "passed", told),
-        ("format_kept", solution.format_kept, None),
+        ("passed", verdict.plus == "passed", explanation(verdict)),
+        ("format_kept", sample.solution.format_kept, None),
     )
     for name, value, rationale in assessments:
-        mlflow.log_feedback(
-            trace_id=span.trace_id,
-            name=name,
-            value=value,
-            source=AssessmentSource(AssessmentSourceType.CODE, "experiments.judge"),
-            rationale=rationale,
+        if name in known:
+            continue
+        try:
+            mlflow.log_feedback(
+                trace_id=trace,
+                name=name,
+                value=value,
+                source=AssessmentSource(AssessmentSourceType.CODE, "experiments.judge"),
+                rationale=rationale,
+            )
+        except MlflowException as error:
+            if error.get_http_status_code() != 404:
+                raise
+            raise TrackingAway(
+                f"MLflow did not take the trace of {sample.generation.problem_id}"
+            ) from error
+
+
+def traces_of(client: MlflowClient, experiment: str, run_id: str | None = None) -> Iterator[Trace]:
+    """Yield the traces of an experiment, or those of a run with their spans."""
+    token = None
+    while True:
+        page = client.search_traces(
+            locations=[experiment],
+            run_id=run_id,
+            max_results=FOUND_AT_ONCE,
+            page_token=token,
+            include_spans=run_id is not None,
         )
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def _inputs(prompt: Prompt) -> dict[str, Any]:

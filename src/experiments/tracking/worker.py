@@ -1,27 +1,36 @@
 """The process that calls MLflow for one run: `python -m experiments.tracking.worker`.
 
-Standard input brings, pickled, a `NewRun`, then calls, and last the status that the run ends
-with. Standard output takes two replies, an exception where something failed: one when the run
-has begun, one when it has ended. Where the input ends without a status, whoever wrote it was
-killed, and the run ends as KILLED.
+Standard input brings, pickled, a `NewRun`, then calls, and last an `End`. Standard output takes
+two replies, an exception where something failed: one when the run has begun, one when it has
+ended. Where the input ends without an `End`, whoever wrote it was killed, and the run ends as
+KILLED.
+
+A store that is away costs nothing but time: when the run ends, all of it is tried once more, for a
+while, and what is missing then is noted in the folder for `experiments sync`.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from importlib.util import find_spec
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from experiments.errors import UserError
-from experiments.tracking.opening import explained, open_experiment
-from experiments.tracking.recorder import Call, NewRun, StartedRun, Status
+from experiments.errors import TrackingAway, TrackingError, UserError
+from experiments.tracking import bringing, notes
+from experiments.tracking.notes import NewRun, Note
+from experiments.tracking.opening import database_file, explained
+from experiments.tracking.recorder import Call, End, StartedRun
+
+SECONDS_BETWEEN_TRIES = 2.0
 
 ENVIRONMENT = {
     "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",  # a trace is there when it is assessed
@@ -32,8 +41,7 @@ ENVIRONMENT = {
 
 def main() -> None:
     """Log one run."""
-    os.environ.update(ENVIRONMENT)
-    os.environ.pop("MLFLOW_RUN_ID", None)  # MLflow would go on with that run
+    prepare()
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no reply
     received: SimpleQueue[Any] = SimpleQueue()
@@ -41,61 +49,96 @@ def main() -> None:
     new: NewRun | None = received.get()
     if new is None:
         return
-    started = _result(start, new)
-    _reply(replies, started)
-    if isinstance(started, StartedRun):
-        _reply(replies, _result(log, new.uri, iter(received.get, None)))
+    note = notes.opened(new, time.time())
+    begun = _result(bringing.begin, note, new.system_metrics)
+    if isinstance(begun, Note):
+        note, begun = begun, StartedRun(begun.run_id, begun.experiment_id)
+        _end_stale(note)
+    _reply(replies, begun)
+    _reply(replies, _result(log, note, iter(received.get, None)))
 
 
-def start(new: NewRun) -> StartedRun:
-    """Begin the run, and make it MLflow's active one.
-
-    Raises:
-        TrackingError: the database or the server cannot be used.
-    """
-    experiment = open_experiment(new.uri, new.artifacts, new.experiment)
-    with explained(new.uri):
-        import mlflow
-
-        mlflow.set_tracking_uri(new.uri)
-        mlflow.set_experiment(experiment_id=experiment)
-        run = mlflow.start_run(
-            run_name=new.name,
-            parent_run_id=new.parent,
-            tags=dict(new.tags),
-            log_system_metrics=new.system_metrics and find_spec("psutil") is not None,
-        )
-    return StartedRun(run.info.run_id, experiment)
+def prepare() -> None:
+    """Have MLflow do as this project needs it, whatever the user's environment says."""
+    os.environ.update(ENVIRONMENT)
+    os.environ.pop("MLFLOW_RUN_ID", None)  # MLflow would go on with that run
 
 
-def log(uri: str, received: Iterable[Call | Status]) -> None:
-    """Make the calls and end the active run; the first failure is raised then.
+def log(note: Note, received: Iterable[Call | End]) -> None:
+    """Make the calls, log the folder and end the run; the first failure is raised then.
 
     What is logged of a run's progress may be lost without harm: the rest goes on. After any
-    other failure nothing more is tried, since each try may take MLflow minutes, and the run
-    ends as failed.
+    other failure no further call is made, since each may take MLflow minutes, and a run without
+    a folder, from which it could be logged again, ends as failed.
     """
-    import mlflow
-
-    status: Status = "KILLED"
+    end = End("KILLED")
     failure: Exception | None = None
     goes_on = True
     for item in received:
-        if not isinstance(item, Call):
-            status = item
+        if isinstance(item, End):
+            end = item
             break
         if not goes_on or (failure and item.is_progress):
             continue
         try:
-            with explained(uri):
+            with explained(note.new.uri):
                 item.function(*item.arguments)
         except Exception as error:
             failure = failure or error
             goes_on = item.is_progress
-    with explained(uri):
-        mlflow.end_run(status if goes_on else "FAILED")
-    if failure is not None:
+    status = end.status if goes_on or note.new.folder is not None else "FAILED"
+    bring(replace(note, status=status, description=end.description), patience(note.new.uri))
+    if failure is not None and not isinstance(failure, TrackingAway):
         raise failure
+
+
+def patience(uri: str) -> float:
+    """Return for how many seconds a store that is away is tried again when a run has ended.
+
+    Others may hold the lock of a database file for long; a server comes back, or does not.
+    """
+    return 90.0 if database_file(uri) is not None else 20.0
+
+
+def bring(note: Note, seconds: float) -> None:
+    """Log all that the folder has and end the run, again and again for some seconds.
+
+    Raises:
+        TrackingError: MLflow cannot be used; the folder has noted what was to be done.
+    """
+    notes.write(note)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            note = bringing.begin(note)
+            if note.status == "FINISHED":
+                bringing.fill(note)
+            bringing.end(note)
+            return
+        except TrackingAway:
+            if time.monotonic() + SECONDS_BETWEEN_TRIES > deadline:
+                raise
+            time.sleep(SECONDS_BETWEEN_TRIES)
+        except Exception:
+            with suppress(Exception):
+                bringing.fail(note)
+            raise
+
+
+def _end_stale(note: Note) -> None:
+    """Have runs of this machine ended whose processes were killed, in a process of its own."""
+    if note.new.parent is not None or note.new.folder is None:
+        return
+    with suppress(TrackingError):
+        host = note.new.tags.get("host", "")
+        if folders := bringing.stale(note.new.uri, note.experiment_id, host):
+            subprocess.Popen(
+                [sys.executable, "-m", "experiments.tracking.syncing", note.new.uri, *folders],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
 
 def _receive(stream: BinaryIO, received: SimpleQueue[Any]) -> None:

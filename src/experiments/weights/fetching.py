@@ -25,16 +25,18 @@ import os
 import re
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from experiments.errors import WeightsError
+from experiments.store import write_text
 from experiments.weights import digests, header
 from experiments.weights.deciding import Origin
 from experiments.weights.header import Header
-from experiments.weights.lock import locked
+from experiments.weights.lock import draft_of, left_over, locked
 from experiments.weights.progress import Transfer
 
 if TYPE_CHECKING:
@@ -114,10 +116,14 @@ def _fetch(wanted: _Wanted) -> None:
     """Download, check, and give the file its name."""
     target = wanted.target
     found = _ask(wanted)
-    part = target.parent / f".{target.name}.{str(found.etag)[:16]}.part"
-    for other in target.parent.glob(f".{target.name}.*.part"):
-        if other != part:
-            other.unlink()  # of an older version of the file
+    version = f"{str(found.etag)[:16]}."
+    part = draft_of(target, version)
+    for other in left_over(target):
+        if other.name.startswith(f".{target.name}.{version}"):
+            with suppress(FileNotFoundError):
+                other.rename(part)  # which only one process can do: it goes on with it
+        else:
+            other.unlink(missing_ok=True)  # of an older version of the file
     here = part.stat().st_size if part.is_file() else 0
     if found.size is not None and here > found.size:
         part.unlink()
@@ -142,7 +148,7 @@ def _fetch(wanted: _Wanted) -> None:
         "sha256": digest,
     }
     beside = target.parent / f".{target.name}.origin.json"
-    beside.write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+    write_text(beside, json.dumps(note, indent=2) + "\n")
     log.info(
         "Fetched %s: %s in %.0f s, SHA-256 as the hub says.",
         target,

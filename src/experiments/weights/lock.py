@@ -1,16 +1,27 @@
-"""One process at a time makes or fetches a file; the others wait for it."""
+"""One process at a time makes or fetches a file; the others wait for it.
 
+Locks hold among the processes of one machine. Between machines that share a folder they may not:
+then two do the same work, each in a draft of its own, and the last one's draft takes the name.
+"""
+
+import errno
 import fcntl
 import logging
 import os
+import re
+import secrets
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 _WAITING_SECONDS = 0.2
+_IDLE_SECONDS = 600.0
+_HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
+_DRAFT = re.compile(r"\.(?P<host>\w+)-\d+-[0-9a-f]{8}\.part")
 
 
 @contextmanager
@@ -40,6 +51,39 @@ def locked(target: Path, doing: str) -> Iterator[int]:
                     log.info("Waiting for another run that %s %s.", doing, target)
                     told = True
                 time.sleep(_WAITING_SECONDS)
+            except OSError as error:
+                if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                    raise
+                log.info("%s cannot be locked: another run may do the same work.", target)
+                break
         yield lock
     finally:
         os.close(lock)
+
+
+def draft_of(target: Path, about: str = "") -> Path:
+    """Return where a file is written before it gets its name; no other process has it.
+
+    Args:
+        target: the file.
+        about: what the name of the draft has to say.
+    """
+    own = f"{_HOST}-{os.getpid()}-{secrets.token_hex(4)}"
+    return target.parent / f".{target.name}.{about}{own}.part"
+
+
+def left_over(target: Path) -> list[Path]:
+    """Return drafts of a file that nobody writes to, the largest last, if we hold its lock.
+
+    Those of another machine, which may not see our lock, are left over when they were idle.
+    """
+    found = []
+    for path in target.parent.iterdir():
+        if path.name.startswith(f".{target.name}.") and path.name.endswith(".part"):
+            match = _DRAFT.search(path.name)
+            with suppress(FileNotFoundError):
+                state = path.stat()
+                is_idle = time.time() - state.st_mtime > _IDLE_SECONDS
+                if match is None or match["host"] == _HOST or is_idle:
+                    found.append((state.st_size, path))
+    return [path for _, path in sorted(found)]

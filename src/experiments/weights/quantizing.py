@@ -9,22 +9,21 @@ The new file carries the digest of its source (`header.SOURCE_KEY`), so that one
 older source is told from a current one.
 """
 
-import glob
 import logging
 import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from experiments.environment import machine
 from experiments.errors import WeightsError
+from experiments.sandbox import confinement
 from experiments.weights import header
 from experiments.weights.header import Header
-from experiments.weights.lock import locked
+from experiments.weights.lock import draft_of, left_over, locked
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +49,8 @@ def quantize(source: Header, digest: str, target: Path, ftype: str, bits: float)
         with locked(target, "makes") as lock:
             if made := made_before(target, digest):
                 return made  # by the process that we waited for
-            for left_over in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
-                left_over.unlink()  # of a run that died: we hold the lock
+            for part in left_over(target):  # of runs that died
+                part.unlink(missing_ok=True)
             _check_room(source, target, bits)
             return _make(source, digest, target, ftype, lock)
     except OSError as error:
@@ -95,24 +94,25 @@ def _check_room(source: Header, target: Path, bits: float) -> None:
 
 def _make(source: Header, digest: str, target: Path, ftype: str, lock: int) -> Header:
     """Run the quantizer, give its result the target's name, and return its header."""
-    part = target.parent / f".{target.name}.{os.getpid()}.part"
+    part = draft_of(target)
     log.info("Quantizing %s to %s.", source.path, target.name)
     began = time.monotonic()
     # The child has the lock, too: if we are killed, nobody touches its file until it has ended,
     # which it then does, without leaving the file.
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-P",  # else modules of this folder could hide others
-            str(Path(__file__).with_name("quantizer.py")),
-            str(source.path),
-            str(part),
-            ftype,
-            header.SOURCE_KEY,
-            digest,
-            str(machine.cores()),
-            str(os.getpid()),
-        ],
+        confinement.command(
+            [
+                str(Path(__file__).with_name("quantizer.py")),
+                str(source.path),
+                str(part),
+                ftype,
+                header.SOURCE_KEY,
+                digest,
+                str(machine.cores()),
+                str(os.getpid()),
+            ],
+            [part.parent],
+        ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -261,6 +261,8 @@ class LlamaCpp:
         from experiments.stats.divergence import Scores
 
         settings, identity = self._identity()
+        writable = [rows.parent] if is_reference else []
+        identity = (*identity, *map(str, writable))
         if not host.is_loaded(identity):
             host.close_worker()
             longest = max(len(one.text.encode()) + len(answer.encode()) for one, answer in texts)
@@ -269,7 +271,7 @@ class LlamaCpp:
             need = memory.need(self._weights, tokens, 1, settings["kv_type"], at_once)
             if need.refusal:
                 raise need.refusal
-        worker, _ = host.worker_for(identity, str(self._weights.path), settings)
+        worker, _ = host.worker_for(identity, str(self._weights.path), settings, writable)
         work = [
             {
                 "key": one.problem_id,

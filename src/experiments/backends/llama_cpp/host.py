@@ -12,15 +12,16 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from experiments.backends.llama_cpp.frames import read_frame, write_frame
 from experiments.errors import BackendError
+from experiments.sandbox import confinement
 
 LINES_KEPT = 20
 """Last lines of llama.cpp's messages that are shown when it fails."""
@@ -40,12 +41,13 @@ class Worker:
     Args:
         path: of the GGUF.
         settings: of `engine.Settings`, as plain data.
+        writable: folders that it may write to.
 
     Raises:
         BackendError: the model could not be loaded.
     """
 
-    def __init__(self, path: str, settings: dict[str, Any]) -> None:
+    def __init__(self, path: str, settings: dict[str, Any], writable: Sequence[Path] = ()) -> None:
         self.load_seconds = 0.0
         self.peak_bytes = 0
         self.counters: dict[str, float] = {}
@@ -53,7 +55,7 @@ class Worker:
         self._owner = os.getpid()
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.backends.llama_cpp.worker"],
+            confinement.command(["-m", "experiments.backends.llama_cpp.worker"], writable),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -212,7 +214,7 @@ class Worker:
 
 
 def worker_for(
-    identity: tuple[Any, ...], path: str, settings: dict[str, Any]
+    identity: tuple[Any, ...], path: str, settings: dict[str, Any], writable: Sequence[Path] = ()
 ) -> tuple[Worker, bool]:
     """Return a process with this model, and whether it was loaded just now.
 
@@ -220,6 +222,7 @@ def worker_for(
         identity: of weights and settings; equal ones share a process.
         path: of the GGUF.
         settings: of `engine.Settings`, as plain data.
+        writable: folders that it may write to.
 
     Raises:
         BackendError: the model could not be loaded.
@@ -230,7 +233,7 @@ def worker_for(
         if known == identity and worker.is_alive:
             return worker, False
         close_worker()
-    worker = Worker(path, settings)
+    worker = Worker(path, settings, writable)
     _current = (identity, worker)
     return worker, True
 

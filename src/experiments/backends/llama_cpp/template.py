@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.errors import WeightsError
 from experiments.records import Message, Thinking, Weights
+from experiments.sandbox import confinement
 
 RENDERING = Path(__file__).with_name("rendering.py")
 
@@ -68,7 +68,7 @@ class ChatTemplate:
         }
         try:
             done = subprocess.run(
-                [sys.executable, "-I", str(RENDERING)],
+                confinement.command([str(RENDERING)], options=["-I"]),
                 input=json.dumps(request),
                 capture_output=True,
                 encoding="utf-8",

@@ -12,8 +12,9 @@ from experiments.cli.commands import (
     plan,
     report,
     review,
+    store,
     validate,
 )
 
-COMMANDS = (plan, report, imported, review, judge, validate, models, fidelity, doctor)
+COMMANDS = (plan, report, imported, review, judge, validate, models, fidelity, store, doctor)
 """In the order of the help."""

@@ -6,10 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from experiments.cli.common import add_command
+
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
-    parser = commands.add_parser("doctor", help="say what this machine can do")
+    parser = add_command(commands, "doctor", "say what this machine can do", "experiments doctor")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of weights")
     parser.set_defaults(do=run)
 

@@ -6,13 +6,17 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.cli.common import CONF, OUTPUTS
+from experiments.cli.common import CONF, OUTPUTS, add_command
 
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
-    parser = commands.add_parser(
-        "fidelity", help="compare levels of a model with a reference, without generating"
+    parser = add_command(
+        commands,
+        "fidelity",
+        "compare levels of a model with a reference, without generating",
+        "experiments fidelity model=demo quantization=q8_0,q4_0,q2_k",
+        "experiments fidelity model=mistral quantization=q4_k_m,q2_k reference=q8_0 limit=20",
     )
     parser.add_argument(
         "words",

@@ -6,16 +6,24 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.cli.common import OUTPUTS, load_dataset
+from experiments.cli.common import OUTPUTS, add_command, complete, load_dataset
 from experiments.environment.terminal import results
 from experiments.errors import ConfigError
 
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
-    parser = commands.add_parser("import", help="bring in results of EvalPlus as a run")
+    parser = add_command(
+        commands,
+        "import",
+        "bring in results of EvalPlus as a run",
+        "experiments import samples_eval_results.json --dataset humaneval_plus --name peer",
+    )
     parser.add_argument("file", metavar="EVAL_RESULTS.json", type=Path, help="of evalplus.evaluate")
-    parser.add_argument("--dataset", required=True, metavar="NAME", help="as in conf/dataset/")
+    dataset = parser.add_argument(
+        "--dataset", required=True, metavar="NAME", help="as in conf/dataset/"
+    )
+    complete(dataset, "dataset")
     parser.add_argument("--name", help="of the model; default: the file's name")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: outputs/imported/NAME")
     parser.set_defaults(do=run)

@@ -7,14 +7,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from experiments.cli.common import CACHE, count, load_dataset
+from experiments.cli.common import CACHE, add_command, complete, count, load_dataset
 from experiments.environment.terminal import results
 
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
-    parser = commands.add_parser("judge", help="judge programs from elsewhere")
-    parser.add_argument("dataset", metavar="DATASET", help="as in conf/dataset/, or FILE.jsonl")
+    parser = add_command(
+        commands,
+        "judge",
+        "judge programs from elsewhere",
+        "experiments judge humaneval_plus samples.jsonl --out verdicts.jsonl",
+        "experiments judge problems samples.jsonl --out verdicts.jsonl --stop-at-first-failure",
+    )
+    dataset = parser.add_argument(
+        "dataset", metavar="DATASET", help="as in conf/dataset/, or FILE.jsonl"
+    )
+    complete(dataset, "dataset")
     parser.add_argument("samples", metavar="SAMPLES.jsonl", type=Path, help=".gz is read, too")
     parser.add_argument("--out", required=True, type=Path, metavar="VERDICTS.jsonl")
     parser.add_argument("--workers", type=count, metavar="N", help="default: one per core")

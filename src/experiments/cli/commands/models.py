@@ -6,19 +6,27 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.cli.common import CONF
+from experiments.cli.common import CONF, add_command, complete
 from experiments.errors import ConfigError
 
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
-    parser = commands.add_parser("models", help="list models, or fetch one ahead of a run")
-    parser.add_argument(
+    parser = add_command(
+        commands,
+        "models",
+        "list models, or fetch one ahead of a run",
+        "experiments models",
+        "experiments models mistral",
+        "experiments models fetch mistral quantization=q4_k_m",
+    )
+    words = parser.add_argument(
         "words",
         nargs="*",
         metavar="NAME | fetch NAME quantization=LEVEL",
         help="nothing lists all models, a name shows one at every quantization",
     )
+    complete(words, "model")
     parser.add_argument("--models", type=Path, default=Path("models"), help="folder of weights")
     parser.set_defaults(do=run)
 

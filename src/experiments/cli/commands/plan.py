@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from experiments.cli.common import CONF
+from experiments.cli.common import CONF, add_command
 
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
-    parser = commands.add_parser("plan", help="what a run or a sweep will take, before it begins")
+    parser = add_command(
+        commands,
+        "plan",
+        "say what a run or a sweep will take, before it begins",
+        "experiments plan model=mistral,dolphin prompt=plain,cot",
+        "experiments plan --measure model=qwen2_5_coder_0_5b quantization=q4_k_m",
+    )
     parser.add_argument(
         "overrides",
         nargs="*",

@@ -6,13 +6,27 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.cli.common import CACHE, OUTPUTS, TRACKING, load_dataset, run_folder
+from experiments.cli.common import (
+    CACHE,
+    OUTPUTS,
+    TRACKING,
+    add_command,
+    load_dataset,
+    run_folder,
+)
 from experiments.environment.terminal import results
 
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
-    parser = commands.add_parser("report", help="compare runs: a table, a page, Markdown, plots")
+    parser = add_command(
+        commands,
+        "report",
+        "compare runs: a table, a page, Markdown, plots",
+        "experiments report",
+        "experiments report outputs/2026-01-31/12-00-00 --out comparison",
+        "experiments report outputs/2026-01-31 outputs/2026-02-01 --out comparison",
+    )
     parser.add_argument(
         "runs",
         metavar="RUN",

@@ -5,13 +5,20 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from experiments.cli.common import CONF, TRACKING, count, run_folder
+from experiments.cli.common import CONF, TRACKING, add_command, complete, count, run_folder
 from experiments.errors import StoreError
 
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
-    parser = commands.add_parser("review", help="grade programs by hand, blind")
+    parser = add_command(
+        commands,
+        "review",
+        "grade programs by hand, blind",
+        "experiments review outputs/2026-01-31/12-00-00 --reviewers alice,bob",
+        "experiments review outputs/2026-01-31/12-00-00 --text --budget 20",
+        "experiments review outputs/2026-01-31/12-00-00 --collect",
+    )
     parser.add_argument(
         "runs", metavar="RUN", nargs="+", help="folder of a run or a sweep, or an MLflow run id"
     )
@@ -19,7 +26,10 @@ def add(commands: Any) -> None:
         "--budget", type=count, default=60, metavar="N", help="programs to read; default: 60"
     )
     parser.add_argument("--reviewers", metavar="NAMES", help="alice,bob; default: you")
-    parser.add_argument("--rubric", default="default", metavar="NAME", help="as in conf/review/")
+    rubric = parser.add_argument(
+        "--rubric", default="default", metavar="NAME", help="as in conf/review/"
+    )
+    complete(rubric, "review")
     parser.add_argument("--seed", type=int, default=0, help="of choice and order; default: 0")
     parser.add_argument("--name", help="of the review in MLflow; default: the date")
     doing = parser.add_mutually_exclusive_group()

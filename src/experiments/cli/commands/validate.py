@@ -5,19 +5,27 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from experiments.cli.common import count
+from experiments.cli.common import add_command, complete, count
 from experiments.environment.terminal import results
 
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
-    parser = commands.add_parser("validate", help="check problems and the strength of their tests")
-    parser.add_argument(
+    parser = add_command(
+        commands,
+        "validate",
+        "check problems and the strength of their tests",
+        "experiments validate problems --only easy/quiet_hours",
+        "experiments validate humaneval_plus --sample 20 --summary",
+        "experiments validate mine.jsonl",
+    )
+    dataset = parser.add_argument(
         "dataset",
         nargs="?",
         default="problems",
         help="folder of problems, FILE.jsonl, or humaneval, humaneval_plus, mbpp, mbpp_plus",
     )
+    complete(dataset, "dataset")
     parser.add_argument(
         "--only", action="append", default=[], metavar="ID", help="easy, easy/quiet_hours, ..."
     )

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 
 from experiments.errors import SandboxError
-from experiments.sandbox import control_group, landlock, system_calls
+from experiments.sandbox import confinement, control_group, landlock, system_calls
 from experiments.sandbox.isolation.base import Isolation
 from experiments.sandbox.isolation.bubblewrap import Bubblewrap
 from experiments.sandbox.isolation.process import Process
@@ -82,9 +82,16 @@ def abilities() -> list[Ability]:
         ),
         (
             "control group",
-            control_group.works(),
-            "all memory and threads of a program are counted, whoever keeps them",
-            "systemd gives none: what the kernel keeps for a program is held by other limits",
+            bool(control_group.maker()),
+            f"all memory and threads of a program are counted ({control_group.maker()})",
+            "neither systemd nor a delegated group gives one: what the kernel keeps for a program "
+            "is held by other limits",
+        ),
+        (
+            "model's process",
+            not confinement.missing(),
+            "reads files of strangers without network, and writes to its own folder only",
+            f"it reads files of strangers, and lacks: {', '.join(confinement.missing())}",
         ),
         ("memory limit", is_linux, "address space per program", "cannot be had here"),
     )

@@ -8,6 +8,7 @@ begins, the executor is not trusted: what it writes is only ever read as data, b
 
     __main__    the worker: forks executors and ends them
     executor    limits, then the program, input after input
+    kernel      what Linux is asked to refuse to a process
     outputs     any value as plain data
     protocol    what host and worker say to each other
     folder      emptying the folder for files

@@ -1,6 +1,5 @@
 """The worker: forks an executor per program and ends it, with all that it started."""
 
-import ctypes
 import errno
 import fcntl
 import gc
@@ -14,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from . import executor, folder, protocol
+from . import executor, folder, kernel, protocol
 
 _PRELOAD = (
     "abc array bisect cmath collections collections.abc copy dataclasses datetime decimal enum",
@@ -23,8 +22,7 @@ _PRELOAD = (
 )
 """What solutions commonly import: imported once, before any fork."""
 
-_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 4, 36, 38
-_LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE = 444, 445
+_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 _CLONE_THREAD = 0x00010000
 _GRACE_SECONDS = 0.003
 """Most programs are over by then: only from then on is an executor listened to."""
@@ -275,15 +273,11 @@ def _exactly(control: socket.socket, size: int, start: bytes = b"") -> bytes | N
 
 def _prepare(settings: dict[str, Any]) -> None:
     """Once, before the first fork: modules, standard streams, protection of this process."""
-    libc = ctypes.CDLL(None, use_errno=True)
     settings["pid"] = os.getpid()
-    settings["prctl"] = getattr(libc, "prctl", None)
-    settings["syscall"] = getattr(libc, "syscall", None)
-    if settings["prctl"]:
-        settings["prctl"](_PR_SET_DUMPABLE, 0, 0, 0, 0)  # memory and descriptors are private
-        settings["prctl"](_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        settings["prctl"](_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    settings["ruleset"] = _ruleset(libc, settings["landlock"]) if settings["landlock"] else -1
+    kernel.option(_PR_SET_DUMPABLE, 0)  # memory and descriptors are private
+    kernel.option(_PR_SET_CHILD_SUBREAPER, 1)
+    kernel.keep_privileges()
+    settings["ruleset"] = kernel.ruleset(settings["landlock"]) if settings["landlock"] else -1
     sys.path[:] = [path for path in sys.path if path not in ("", settings["code"])]
     sys.path += settings["packages"]
     os.environ.pop("PYTHONPATH", None)
@@ -301,28 +295,6 @@ def _prepare(settings: dict[str, Any]) -> None:
     sys.dont_write_bytecode = True
     gc.collect()
     gc.freeze()
-
-
-def _ruleset(libc: ctypes.CDLL, rules: dict[str, Any]) -> int:
-    """Return Landlock's rules: the given folders only, and one to write to."""
-    attributes = rules["attributes"]
-    ruleset = libc.syscall(
-        _LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0
-    )
-    if ruleset < 0:
-        raise OSError(ctypes.get_errno(), "landlock_create_ruleset")
-    for path, access in rules["allowed"]:
-        try:
-            place = os.open(path, os.O_PATH)
-        except OSError:
-            continue
-        if not os.path.isdir(path):
-            access &= rules["of_files"]
-        rule = struct.pack("=Qi", access, place)
-        if libc.syscall(_LANDLOCK_ADD_RULE, ruleset, 1, rule, 0) != 0:
-            raise OSError(ctypes.get_errno(), f"landlock_add_rule {path}")
-        os.close(place)
-    return int(ruleset)
 
 
 if __name__ == "__main__":

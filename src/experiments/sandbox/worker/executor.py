@@ -6,25 +6,21 @@ bound beforehand: a program that replaces builtins breaks only its own replies.
 
 import array
 import builtins
-import ctypes
 import marshal
 import os
 import resource
 import signal
 import socket
-import struct
 import sys
 import time
 import types
 from typing import Any
 
-from . import outputs, protocol
+from . import kernel, outputs, protocol
 
 Settings = dict[str, Any]
 
-_PR_SET_PDEATHSIG, _PR_SET_SECCOMP = 1, 22
-_SECCOMP_SET_MODE_FILTER, _NEW_LISTENER = 1, 8
-_LANDLOCK_RESTRICT_SELF = 446
+_PR_SET_PDEATHSIG = 1
 _MOMENT_NANOSECONDS = 1_000_000
 """Of a call that took longer, the host is told at once that it has returned."""
 
@@ -52,10 +48,9 @@ def execute(
         pipe: for frames.
         host: a socket, by which the program comes, and words on blocks of inputs.
     """
-    if settings["prctl"]:
-        settings["prctl"](_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != settings["pid"]:  # it ended before that was set
-            os._exit(70)
+    kernel.option(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != settings["pid"]:  # it ended before that was set
+        os._exit(70)
     if not settings["alone"]:
         os.setpgid(0, 0)
     os.chdir(settings["folder"])
@@ -64,17 +59,11 @@ def execute(
     listeners.close()
     _limit(settings, options)
     if settings["ruleset"] >= 0:
-        _refused_if(settings["syscall"](_LANDLOCK_RESTRICT_SELF, settings["ruleset"], 0))
-        os.close(settings["ruleset"])
+        kernel.restrict(settings["ruleset"])
     if settings["capset"]:  # root outside of bubblewrap: one that may do nothing special
-        header = struct.pack("=Ii", 0x20080522, 0)
-        _refused_if(settings["syscall"](settings["capset"], header, bytes(24)))
+        kernel.keep_capabilities(settings["capset"])
     if settings["filter"]:
-        code = bytearray(settings["filter"])
-        for offset in settings["filter_pids"]:
-            struct.pack_into("=I", code, offset, os.getpid())
-        filter_program = _FilterProgram(bytes(code))
-        _refused_if(settings["prctl"](_PR_SET_SECCOMP, 2, filter_program.head, 0, 0))
+        kernel.filter_calls(settings["filter"], settings["filter_pids"])
     program = _read(host, protocol.LENGTH.unpack(_read(host, protocol.LENGTH.size))[0])
     frames = _Frames(pipe)
     control.send(protocol.STATUS.pack(protocol.STARTED, os.getpid(), 0.0, 0))
@@ -123,28 +112,11 @@ def _have_threads_counted(settings: Settings, listeners: socket.socket) -> None:
     Where the system has put a filter of that kind on all processes, a second is refused, and
     the worker counts threads now and then only.
     """
-    filter_program = _FilterProgram(settings["counting"])
-    listener = settings["syscall"](
-        settings["seccomp"], _SECCOMP_SET_MODE_FILTER, _NEW_LISTENER, filter_program.head
-    )
+    listener = kernel.listener(settings["seccomp"], settings["counting"])
     if listener >= 0:
         rights = array.array("i", [listener])
         listeners.sendmsg([b"l"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         os.close(listener)
-
-
-class _FilterProgram:
-    """The kernel's structure for a filter, and the instructions to which it points."""
-
-    def __init__(self, code: bytes) -> None:
-        self.instructions = ctypes.create_string_buffer(code, len(code))
-        address = ctypes.addressof(self.instructions)
-        self.head = ctypes.create_string_buffer(struct.pack("@HP", len(code) // 8, address))
-
-
-def _refused_if(result: int) -> None:
-    if result != 0:
-        raise OSError(ctypes.get_errno(), "the kernel refuses a limit")
 
 
 def _load(

@@ -1,0 +1,146 @@
+"""What a folder says of its run in MLflow: what is to be logged, where, and how far that is.
+
+The note is written before MLflow is asked for anything, so that whoever comes later, after a
+crash or when the server is back, knows the run: by its key, which MLflow has as a tag.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from experiments.store import runs, write_text
+from experiments.tracking.opening import without_password
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+"""How a run ended, in MLflow's words."""
+
+KEY = "run_key"
+"""The tag by which MLflow finds a run that a folder has noted."""
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What a run in MLflow begins with.
+
+    Attributes:
+        uri, artifacts, experiment: as `open_experiment` takes them.
+        name: of the run.
+        parent: id of the sweep's run.
+        tags: what it is found by, besides its parameters.
+        system_metrics: log CPU, memory, disk and network of the machine, where psutil is.
+        parameters: settings under their dotted names.
+        dataset: name, digest and number of problems.
+        traces: log each sample as a trace.
+        identity: digest of all that decides the result: of the same one, a run goes on.
+        folder: of the run or the sweep, which has the note; None: nothing is noted.
+    """
+
+    uri: str
+    artifacts: str | None
+    experiment: str
+    name: str
+    parent: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    system_metrics: bool = True
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    dataset: tuple[str, str, int] | None = None
+    traces: bool = True
+    identity: str = ""
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """A run in MLflow as its folder knows it.
+
+    Attributes:
+        new: what it begins with.
+        key: tells it from all others, on whatever machine.
+        began: seconds since 1970.
+        run_id, experiment_id: in MLflow; empty until it is there.
+        status: how it ended; empty until it has.
+        description: shown by MLflow, of a sweep.
+        is_complete: MLflow has all of it.
+        former: id of a run that this folder had before, and that may still be open.
+    """
+
+    new: NewRun
+    key: str
+    began: float
+    run_id: str = ""
+    experiment_id: str = ""
+    status: str = ""
+    description: str = ""
+    is_complete: bool = False
+    former: str = ""
+
+
+def opened(new: NewRun, now: float) -> Note:
+    """Return the note of a run that begins, or goes on where its folder has begun the same."""
+    before = read(new.folder) if new.folder is not None else None
+    note = Note(new, uuid.uuid4().hex, now)
+    if before is not None:
+        same = (new.identity, without_password(new.uri)) == (before.new.identity, before.new.uri)
+        if new.identity and same:
+            note = replace(before, new=new, status="", is_complete=False)
+        elif not before.is_complete:
+            note = replace(note, former=before.run_id)
+    write(note)
+    return note
+
+
+def read(folder: Path) -> Note | None:
+    """Return the note of a run's or a sweep's folder; None where there is none, or a damaged one.
+
+    Earlier versions noted a run when all of it was logged: of those, nothing is left to do.
+    """
+    for name in (runs.TRACKED, runs.SWEEP):
+        try:
+            content = json.loads(folder.joinpath(name).read_text(encoding="utf-8"))
+            new = content.pop("new")
+            if new["dataset"] is not None:
+                new["dataset"] = tuple(new["dataset"])
+            known = {each.name for each in fields(NewRun)}
+            begun = NewRun(**{**{k: v for k, v in new.items() if k in known}, "folder": folder})
+            known = {each.name for each in fields(Note)}
+            return Note(**{**{k: v for k, v in content.items() if k in known}, "new": begun})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return None
+
+
+def tracked(folder: Path) -> Iterator[Path]:
+    """Yield the folders below one, itself included, that say what MLflow is to have.
+
+    A sweep comes before its jobs, whose parent it is.
+    """
+    found = {path.parent for name in (runs.SWEEP, runs.TRACKED) for path in folder.rglob(name)}
+    yield from sorted(found, key=lambda each: (len(each.parts), each))
+
+
+def lacking(folder: Path) -> int:
+    """Return of how many runs in a folder, each with a result, MLflow lacks a part."""
+    found = [note for each in tracked(folder) if (note := read(each)) is not None]
+    return sum(note.status == "FINISHED" and not note.is_complete for note in found)
+
+
+def write(note: Note) -> None:
+    """Keep a note in its folder.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    folder = note.new.folder
+    if folder is None:
+        return
+    content = asdict(note)
+    del content["new"]["folder"]  # which may be moved
+    content["new"]["uri"] = without_password(note.new.uri)
+    content["new"]["parameters"] = dict(note.new.parameters)
+    name = runs.SWEEP if note.new.tags.get("kind") == "sweep" else runs.TRACKED
+    write_text(folder / name, json.dumps(content, indent=1, default=str) + "\n")

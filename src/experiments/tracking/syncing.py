@@ -1,0 +1,104 @@
+"""Runs that MLflow lacks in part, brought there.
+
+    python -m experiments.tracking.syncing URI FOLDER…
+
+Called by `experiments sync`, and by the next command for runs whose processes were killed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import Enum
+from pathlib import Path
+
+from experiments.errors import TrackingError, UserError
+from experiments.store import claims, runs
+from experiments.tracking import notes, worker
+
+
+class Synced(Enum):
+    """What became of a run that was to be brought to MLflow."""
+
+    BROUGHT = "is in MLflow now"
+    THERE = "was there"
+    ENDED = "has no result, and has ended in MLflow"
+    GOES_ON = "goes on"
+    UNTRACKED = "was not to be tracked"
+    UNFINISHED = "has no result, and is not in MLflow"
+
+
+def sync(folder: Path, uri: str | None = None) -> Synced:
+    """Bring to MLflow what it lacks of a run or a sweep; what it has, it has but once.
+
+    Args:
+        folder: of the run or the sweep.
+        uri: of MLflow, if it is not where the folder says.
+
+    Raises:
+        TrackingError: MLflow cannot be used.
+        StoreError: a file of the folder cannot be read.
+    """
+    note = notes.read(folder)
+    if note is None:
+        return Synced.UNTRACKED
+    if note.is_complete and uri in (None, note.new.uri):
+        return Synced.THERE
+    try:
+        with claims.claimed(folder, waits=False):
+            note = notes.read(folder) or note
+            status = _status(folder, note)
+            if status == "KILLED" and not note.run_id:
+                return Synced.UNFINISHED
+            new = replace(note.new, uri=uri or note.new.uri, parent=_parent(folder, note))
+            worker.bring(replace(note, new=new, status=status), seconds=0.0)
+            return Synced.BROUGHT if status == "FINISHED" else Synced.ENDED
+    except claims.Busy:
+        return Synced.GOES_ON
+
+
+def sync_apart(folder: Path, uri: str) -> None:
+    """Do the same in a process of its own, so that MLflow is not imported here.
+
+    Raises:
+        TrackingError: MLflow still lacks something.
+    """
+    command = [sys.executable, "-m", "experiments.tracking.syncing", uri, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise TrackingError(done.stderr.strip() or f"MLflow lacks a part of {folder}")
+
+
+def _status(folder: Path, note: notes.Note) -> str:
+    """Return how a run ended: as it was noted, else as its folder shows."""
+    if runs.is_finished(folder) and not (folder / runs.FAILURE).exists():
+        return "FINISHED"
+    if (folder / runs.FAILURE).exists():
+        return "FAILED"
+    return note.status or "KILLED"
+
+
+def _parent(folder: Path, note: notes.Note) -> str | None:
+    """Return the id of the sweep's run, which a job may have begun before."""
+    sweep = notes.read(folder.parent)
+    return sweep.run_id or None if sweep is not None else note.new.parent
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Bring runs to MLflow; why one is not there goes to standard error, in a line."""
+    worker.prepare()
+    uri, *folders = arguments
+    code = 0
+    for folder in folders:
+        try:
+            sync(Path(folder), uri)
+        except UserError as error:
+            print(error, file=sys.stderr)
+            code = 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,197 @@
+"""Sweeps that are killed at random moments: the same command ends with the same results.
+
+`SWEEP_KILLS=20` has that many moments tried; `SWEEP_LAUNCHER=joblib` another launcher.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, Workplace
+from test_resume import make, timeless
+
+KILLS = int(os.environ.get("SWEEP_KILLS", "3"))
+LAUNCHER = os.environ.get("SWEEP_LAUNCHER", "basic")
+
+PROBLEMS = 4
+SWEEP = (
+    "-m",
+    "prompt=plain,cot",
+    "quantization=q8_0,q4_0",
+    f"limit={PROBLEMS}",
+    "sampling.max_tokens=48",
+    "backend.threads=1",
+    f"hydra/launcher={LAUNCHER}",
+)
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "run.py"), *arguments],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def kill_all(sweep: subprocess.Popen[bytes], folder: Path, with_others: bool) -> None:
+    """Kill the sweep's process group; with others, also what it started in groups of their own."""
+    with_folder = [*processes_in(folder)] if with_others else []
+    os.killpg(sweep.pid, signal.SIGKILL)
+    for process in with_folder:
+        try:
+            os.kill(process, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    sweep.communicate()
+
+
+def processes_in(folder: Path) -> list[int]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "cwd") == str(folder):
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+def results(folder: Path) -> dict[str, Any]:
+    """Return the numbers and verdicts of each job, without what they cost."""
+    found = {}
+    for path in sorted(folder.glob("outputs/*/*/*/metrics.json")):
+        verdicts = path.with_name("verdicts.jsonl").read_text(encoding="utf-8").splitlines()
+        found[path.parent.name] = (
+            timeless(json.loads(path.read_text(encoding="utf-8"))),
+            [timeless(json.loads(line)) for line in verdicts],
+        )
+    return found
+
+
+def tracked(folder: Path) -> list[Any]:
+    """Return the runs in MLflow, when none is said to be running any more."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder}/mlruns/mlflow.db")
+    deadline = time.monotonic() + 30
+    while True:
+        runs = list(client.search_runs([e.experiment_id for e in client.search_experiments()]))
+        if all(run.info.status != "RUNNING" for run in runs) or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    for run in runs:
+        if run.data.tags["kind"] == "run":
+            traces = client.search_traces(
+                locations=[run.info.experiment_id], run_id=run.info.run_id, max_results=100
+            )
+            assert len(traces) == PROBLEMS
+            assert {len(trace.info.assessments) for trace in traces} == {2}
+            (history,) = client.get_metric_history(run.info.run_id, "pass_at_1/plus")
+            assert history.value == run.data.metrics["pass_at_1/plus"]
+            assert len(run.inputs.dataset_inputs) == 1
+            assert {"metrics.json", "verdicts.jsonl"} <= {
+                each.path for each in client.list_artifacts(run.info.run_id)
+            }
+    return runs
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_killed_at_any_moment_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
+    undisturbed = make(tmp_path / "undisturbed")
+    warm = start(undisturbed, *SWEEP)  # quantizes the models, which the others find
+    began = time.monotonic()
+    _, said = warm.communicate()
+    seconds = time.monotonic() - began
+    assert warm.returncode == 0, said.decode()
+    expected = results(undisturbed)
+    assert len(expected) == 4
+
+    chance = random.Random(0)
+    kills = rounds = 0
+    while kills < KILLS:
+        rounds += 1
+        folder = make(tmp_path / f"round{rounds}")
+        for attempt in range(6):
+            sweep = start(folder, *SWEEP)
+            may_end = kills >= KILLS or attempt == 5
+            try:
+                wait = None if may_end else chance.uniform(0.05, 0.8) * seconds
+                _, said = sweep.communicate(timeout=wait)
+            except subprocess.TimeoutExpired:
+                kill_all(sweep, folder, with_others=bool(kills % 2))
+                kills += 1
+                continue
+            assert sweep.returncode == 0, said.decode()
+            break
+        assert b"Traceback" not in said, said.decode()
+        assert results(folder) == expected
+        assert len(list(folder.glob("outputs/*/*/multirun.yaml"))) == 1
+        runs = tracked(folder)
+        assert Counter(run.info.status for run in runs) == {"FINISHED": 5}
+        assert Counter(run.info.run_name for run in runs).most_common(1)[0][1] == 1
+        (parent,) = [run for run in runs if run.data.tags["kind"] == "sweep"]
+        assert {run.data.tags["mlflow.parentRunId"] for run in runs if run is not parent} == {
+            parent.info.run_id
+        }
+
+
+def scripted(workplace: Workplace, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return workplace.run("backend=scripted", "limit=2", "tracking.enabled=false", *arguments)
+
+
+def test_a_complete_sweep_is_told_as_such_and_not_made_again(workplace: Workplace) -> None:
+    first = scripted(workplace, "-m", "prompt=plain,cot")
+    assert first.returncode == 0, first.stderr
+    numbers = [path.stat().st_mtime_ns for path in workplace.folder.glob("outputs/*/*/*/metrics*")]
+    again = scripted(workplace, "-m", "prompt=plain,cot")
+    assert again.returncode == 0, again.stderr
+    assert "2 jobs are complete and not made again (rerun=all makes all anew)" in again.stdout
+    assert "pass@1" in again.stdout
+    kept = [path.stat().st_mtime_ns for path in workplace.folder.glob("outputs/*/*/*/metrics*")]
+    assert kept == numbers
+    anew = scripted(workplace, "-m", "prompt=plain,cot", "rerun=all")
+    assert anew.returncode == 0, anew.stderr
+    assert len(workplace.runs) == 4
+
+
+def test_a_complete_run_is_told_as_such_and_made_again_when_its_problems_changed(
+    workplace: Workplace,
+) -> None:
+    workplace.folder.joinpath("problems").unlink()
+    own = workplace.folder / "problems" / "easy"
+    shutil.copytree(ROOT / "problems" / "easy", own)
+    first = scripted(workplace)
+    assert first.returncode == 0, first.stderr
+    again = scripted(workplace, "tracking.experiment=other")  # which decides no result
+    assert "Complete already, and not made again (rerun=all does)" in again.stderr
+    assert "pass@1" in again.stdout
+    assert len(workplace.runs) == 1
+    changed = own / "tag_list.py"
+    changed.write_text(changed.read_text().replace('TITLE = "', 'TITLE = "Really: '))
+    third = scripted(workplace)
+    assert third.returncode == 0, third.stderr
+    assert len(workplace.runs) == 2
+
+
+def test_a_failed_job_is_tried_again_and_the_others_are_not(workplace: Workplace) -> None:
+    command = ("-m", "backend.mode=reference,nonsense")
+    first = scripted(workplace, *command)
+    assert first.returncode == 1
+    assert "1 job failed" in first.stderr
+    again = scripted(workplace, *command)
+    assert again.returncode == 1
+    assert "1 job is complete" in again.stdout
+    assert len(list(workplace.folder.glob("outputs/*/*/multirun.yaml"))) == 1
