@@ -16,7 +16,7 @@ from experiments.cli.models import models
 from experiments.schema import BITS_PER_WEIGHT, Config, ModelConfig, SamplingConfig, check
 
 CONF = ROOT / "conf"
-GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "experiment")
+GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "tracking", "experiment")
 MODELS = models(CONF)
 THINKING_MODES = {"on", "off", "low", "medium", "high"}
 FILES = [
@@ -27,8 +27,9 @@ FILES = [
 
 
 @pytest.fixture(autouse=True)
-def _hydra() -> Iterator[None]:
+def _hydra(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert app.main  # registers the schema
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:5000")
     with initialize_config_dir(str(CONF), version_base="1.3"):
         yield
 
@@ -114,13 +115,15 @@ def test_the_defaults_in_the_file_are_those_of_the_schema() -> None:
     assert isinstance(written, dict)
     blocks = OmegaConf.to_container(OmegaConf.structured(Config), enum_to_str=True)
     assert isinstance(blocks, dict)
+    written["tracking"] = OmegaConf.to_container(OmegaConf.load(CONF / "tracking" / "local.yaml"))
     for name in ("sampling", "sandbox", "tracking"):
-        assert written[name] == blocks[name], f"conf/config.yaml and schema differ in {name}"
+        assert written[name] == blocks[name], f"conf/ and schema differ in {name}"
 
 
 def test_no_group_is_forgotten() -> None:
     folders = {path.name for path in CONF.iterdir() if path.is_dir()}
-    assert folders == {*GROUPS, "hydra", "review"}  # Hydra's sweeper, and rubrics
+    # Hydra's sweeper and launchers, what chooses a launcher, and rubrics
+    assert folders == {*GROUPS, "hydra", "cluster", "review"}
     assert not [path for path in CONF.rglob("*") if path.suffix not in (".yaml", "")]
     assert Path("config.yaml") in {path.relative_to(CONF) for path in CONF.glob("*.yaml")}
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -29,6 +30,7 @@ from experiments.app.explain import explain, full_disk, no_folder
 from experiments.app.parts import parts
 from experiments.app.run_folder import register
 from experiments.app.secrets import from_environment, mask_configuration
+from experiments.app.share import settle
 from experiments.app.sweep import failed_jobs, whose_jobs_may_die
 from experiments.errors import ConfigError, UserError, masked, printable
 from experiments.schema import Config
@@ -48,6 +50,17 @@ USER_ERROR = 1
 INTERRUPTED = 130
 
 
+def register_launchers() -> None:
+    """Let `hydra/launcher=joblib` be conf/hydra/launcher/planned_joblib.yaml.
+
+    The plugin's own configuration of that name takes no account of cores and memory. Plugins
+    store theirs when Hydra loads them, so that comes first.
+    """
+    Plugins.instance()
+    node = {"defaults": ["planned_joblib"]}
+    ConfigStore.instance().store(group="hydra/launcher", name="joblib", node=node)
+
+
 def main(task: Callable[[], Any]) -> int:
     """Run Hydra's entry point and return the exit code.
 
@@ -59,6 +72,7 @@ def main(task: Callable[[], Any]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors reach the lines below
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
+    register_launchers()
     try:
         name, arguments = sent.take(sys.argv[1:])
         sys.argv[1:] = arguments + (["--config-name", name] if name == sent.SENT else [])
@@ -145,6 +159,7 @@ def plan_of(
         from experiments.app import fidelity
 
         fidelity.refuse([HydraConfig.get().overrides.task])
+    settle(config)
     plan = experiment.plan(
         **parts(config),
         folder=folder,

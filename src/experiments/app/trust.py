@@ -64,6 +64,7 @@ OF_HYDRA = {
         {
             f"{_PLUGINS}.basic_launcher.BasicLauncher",
             "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
+            "hydra_plugins.planned_launcher.PlannedLauncher",
         }
     ),
     "sweeper": frozenset(
