@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.cli.common import add_command
 
+
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
     parser = add_command(commands, "doctor", "say what this machine can do", "experiments doctor")
