@@ -148,7 +148,7 @@ def show_next_steps(folder: Path, tracking: TrackingConfig) -> None:
 def _view(folder: Path) -> str:
     """Return where MLflow shows a sweep's jobs side by side; nothing for a single run."""
     note = notes.read(folder)
-    if note is None or not note.run_id or note.new.tags.get("kind") != "sweep":
+    if note is None or not note.run_id or not note.is_sweep:
         return ""
     return f"/#/experiments/{note.experiment_id}/runs?viewStateShareKey={note.run_id}"
 
