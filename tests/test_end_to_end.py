@@ -25,6 +25,7 @@ RUN_FILES = {
     "problems.jsonl",
     "prompts.jsonl",
     "run.log",
+    "run.yaml",
     "samples.jsonl",
     "tracking.json",
     "verdicts.jsonl",

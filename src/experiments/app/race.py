@@ -15,14 +15,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.app import readable_config_errors
+from experiments.app import readable_config_errors, trust
 from experiments.app.continuing import identity
+from experiments.app.jobs import split, swept
 from experiments.environment.terminal import console
 from experiments.errors import ConfigError
 from experiments.records import Dataset, Outcome
+from experiments.report.racing import THAN
 from experiments.schema import RaceConfig, Rerun, SamplingConfig, check
 from experiments.store import runs, write_text
 
@@ -50,10 +51,9 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
     """
     from experiments.stats.race import Race
 
-    asked: RaceConfig = OmegaConf.to_object(config.race)  # type: ignore[assignment]
-    _check(config, asked, candidates)
+    asked = refuse(config, candidates)
     with readable_config_errors():
-        dataset: Dataset = instantiate(config.dataset)
+        dataset: Dataset = trust.made(config.dataset, "dataset")
     problems = [problem.id for problem in dataset.problems[: config.limit]]
     names = _names(candidates)
     going = Race(
@@ -116,11 +116,13 @@ def _ended(path: Path, asked_for: Sequence[Any]) -> dict[str, int] | None:
         return None
 
 
-_than = {"worse": "worse than", "equal": "equal to"}
+def refuse(config: DictConfig, candidates: Sequence[Sequence[str]]) -> RaceConfig:
+    """Refuse what is no race; return the settings of one.
 
-
-def _check(config: DictConfig, asked: RaceConfig, candidates: Sequence[Sequence[str]]) -> None:
-    """Refuse what is no race."""
+    Raises:
+        ConfigError: a setting is out of range, or these candidates cannot race.
+    """
+    asked: RaceConfig = OmegaConf.to_object(config.race)  # type: ignore[assignment]
     sampling: SamplingConfig = OmegaConf.to_object(config.sampling)  # type: ignore[assignment]
     check(asked, "race.")
     check(sampling, "sampling.")
@@ -129,7 +131,7 @@ def _check(config: DictConfig, asked: RaceConfig, candidates: Sequence[Sequence[
             "A race needs two candidates or more, and there is one",
             "Give several: python run.py -m hydra/sweeper=race quantization=q8_0,q4_k_m",
         )
-    for key in _swept(candidates):
+    for key in (split(candidates[0][place])[0] for place in swept(candidates)):
         block = next((name for name in SAME_FOR_ALL if f"{key}.".startswith(f"{name}.")), None)
         if block is not None:
             raise ConfigError(
@@ -141,15 +143,7 @@ def _check(config: DictConfig, asked: RaceConfig, candidates: Sequence[Sequence[
             f"A race compares one answer per problem, and sampling.samples={sampling.samples}",
             "Set sampling.samples=1, or sweep without hydra/sweeper=race.",
         )
-
-
-def _swept(candidates: Sequence[Sequence[str]]) -> list[str]:
-    """Return the keys in which candidates differ."""
-    return [
-        values[0].partition("=")[0].lstrip("+")
-        for values in zip(*candidates, strict=True)
-        if len(set(values)) > 1
-    ]
+    return asked
 
 
 def _names(candidates: Sequence[Sequence[str]]) -> list[str]:
@@ -158,11 +152,8 @@ def _names(candidates: Sequence[Sequence[str]]) -> list[str]:
     Raises:
         ConfigError: nothing does.
     """
-    swept = set(_swept(candidates))
-    names = []
-    for candidate in candidates:
-        parts = [override.partition("=") for override in candidate]
-        names.append(" · ".join(value for key, _, value in parts if key.lstrip("+") in swept))
+    places = swept(candidates)
+    names = [" · ".join(split(each[place])[1] for place in places) for each in candidates]
     if len(set(names)) < len(names):
         raise ConfigError("A candidate of the race is given twice", "Give each choice once.")
     return names
@@ -215,7 +206,7 @@ def _tell_round(standing: Standing, problems: int) -> None:
     """Say how far the race is and what the last block settled."""
     seen = max(each.problems for each in standing.runners)
     news = [
-        f"{each.candidate} is {_than[each.finding]} {each.other or 'the best'}"
+        f"{each.candidate} is {THAN[each.finding]} {each.other or 'the best'}"
         for each in standing.claims
         if each.problems == seen
     ]

@@ -2,7 +2,10 @@
 
 experiments plan OVERRIDE ... [--measure]
 experiments report [FOLDER or MLflow run id ...] [--out DIR] [--sanitizer]
+experiments export RUN OUT.zip
+experiments import OUT.zip [--judge]
 experiments import SAMPLES_eval_results.json --dataset NAME
+experiments reproduce RUN [--sample N] [OVERRIDE ...]
 experiments review RUN [...] [--text | --status | --collect]
 experiments judge DATASET SAMPLES.jsonl --out VERDICTS.jsonl
 experiments validate DATASET

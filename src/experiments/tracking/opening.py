@@ -9,9 +9,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-from experiments.errors import TrackingAway, TrackingError
+from experiments.errors import TrackingAway, TrackingError, masked
 
 # Read by MLflow: no calls home, no bar for each file, no long wait for a server that is dead or
 # does not answer.
@@ -80,10 +79,7 @@ def absolute(uri: str) -> str:
 
 def without_password(uri: str) -> str:
     """Return an address that may be kept and shown."""
-    parts = urlsplit(uri)
-    if not parts.password:
-        return uri
-    return urlunsplit(parts._replace(netloc=f"{parts.username}@{parts.netloc.rpartition('@')[2]}"))
+    return masked(uri).replace(":***@", "@")
 
 
 def with_password(uri: str) -> str:

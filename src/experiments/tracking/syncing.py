@@ -68,17 +68,17 @@ def sync(folder: Path, uri: str | None = None) -> Synced:
         return Synced.GOES_ON
 
 
-def sync_apart(folder: Path, uri: str) -> None:
-    """Do the same in a process of its own, so that MLflow is not imported here.
+def sync_apart(folders: Sequence[Path], uri: str) -> None:
+    """Do the same for some, in a process of its own, so that MLflow is not imported here.
 
     Raises:
         TrackingError: MLflow still lacks something.
     """
-    command = [sys.executable, "-m", "experiments.tracking.syncing", uri, str(folder)]
+    command = [sys.executable, "-m", "experiments.tracking.syncing", uri, *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        raise TrackingError(said[-1] if said else f"MLflow lacks a part of {folder}")
+        raise TrackingError(said[-1] if said else f"MLflow lacks a part of {folders[0]}")
 
 
 def _parent(folder: Path, note: notes.Note) -> str | None:
