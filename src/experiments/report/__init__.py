@@ -46,21 +46,14 @@ class Written:
     Attributes:
         page: HTML, all in one file.
         table: Markdown.
-        figures: SVG, one file per plot.
-        summary: the main result in a sentence or two, as plain text.
+        summary: the main result in a sentence or two, as plain text; empty: there is no report.
         failed: folders of jobs without a result.
     """
 
     page: Path
     table: Path
-    figures: tuple[Path, ...] = ()
     summary: str = ""
     failed: tuple[Path, ...] = ()
-
-    @property
-    def files(self) -> list[Path]:
-        """Page and table, if they are there."""
-        return [path for path in (self.page, self.table) if path.exists()]
 
 
 def show_sweep(folder: Path) -> Written:
@@ -122,12 +115,11 @@ def write(collection: Collection, folder: Path) -> Written:
     written = Written(
         page=folder / "report.html",
         table=folder / "report.md",
-        figures=tuple(folder / "figures" / f"{name}.svg" for name in drawn),
         summary=" ".join(headline(group) for group in collection.groups),
         failed=tuple(path for path, _ in collection.failures),
     )
     write_text(written.page, page(collection, drawn))
     write_text(written.table, markdown(collection))
-    for path, svg in zip(written.figures, drawn.values(), strict=True):
-        write_text(path, standalone(svg))
+    for name, svg in drawn.items():
+        write_text(folder / "figures" / f"{name}.svg", standalone(svg))
     return written
