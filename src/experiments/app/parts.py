@@ -1,13 +1,12 @@
-"""The parts of a run, made from its configuration: the only place that instantiates."""
+"""The parts of a run, made from its configuration."""
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
-from hydra.utils import get_class, get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.app import trust
 from experiments.app.explain import refuse_unknown
 
 
@@ -15,13 +14,13 @@ def parts(config: DictConfig) -> dict[str, Any]:
     """Return the arguments of `experiment.plan` that a configuration decides.
 
     Raises:
-        ConfigError: a key that nothing reads.
+        ConfigError: a key that nothing reads, or code that is not trusted.
         OmegaConfBaseException: a value that is missing or wrong.
     """
-    refuse_unknown(config, lambda target: inspect.signature(get_object(target)).parameters)
+    refuse_unknown(config, trust.arguments)
     return {
         "settings": OmegaConf.to_object(config),
-        "make_dataset": lambda: instantiate(config.dataset),
-        "make_backend": lambda **given: instantiate(config.backend, **given),
-        "needs_weights": get_class(config.backend._target_).needs_weights,  # type: ignore[attr-defined]
+        "make_dataset": lambda: trust.made(config.dataset, "dataset"),
+        "make_backend": lambda **given: trust.made(config.backend, "backend", **given),
+        "needs_weights": trust.needs_weights(config.backend),
     }

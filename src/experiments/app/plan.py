@@ -159,8 +159,6 @@ def plan(
     Raises:
         UserError: no job can be composed, or all are refused for one reason.
     """
-    from experiments.experiment.forecast import Forecast, Forecaster
-
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     parsed = parser.parse_overrides(list(overrides))
     given = [each.input_line or "" for each in parsed if not each.is_sweep_override()]
@@ -170,7 +168,30 @@ def plan(
         race.refuse(whole, jobs)
     if whole.fidelity:
         fidelity.refuse(jobs)
-    forecaster = Forecaster(Path(whole.store).parent, measures)
+    found = foresee(jobs, Path(whole.store).parent, config_name, measures)
+    reasons = {str(reason): reason for job in found for reason in job.refusals}
+    if len(reasons) == 1 and not any(job.keys for job in found):
+        raise next(iter(reasons.values()))
+    return SweepPlan(found, names(jobs), Path(whole.models))
+
+
+def foresee(
+    jobs: Sequence[Sequence[str]],
+    outputs: Path,
+    config_name: str = "config",
+    measures: bool = False,
+) -> list[Forecast]:
+    """Return what each of some jobs will take; why one is refused is in its forecast.
+
+    Args:
+        jobs: the overrides of each.
+        outputs: folder below which earlier runs are.
+        config_name: of the main configuration.
+        measures: measure this machine where no earlier run tells.
+    """
+    from experiments.experiment.forecast import Forecast, Forecaster
+
+    forecaster = Forecaster(outputs, measures)
     datasets: dict[str, Dataset] = {}
 
     def loaded(key: str, load: Callable[[], Dataset]) -> Dataset:
@@ -180,7 +201,7 @@ def plan(
 
     found = []
     for job in jobs:
-        config = compose(config_name, job)
+        config = compose(config_name, list(job))
         of_job = parts(config)
         data = OmegaConf.to_yaml(config.dataset, resolve=True)
         of_job["make_dataset"] = partial(loaded, data, of_job["make_dataset"])
@@ -191,13 +212,10 @@ def plan(
             except UserError as refusal:
                 made = Forecast(labels=dict(split(each) for each in job), refusals=(refusal,))
         found.append(replace(made, warnings=(*warnings, *made.warnings)))
-    reasons = {str(reason): reason for job in found for reason in job.refusals}
-    if len(reasons) == 1 and not any(job.keys for job in found):
-        raise next(iter(reasons.values()))
-    return SweepPlan(found, _names(jobs), Path(whole.models))
+    return found
 
 
-def _names(jobs: Sequence[Sequence[str]]) -> list[str]:
+def names(jobs: Sequence[Sequence[str]]) -> list[str]:
     """Return what tells each job from the others."""
     places = swept(jobs)
     return [" · ".join(_name(job[place]) for place in places) or "the run" for job in jobs]

@@ -15,16 +15,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.app import readable_config_errors
+from experiments.app import readable_config_errors, trust
+from experiments.app.continuing import identity
 from experiments.app.jobs import split, swept
 from experiments.environment.terminal import console
 from experiments.errors import ConfigError
 from experiments.records import Dataset, Outcome
 from experiments.report.racing import THAN
-from experiments.schema import RaceConfig, SamplingConfig, check
+from experiments.schema import RaceConfig, Rerun, SamplingConfig, check
 from experiments.store import runs, write_text
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
 
     asked = refuse(config, candidates)
     with readable_config_errors():
-        dataset: Dataset = instantiate(config.dataset)
+        dataset: Dataset = trust.made(config.dataset, "dataset")
     problems = [problem.id for problem in dataset.problems[: config.limit]]
     names = _names(candidates)
     going = Race(
@@ -71,6 +71,7 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
     OmegaConf.save(config, folder / "multirun.yaml")  # as Hydra's own sweeper leaves it
     folders = {name: folder / str(index) for index, name in enumerate(names)}
     overrides = dict(zip(names, candidates, strict=True))
+    asked_for = [identity(config), dataset.digest, [list(each) for each in candidates]]
     failed: list[str] = []
 
     def job(name: str, start: int, stop: int) -> list[str]:
@@ -78,6 +79,10 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
         part = [f"race.start={start}", f"race.stop={stop}"]
         return [*overrides[name], *part, f"hydra.sweep.subdir={folders[name].name}"]
 
+    ended = _ended(folder / runs.RACE, asked_for) if config.rerun is not Rerun.all else None
+    if ended is not None:  # the same command again: candidates that are complete say so
+        launch([job(name, 0, problems) for name, problems in ended.items()])
+        return
     while (block := going.next_block()) and not failed:
         running = going.running
         start = going.standing().runners[names.index(running[0])].problems
@@ -85,7 +90,7 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
         failed = [name for name in running if _has_failed(folders[name])]
         if not failed:
             going.observe({name: _outcomes(folders[name]) for name in running})
-            write(folder / runs.RACE, going, asked, overrides)
+            write(folder / runs.RACE, going, asked, overrides, asked_for)
             _tell_round(going.standing(), len(problems))
     standing = going.standing()
     launch(
@@ -95,6 +100,20 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
             if runner.problems and runner.candidate not in failed
         ]
     )
+
+
+def _ended(path: Path, asked_for: Sequence[Any]) -> dict[str, int] | None:
+    """Return how many problems each candidate answered in a race that is over, if it is the same.
+
+    None: the race has to go on, from the store.
+    """
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if not kept["over"] or kept["asked_for"] != asked_for:
+            return None
+        return {each["candidate"]: each["problems"] for each in kept["runners"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def refuse(config: DictConfig, candidates: Sequence[Sequence[str]]) -> RaceConfig:
@@ -155,8 +174,14 @@ def _outcomes(folder: Path) -> dict[str, bool]:
     }
 
 
-def write(path: Path, going: Race, asked: RaceConfig, overrides: dict[str, Sequence[str]]) -> None:
-    """Write the race as it stands, for the page."""
+def write(
+    path: Path,
+    going: Race,
+    asked: RaceConfig,
+    overrides: dict[str, Sequence[str]],
+    asked_for: Sequence[Any] = (),
+) -> None:
+    """Write the race as it stands, for the page and for the same command."""
     standing = going.standing()
     runners = [
         {**asdict(each), "folder": str(index), "overrides": list(overrides[each.candidate])}
@@ -169,6 +194,7 @@ def write(path: Path, going: Race, asked: RaceConfig, overrides: dict[str, Seque
         "population": asked.population,
         "block": asked.block,
         "order": list(going.order),
+        "asked_for": asked_for,
         **asdict(standing),
         "saved": standing.saved,
         "runners": runners,

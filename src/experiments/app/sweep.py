@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.app import continuing
 from experiments.app.run_folder import decide
+from experiments.app.secrets import mask_configuration
 from experiments.errors import TrackingError, UserError
 from experiments.schema import TrackingConfig
 
@@ -81,9 +82,12 @@ def whose_jobs_may_die() -> Iterator[None]:
     except Exception as error:
         if not _going or not _died(_going[-1][0].folder):
             raise
-        log.debug("The launcher gave up: %s", error)
         _end()
-        log.error("error: %s", "A job's process died. The same command makes what is missing.")
+        log.error(
+            "error: The launcher gave up when a job's process died (%s). The same command makes "
+            "what is missing.",
+            type(error).__name__,
+        )
 
 
 def _end() -> None:
@@ -93,6 +97,7 @@ def _end() -> None:
     if not _going:
         return
     sweep, tracking = _going.pop()
+    mask_configuration(sweep.folder, sweep.folder)  # of a sweep none of whose jobs began
     written = report.show_sweep(sweep.folder)
     failed_jobs.extend(path for path in written.failed if path not in failed_jobs)
     try:
@@ -133,7 +138,8 @@ def _show_plan(config: DictConfig) -> None:
     from experiments.environment.terminal import console
 
     try:
-        found = plan([*config.hydra.overrides.hydra, *config.hydra.overrides.task])
+        overrides = [*config.hydra.overrides.hydra, *config.hydra.overrides.task]
+        found = plan(overrides, config_name=config.hydra.job.config_name)
     except (UserError, HydraException, OmegaConfBaseException) as error:
         log.debug("The sweep was not foreseen: %s", error)
         return

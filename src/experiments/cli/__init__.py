@@ -2,7 +2,10 @@
 
 experiments plan OVERRIDE ... [--measure]
 experiments report [FOLDER or MLflow run id ...] [--out DIR] [--sanitizer]
+experiments export RUN OUT.zip
+experiments import OUT.zip [--judge]
 experiments import SAMPLES_eval_results.json --dataset NAME
+experiments reproduce RUN [--sample N] [OVERRIDE ...]
 experiments review RUN [...] [--text | --status | --collect]
 experiments judge DATASET SAMPLES.jsonl --out VERDICTS.jsonl
 experiments validate DATASET
@@ -10,6 +13,7 @@ experiments models [NAME]
 experiments models fetch NAME quantization=LEVEL
 experiments fidelity model=NAME quantization=LEVEL,LEVEL,... [reference=LEVEL] [OVERRIDE ...]
 experiments store [--prune --model NAME --older-than 90d --unused]
+experiments sync [RUN ...] [--uri URI]
 experiments doctor
 
 The shell completes commands, options and names once it is told so:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -140,17 +141,19 @@ def show_next_steps(folder: Path, tracking: TrackingConfig) -> None:
     if tracking.uri is None and uri != DEFAULT:
         results.print(f"MLflow is where MLFLOW_TRACKING_URI has it: {uri}", soft_wrap=True)
     command = "mlflow ui --backend-store-uri"
-    results.print(f"Compare runs: .venv/bin/{command} {uri}", soft_wrap=True)
+    results.print(f"Compare runs: .venv/bin/{command} {shlex.quote(uri)}", soft_wrap=True)
     if view:
         results.print(f"        then: {MLFLOW_ADDRESS}{view}", soft_wrap=True)
 
 
 def _view(folder: Path) -> str:
-    """Return where MLflow shows a sweep's jobs side by side; nothing for a single run."""
+    """Return where MLflow shows a sweep's jobs side by side, or the only run; else nothing."""
     note = notes.read(folder)
-    if note is None or not note.run_id or note.new.tags.get("kind") != "sweep":
+    if note is None or not note.run_id:
         return ""
-    return f"/#/experiments/{note.experiment_id}/runs?viewStateShareKey={note.run_id}"
+    runs = f"/#/experiments/{note.experiment_id}/runs"
+    is_sweep = note.new.tags.get("kind") == "sweep"
+    return f"{runs}?viewStateShareKey={note.run_id}" if is_sweep else f"{runs}/{note.run_id}"
 
 
 def shown(folder: Path) -> Path:
