@@ -37,6 +37,9 @@ STAND_INS = {
     "--only easy/tag_list --no-mutation --only easy/your_problem": "--only easy/tag_list",
     "--dataset humaneval_plus": "--dataset problems",
     "fidelity model=demo": "fidelity model=demo limit=1",
+    "judge mine.jsonl samples.jsonl": "judge mine.jsonl mine-samples.jsonl",
+    "plan --measure": "plan",
+    "--prune --model mistral": "--prune --model demo",
 }
 """What is typed in a test instead: files that are here, data sets without a network, less of it."""
 
@@ -126,6 +129,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     adding = documents.steps(documents.read("docs/adding.md"))
     (mine,) = [each for each in adding if isinstance(each, File) and each.path == "mine.jsonl"]
     (folder / "mine.jsonl").write_text(mine.content, encoding="utf-8")
+    sample = {"task_id": "mine/0", "completion": "    return a + b\n"}
+    (folder / "mine-samples.jsonl").write_text(json.dumps(sample) + "\n", encoding="utf-8")
     return folder
 
 
@@ -209,6 +214,9 @@ def script(command: Command) -> None:
 @cache
 def help_of(name: str) -> str:
     path = ROOT / name
+    text = (path / "__main__.py" if path.is_dir() else path).read_text(encoding="utf-8")
+    if "argparse" not in text:
+        return text  # it takes no help, and would begin
     done = subprocess.run(
         [sys.executable, str(path), "--help"],
         cwd=ROOT,
@@ -216,7 +224,7 @@ def help_of(name: str) -> str:
         text=True,
         check=False,
     )
-    return done.stdout if "usage:" in done.stdout else path.read_text(encoding="utf-8")
+    return done.stdout
 
 
 def pip_install(command: Command) -> None:
@@ -240,7 +248,7 @@ def in_a_container(command: Command) -> None:
         console(inner)
 
 
-def tests(command: Command) -> None:
+def of_pytest(command: Command) -> None:
     for word in shlex.split(command.text)[1:]:
         assert not word.endswith(".py") or (ROOT / word).exists()
 
@@ -254,7 +262,7 @@ WAYS: dict[str, Callable[[Command], None]] = {
     r"python (benchmarks|tools)\b": script,
     r"\.venv/bin/pip install": pip_install,
     r"podman run ": in_a_container,
-    r"pytest ": tests,
+    r"pytest ": of_pytest,
     r"eval ": completion,
 }
 """How commands other than `python run.py` are run, or looked at as far as they can be."""
@@ -310,6 +318,7 @@ def test_a_message_in_troubleshooting_is_one_of_ours() -> None:
 @pytest.mark.parametrize(("name", "examples"), helps().items(), ids=lambda value: value[:12])
 def test_the_help_of_a_command_ends_with_an_example(name: str, examples: str) -> None:
     assert f"experiments {name}" in examples
+    assert max(map(len, examples.splitlines())) <= 80
 
 
 def test_the_configuration_reference_is_current() -> None:
@@ -501,8 +510,11 @@ def test_output_fits_80_columns_and_has_no_colour_where_none_is_wanted(
         while some := read_terminal(ours):
             said += some
     os.close(ours)
-    text = re.sub(r"\x1b\[[0-9;?]*[a-ln-z]|\x1b\[[0-4]?m|\r", "", said.decode())  # bold may stay
-    assert "\x1b" not in text
+    text = said.decode().replace("\r", "")
+    styles = ";".join(re.findall(r"\x1b\[([\d;]*)m", text))
+    asked = {int(code) for code in styles.split(";") if code}
+    assert max(asked, default=0) < 30, "from 30 on are colours; bold and dim may stay"
+    text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", text)
     lines = [line for line in text.splitlines() if not line.startswith(("error: ", "Report: "))]
     assert [line for line in lines if len(line) > 80] == []
 

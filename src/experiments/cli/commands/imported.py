@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
         commands,
         "import",
         "bring in results of EvalPlus as a run",
-        "experiments import samples_eval_results.json --dataset humaneval_plus --name peer",
+        "experiments import samples_eval_results.json --dataset humaneval_plus",
     )
     parser.add_argument("file", metavar="EVAL_RESULTS.json", type=Path, help="of evalplus.evaluate")
     dataset = parser.add_argument(
