@@ -30,6 +30,9 @@ DEMO = ROOT / "models" / "demo" / "demo-f16.gguf"
 
 STAND_INS = {
     "/path/to/any.gguf": str(DEMO),
+    "/path/to/the.gguf": "models/demo/demo-q8_0.gguf",
+    "reproduce outputs/2026-01-31/12-00-00": "reproduce outputs/2026-01-31/12-00-00/0 --sample 1",
+    "reproduce out.zip --sample 20": "reproduce out.zip --sample 1",
     "dataset=humaneval_plus": "dataset=problems",
     "judge humaneval_plus": "judge problems",
     "validate humaneval_plus --sample 20": "validate problems --sample 1",
@@ -59,7 +62,7 @@ NOT_RUN = {
     r"mlflow ui ": "serves until it is ended; test_browser opens its pages",
     r"experiments review .*--text": "asks a person; test_review_terminal answers",
     r"experiments review ": "opens queues; test_review_queues goes through them",
-    r"experiments import ": "test_report_evalplus does it with files of EvalPlus",
+    r"experiments import ": "test_archive and test_report_evalplus do it",
     r"\.venv/bin/python -m training\.card": "writes the demo model's card",
 }
 """Patterns of commands that are read but not run, and why."""
@@ -120,6 +123,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (sweep,) = {run.parent for run in workplace.runs}
     for day in ("2026-01-31", "2026-02-01"):
         shutil.copytree(sweep, folder / "outputs" / day / "12-00-00")
+    shutil.copy(sweep / "0" / "run.yaml", folder)
+    assert cli.main(["export", str(sweep / "0"), str(folder / "out.zip")]) == 0
     samples = sweep / "0" / "samples.jsonl"
     for named in (folder, folder / "outputs" / "2026-01-31" / "12-00-00"):
         shutil.copy(samples, named)

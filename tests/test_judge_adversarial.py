@@ -189,6 +189,18 @@ def test_no_adversarial_program_spoils_those_judged_beside_it() -> None:
     assert {v.plus is Outcome.PASSED for v in verdicts if v.sample % 2 == 0} == {False}
 
 
+def test_outputs_that_are_slow_to_compare_cost_little_however_many_there_are() -> None:
+    many = replace(PROBLEM, extra_inputs=tuple(([number],) for number in range(2000)))
+    program = (ROOT / "tests" / "adversarial" / "slow_numbers.py").read_text()
+    began = time.process_time()
+    (verdict,) = judge(
+        [Solution("hidden", 0, program)], Dataset("hidden", "", (many,)), SandboxConfig(workers=1)
+    )
+    assert time.process_time() - began < 2 * HOST_SECONDS
+    assert (verdict.plus, verdict.tests_passed) == (Outcome.WRONG_ANSWER, 0)
+    assert verdict.tests_not_run > 0
+
+
 def traces() -> set[str]:
     """What a program may have left or changed where it should not be able to."""
     places = ("/tmp", "/var/tmp", "/dev/shm", str(Path.home()), str(Path.cwd()))
@@ -231,7 +243,6 @@ subprocess.run([sys.executable, "-c", ""], check=True)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_no_adversarial_program_passes_or_harms_an_ordinary_user() -> None:
     """Run all of it once more: without the rights of root, and with few descriptors."""

@@ -145,7 +145,9 @@ def broken(folder: Path, name: str, content: bytes) -> None:
         ("manifest.json", b"[]", "manifest.json cannot be read"),
         (".hydra/config.yaml", b"model: [\n\t", "config.yaml cannot be read"),
         (".hydra/config.yaml", b"\xff\xfe\x00", "config.yaml cannot be read"),
-        (".hydra/config.yaml", b"a: ${nowhere}", "config.yaml cannot be read"),
+        (".hydra/config.yaml", b"a: ${nowhere", "config.yaml cannot be read"),
+        (".hydra/config.yaml", b"a: &x [1]\nb: [*x, *x]", "it has aliases"),
+        ("manifest.json", b'{"labels": {}, "weights": "many"}', "cannot be read"),
         ("samples.jsonl", "{}\n{}\n".encode("utf-16"), "samples.jsonl cannot be read"),
         ("generations.jsonl", b"\x00\n", "generations.jsonl cannot be read"),
     ],
@@ -166,13 +168,78 @@ def test_a_broken_run_is_told_in_a_line_and_the_others_are_shown(
         report.collect([tmp_path / "0"])
 
 
+@pytest.mark.parametrize("content", [b"a: [\n\t", b"\xff\xfe", b"3", b"hydra: 3", b""])
+def test_a_broken_note_of_hydra_is_told_and_the_run_is_shown(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, labels_of_run in (("0", {"limit": "3"}), ("1", {"+x": "3"})):
+        configured(make_run(tmp_path / name, [True], labels_of_run))
+        (tmp_path / name / ".hydra" / "hydra.yaml").write_bytes(content)
+    (tmp_path / "multirun.yaml").write_bytes(content)
+    collection = report.collect([tmp_path])
+    assert len(collection.runs) == 2
+    assert not collection.failures
+    if content.startswith((b"a", b"\xff")):
+        assert "multirun.yaml cannot be read" in caplog.text
+
+
+def test_reading_a_run_resolves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "hush-hush")
+    secret = "${oc.env:TOKEN}"
+    for name, more in (("0", {"limit": "3"}), ("1", {"note": "x"})):
+        folder = make_run(tmp_path / name, [True], {"limit": "1", **more})
+        configured(folder, limit=secret, note=secret, model={"name": secret})
+        notes = {"hydra": {"overrides": {"task": [secret]}, "runtime": {"choices": {"a": secret}}}}
+        (folder / ".hydra" / "hydra.yaml").write_text(json.dumps(notes))
+        (tmp_path / "multirun.yaml").write_text(json.dumps(notes))
+    written = report.write(report.collect([tmp_path]), tmp_path)
+    assert not [
+        path for path in tmp_path.rglob("*") if path.is_file() and b"hush-hush" in path.read_bytes()
+    ]
+    assert "oc.env:TOKEN" in written.page.read_text()
+
+
+def test_a_password_of_an_earlier_run_is_in_no_report(tmp_path: Path) -> None:
+    for name, uri in (("0", "postgresql://me:hush@a/b"), ("1", "postgresql://me:hush@a/c")):
+        configured(make_run(tmp_path / name, [True], {"model.api.base_url": uri}), x=uri)
+    notes = {"hydra": {"overrides": {"task": ["tracking.uri=postgresql://me:hush@a/b"]}}}
+    (tmp_path / "multirun.yaml").write_text(json.dumps(notes))
+    written = report.write(report.collect([tmp_path]), tmp_path)
+    for path in written.files:
+        assert "me:***@a" in path.read_text() or path.suffix == ".md"
+        assert "hush" not in path.read_text()
+
+
+def test_a_report_is_written_below_its_own_folder(tmp_path: Path) -> None:
+    for name in ("../../../outside", "/tmp/outside", "a/b", "a_b"):
+        make_run(tmp_path / "runs" / name.replace("/", "-"), [True, False], {"dataset": name})
+    before = {path for path in tmp_path.rglob("*") if "runs" not in path.parts}
+    written = report.write(report.collect([tmp_path / "runs"]), tmp_path / "runs")
+    assert written.figures
+    assert all(path.parent == tmp_path / "runs" / "figures" for path in written.figures)
+    assert all(path.is_file() for path in written.figures)
+    assert len(set(written.figures)) == len(written.figures)
+    assert {path for path in tmp_path.rglob("*") if "runs" not in path.parts} == before
+
+
+def test_figures_are_not_written_through_a_link(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    make_run(tmp_path / "runs" / "0", [True, False])
+    (tmp_path / "runs" / "figures").symlink_to(outside)
+    with pytest.raises(StoreError, match="a link"):
+        report.write(report.collect([tmp_path / "runs"]), tmp_path / "runs")
+    assert not list(outside.iterdir())
+
+
 def test_a_job_that_was_stopped_is_among_the_failures(tmp_path: Path) -> None:
     make_run(tmp_path / "0", [True])
     configured(tmp_path / "0")
     (tmp_path / "1").mkdir()
     configured(tmp_path / "1")
     ((folder, reason),) = report.collect([tmp_path]).failures
-    assert (folder.name, reason) == ("1", "it has no result: it was stopped, or goes on")
+    assert folder.name == "1"
+    assert reason.startswith("it has no result: its process was stopped, or died")
 
 
 # Recommendation

@@ -16,7 +16,7 @@ from conftest import ROOT
 from reviewed_runs import lines, make_run
 
 from experiments import cli
-from experiments.errors import TrackingError
+from experiments.errors import StoreError, TrackingError
 from experiments.records import Message, Prompt, Solution
 from experiments.review import queues
 from experiments.review.choosing import choose
@@ -219,7 +219,10 @@ def test_a_queue_that_exists_is_named_and_another_reviewer_may_be_added(reviewed
     with pytest.raises(TrackingError, match="a review queue 'r · alice' already"):
         reviewed.start("r", ("alice",))
     reviewed.start("r", ("bob",))
-    assert [queue.reviewer for queue in queues.known(reviewed.folders)] == ["alice", "bob"]
+    assert [queue.reviewer for queue in queues.known(reviewed.folders, reviewed.uri)] == [
+        "alice",
+        "bob",
+    ]
 
 
 def test_a_queue_that_was_not_filled_is_filled_by_the_next_call(
@@ -233,7 +236,7 @@ def test_a_queue_that_was_not_filled_is_filled_by_the_next_call(
         with pytest.raises(KeyboardInterrupt):
             reviewed.start("r", ("alice",))
     (queue,) = reviewed.start("r", ("alice",))
-    assert len(queues.known(reviewed.folders)) == 1
+    assert len(queues.known(reviewed.folders, reviewed.uri)) == 1
     assert queues.progress(queue).pending == 5
 
 
@@ -306,13 +309,21 @@ def test_the_command_makes_queues_tells_progress_and_collects(
     uri = ["--uri", reviewed.uri]
     code, text = told([*named, "--reviewers", "alice", "--name", "r", *uri], capsys)
     assert code == 0
-    (queue,) = queues.known(reviewed.folders)
+    (queue,) = queues.known(reviewed.folders, reviewed.uri)
     assert f"/#/experiments/{queue.experiment}/review-queue?selectedQueueId={queue.id}" in text
     assert told([*named, "--status", *uri], capsys) == (0, "r · alice: 0 of 5 done\n")
     reviewed.answer(next(iter(queue.traces)), "correct")
     code, text = told([*named, "--collect", *uri], capsys)
     assert code == 0
     assert "1 new grades" in text
+
+
+def test_a_folder_that_was_sent_chooses_no_server(reviewed: Reviewed) -> None:
+    reviewed.start("r", ("alice",))
+    key = reviewed.folders[0] / "review-key.json"
+    key.write_text(key.read_text().replace(reviewed.uri, "http://elsewhere.example"))
+    with pytest.raises(StoreError, match=r"http://elsewhere\.example.*if it is yours: --uri"):
+        queues.known(reviewed.folders, reviewed.uri)
 
 
 @pytest.mark.parametrize(

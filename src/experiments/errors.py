@@ -14,8 +14,10 @@ A `UserError` is told in one line and without a traceback. Every other exception
 bug and keeps its traceback.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 
 class UserError(Exception):
@@ -32,9 +34,9 @@ class UserError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        """Return the error as one line, fit for a terminal."""
+        """Return the error as one line, fit for a terminal, without passwords."""
         line = f"{self.what.rstrip('.')}. {self.hint}" if self.hint else self.what
-        return printable(" ".join(line.split()))
+        return masked(printable(" ".join(line.split())))
 
 
 class ConfigError(UserError):
@@ -91,3 +93,44 @@ def printable(text: str) -> str:
     return "".join(
         each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in text
     )
+
+
+def masked(text: str) -> str:
+    """Return a text without the passwords in its addresses: `postgresql://me:***@host/runs`.
+
+    What is masked: the password before the host, the name there as well where it stands alone
+    in an address of the web (as tokens do), and parts of a query that are named like secrets.
+    """
+    if "://" not in text:
+        return text
+    text = _PASSWORD.sub(r"\1:***@", text)
+    text = _TOKEN.sub(r"\1***@", text)
+    return _QUERY.sub(r"\1***", text)
+
+
+def without(data: Any, hidden: Mapping[str, str]) -> Any:
+    """Return plain data, fit to be kept: passwords masked, and values by what stands for them.
+
+    Args:
+        data: dictionaries, lists, texts, numbers.
+        hidden: values that are not to be kept, and what is written instead. Short ones are
+            replaced where they are the whole text.
+    """
+    if isinstance(data, Mapping):
+        return {name: without(value, hidden) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [without(value, hidden) for value in data]
+    if not isinstance(data, str):
+        return data
+    for value, name in hidden.items():
+        if len(value) >= LONG_ENOUGH_TO_TELL or data == value:
+            data = data.replace(value, name)
+    return masked(data)
+
+
+LONG_ENOUGH_TO_TELL = 6
+"""Characters of a hidden value that is found inside of other texts."""
+
+_PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):(?:(?!://)\S)+@")
+_TOKEN = re.compile(r"(https?://)[^\s:/@?#]+@")
+_QUERY = re.compile(r"([?&][\w.-]*(?:passw|pwd|secret|token|key)[\w.-]*=)[^&\s'\"]+", re.IGNORECASE)

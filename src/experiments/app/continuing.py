@@ -1,8 +1,9 @@
 """Which job is the same as one before, and whether that one is complete.
 
 A job is known by its resolved configuration, without what cannot change its result: where it is
-tracked, and `rerun`. A complete one stands for the same job again as long as its data set and its
-weights are the same, too; weights that are no longer here are taken to be.
+tracked, `rerun`, and what a sweep finds out about its runs at its end. A complete one stands for
+the same job again as long as its data set and its weights are the same, too; weights that are no
+longer here are taken to be.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra import compose
-from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from experiments.app import trust
 from experiments.errors import UserError
 from experiments.schema import Config, Rerun
 from experiments.store import runs
@@ -23,7 +24,7 @@ from experiments.store import runs
 if TYPE_CHECKING:
     from experiments.records import Dataset
 
-UNDECISIVE = ("hydra", "tracking", "rerun")
+UNDECISIVE = ("hydra", "tracking", "rerun", "fidelity")
 """Blocks and settings that cannot change a result."""
 
 
@@ -111,13 +112,13 @@ class Checker:
     def _dataset(self, config: DictConfig) -> Dataset:
         key = _digest(OmegaConf.to_container(config.dataset, resolve=True))
         if key not in self._datasets:
-            self._datasets[key] = instantiate(config.dataset)
+            self._datasets[key] = trust.made(config.dataset, "dataset")
         return self._datasets[key]
 
     def _has_same_weights(self, config: DictConfig, digest: str) -> bool:
         from experiments.weights import Here, decide, foresee
 
-        if not get_class(config.backend._target_).needs_weights:  # type: ignore[attr-defined]
+        if not trust.needs_weights(config.backend):
             return True
         settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
         asked = (settings.model, settings.quantization, Path(settings.models))

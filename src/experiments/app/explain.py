@@ -135,6 +135,11 @@ def _no_choice(match: re.Match[str]) -> ConfigError:
     return ConfigError(f"{key} is not set", f"Give it a value: {key}=...")
 
 
+def _no_variable(match: re.Match[str]) -> ConfigError:
+    name = match["name"]
+    return ConfigError(f"The environment variable {name} is not set", f"Type: export {name}=...")
+
+
 def _unreadable(match: re.Match[str]) -> ConfigError:
     return ConfigError(
         f"The command line cannot be read: {' '.join(match['reason'].split())}",
@@ -147,7 +152,7 @@ MOST_LISTED = 30
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
-_GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "experiment")
+_GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "tracking", "experiment")
 _BLOCKS = "|".join(field.name for field in fields(Config) if is_dataclass(field.type))
 
 _EXPLANATIONS: list[tuple[str, Callable[[re.Match[str]], ConfigError]]] = [
@@ -156,6 +161,7 @@ _EXPLANATIONS: list[tuple[str, Callable[[re.Match[str]], ConfigError]]] = [
         _unknown_option,
     ),
     (r"Could not override '(?P<key>[^']+)'", _unknown_key),
+    (r"Environment variable '(?P<name>[^']+)' not found", _no_variable),
     (r"Key '[^']+' (?:is )?not in .*?full_key: (?P<key>\S+)", _unknown_key),
     (rf"Error merging override (?P<key>{_BLOCKS})=(?P<value>\S*)\n", _wrong_group),
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 CONF = Path(__file__).resolve().parents[3] / "conf"
 OUTPUTS = Path("outputs")
 CACHE = OUTPUTS / "cache"
-TRACKING = "sqlite:///mlruns/mlflow.db"
+TRACKING = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlruns/mlflow.db"
 
 
 def add_command(commands: Any, name: str, does: str, *examples: str) -> argparse.ArgumentParser:
@@ -67,8 +68,9 @@ def load_dataset(name: str) -> Dataset:
     Raises:
         DatasetError: there is no such file, or the data set cannot be loaded.
     """
-    from hydra.utils import instantiate
     from omegaconf import OmegaConf
+
+    from experiments.app import trust
 
     if name.endswith((".jsonl", ".jsonl.gz")):
         from experiments.problems import load_jsonl
@@ -77,5 +79,5 @@ def load_dataset(name: str) -> Dataset:
     known = {path.stem: path for path in CONF.glob("dataset/*.yaml")}
     if name not in known:
         raise DatasetError(f"There is no data set '{name}'", did_you_mean(name, known))
-    dataset: Dataset = instantiate(OmegaConf.load(known[name]))
+    dataset: Dataset = trust.made(OmegaConf.load(known[name]), "dataset")
     return dataset

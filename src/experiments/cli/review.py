@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.cli.common import TRACKING
 from experiments.environment.terminal import results
-from experiments.errors import ConfigError, StoreError, printable
+from experiments.errors import ConfigError, StoreError, masked, printable
 from experiments.report.terminal import MLFLOW_ADDRESS
 from experiments.review import choosing
 from experiments.review.grades import Grades
@@ -36,7 +37,7 @@ def run(chosen: argparse.Namespace, folders: Sequence[Path], conf: Path) -> int:
     """
     reviewers = _reviewers(chosen.reviewers)
     if chosen.status:
-        return _status(folders)
+        return _status(folders, chosen.uri)
     if chosen.collect:
         return _collect(chosen, folders, conf)
     if chosen.text:
@@ -56,22 +57,24 @@ def _in_mlflow(
     opened = queues.start(found, choice, folders, rubric, reviewers, name, chosen.uri, chosen.seed)
     results.print(f"{len(choice.works)} programs of {len(found)} are to be read by each reviewer.")
     if not chosen.uri.startswith("http"):
-        command = f".venv/bin/mlflow ui --backend-store-uri {shlex.quote(chosen.uri)}"
+        command = f".venv/bin/mlflow ui --backend-store-uri {shlex.quote(masked(chosen.uri))}"
         results.print(f"Open MLflow: {command}", soft_wrap=True)
-    base = chosen.uri if chosen.uri.startswith("http") else MLFLOW_ADDRESS
+    base = masked(chosen.uri) if chosen.uri.startswith("http") else MLFLOW_ADDRESS
     for queue in opened:
         page = f"#/experiments/{queue.experiment}/review-queue?selectedQueueId={queue.id}"
         results.print(f"{queue.reviewer}: {base.rstrip('/')}/{page}", soft_wrap=True)
     names = " ".join(map(shlex.quote, chosen.runs))
+    if chosen.uri != TRACKING:
+        names += f" --uri {shlex.quote(masked(chosen.uri))}"
     results.print(f"How far: experiments review {names} --status", soft_wrap=True)
     results.print(f"At last: experiments review {names} --collect", soft_wrap=True)
     return 0
 
 
-def _status(folders: Sequence[Path]) -> int:
+def _status(folders: Sequence[Path], uri: str) -> int:
     from experiments.review import queues
 
-    for queue in _queues(folders):
+    for queue in _queues(folders, uri):
         at = queues.progress(queue)
         total = at.pending + at.complete + at.declined
         declined = f", {at.declined} declined" if at.declined else ""
@@ -100,7 +103,7 @@ def _collect(chosen: argparse.Namespace, folders: Sequence[Path], conf: Path) ->
     return 0
 
 
-def _queues(folders: Sequence[Path]) -> list[Queue]:
+def _queues(folders: Sequence[Path], uri: str) -> list[Queue]:
     """Return the queues of some runs.
 
     Raises:
@@ -108,7 +111,7 @@ def _queues(folders: Sequence[Path]) -> list[Queue]:
     """
     from experiments.review import queues
 
-    found = queues.known(folders)
+    found = queues.known(folders, uri)
     if not found:
         raise StoreError("These runs have no review queue", "Make one: experiments review RUN")
     return found

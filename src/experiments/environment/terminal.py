@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -96,6 +97,10 @@ class TimeColumn(ProgressColumn):
         return Text(f"{duration(seconds)} left, over {when(time.time() + seconds)}")
 
 
+SECONDS_BETWEEN_LINES = 30.0
+"""Where standard error is no terminal, progress is a line now and then."""
+
+
 class Bar:
     """One line of progress: a title, a bar, a count, when it will be over, a remark."""
 
@@ -108,6 +113,10 @@ class Bar:
         self._progress.advance(self._task)
         if remark is not None:
             self.remark(remark)
+
+    def reach(self, done: float, remark: str = "") -> None:
+        """Count so many as done, parts of one included."""
+        self._progress.update(self._task, completed=done, remark=remark)
 
     def each(self, items: Iterable[T]) -> Iterator[T]:
         """Yield the items and count each as done when the next is asked for."""
@@ -124,24 +133,67 @@ class Bar:
 def bar(title: str, total: int, done: int = 0) -> Iterator[Bar]:
     """Show progress over `total` steps, of which some are done already.
 
-    Where standard error is no terminal, nothing moves: one line is written at the end.
+    Count and remaining time are there at any width; the remark has what room is left. Where
+    standard error is no terminal, nothing moves: a line is written every half minute, and one
+    at the end.
     """
     moving = console.is_terminal
+    is_narrow = console.width < WIDTH_OF_BAR
     with Progress(
         SpinnerColumn(finished_text="[green]✓[/]"),
-        TextColumn("{task.description:<11}"),
-        BarColumn(bar_width=12),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=10)),
+        *([] if is_narrow else [BarColumn(bar_width=12)]),
         MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=7)),
         TimeColumn(table_column=Column(no_wrap=True)),
-        TextColumn("[dim]{task.fields[remark]}[/]", table_column=Column(no_wrap=True)),
+        TextColumn(
+            "[dim]{task.fields[remark]}[/]",
+            table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+        ),
         console=console,
         disable=not moving,
+        expand=True,
         refresh_per_second=5,
     ) as progress:
         task = progress.add_task(title, total=total, completed=done, before=done, remark="")
-        yield Bar(progress, task)
-        if not moving:
-            finished = progress.tasks[0]
-            remark = finished.fields["remark"]
-            seconds = finished.elapsed or 0.0
-            console.print(f"{title} {total}/{total} in {seconds:.1f} s {remark}".rstrip())
+        if moving:
+            yield Bar(progress, task)
+            return
+        with _lines(progress.tasks[0]):
+            yield Bar(progress, task)
+        finished = progress.tasks[0]
+        remark = finished.fields["remark"]
+        seconds = finished.elapsed or 0.0
+        console.print(f"{title} {total}/{total} in {seconds:.1f} s {remark}".rstrip())
+
+
+WIDTH_OF_BAR = 100
+"""Columns of a terminal that has room for a bar beside the numbers."""
+
+
+@contextmanager
+def _lines(task: Task) -> Iterator[None]:
+    """Write how far a task is, every half minute until this context ends."""
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.wait(SECONDS_BETWEEN_LINES):
+            console.print(_so_far(task), markup=False, soft_wrap=True)
+
+    writer = threading.Thread(target=write, name="progress", daemon=True)
+    writer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        writer.join()
+
+
+def _so_far(task: Task) -> str:
+    """Return count, rate and remaining time in a line."""
+    done, elapsed = task.completed - task.fields["before"], task.elapsed or 0.0
+    line = f"{task.description} {task.completed:.0f}/{task.total or 0:.0f}"
+    if not done or not elapsed:
+        return f"{line}, none done in {duration(elapsed)}"
+    rate = done / elapsed
+    pace = f"{rate:.1f} per second" if rate >= 1 else f"{60 * rate:.1f} per minute"
+    return f"{line}, {pace}, {TimeColumn().render(task)}"

@@ -59,6 +59,7 @@ class Forecast:
         seconds: of generating what is not in the store.
         source: where that comes from.
         usd: price of that; None where there is none.
+        parallel: completions at once; None: not known.
         refusals: why a run would end at once.
         warnings: what a run would warn of.
     """
@@ -73,6 +74,7 @@ class Forecast:
     seconds: Estimate | None = None
     source: str = ""
     usd: Estimate | None = None
+    parallel: int | None = None
     refusals: tuple[UserError, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -164,6 +166,7 @@ class Forecaster:
             seconds=seconds,
             source=source,
             usd=estimating.dollars(job, price, past) if price else None,
+            parallel=planned.backend.describe().get("parallel"),
             refusals=tuple(refusals),
             warnings=tuple(warnings),
         )
@@ -318,11 +321,11 @@ def earlier(outputs: Path, model: str) -> tuple[Past, ...]:
             if labels["model"] != model:
                 continue
             made = [g for g in runs.read_generations(metrics.parent) if g.key not in seen]
-        except (StoreError, KeyError, TypeError):
+            sha256 = (manifest.get("weights") or {}).get("sha256", "")
+            found += _pasts(labels, made, sha256)
+        except (StoreError, AttributeError, KeyError, TypeError):
             continue  # of a run that was damaged; it tells nothing
         seen |= {each.key for each in made}
-        sha256 = (manifest.get("weights") or {}).get("sha256", "")
-        found += _pasts(labels, made, sha256)
     return estimating.gathered(found)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from experiments.backends import Backend
+from experiments.errors import ConfigError, DatasetError, WeightsError, without
 from experiments.experiment import resolving
 from experiments.experiment.sweep import read_sweep
 from experiments.prompts import Kind, render
@@ -30,6 +31,7 @@ class Plan:
         sweep_folder: of the sweep that this run belongs to.
         identity: digest of all settings that decide the result; empty where nobody asks again.
         claim: the descriptor by which this process holds the folder.
+        hidden: values that are not to be kept, and what is kept instead.
     """
 
     settings: Config
@@ -46,6 +48,7 @@ class Plan:
     sweep_folder: Path | None = None
     identity: str = ""
     claim: int | None = None
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def problems(self) -> dict[str, Problem]:
@@ -65,6 +68,7 @@ def plan(
     identity: str = "",
     claim: int | None = None,
     find_weights: Callable[[ModelConfig, QuantizationConfig, Path], Weights] = locate,
+    hidden: Mapping[str, str] | None = None,
 ) -> Plan:
     """Return a run that is ready to start.
 
@@ -79,18 +83,28 @@ def plan(
         identity: digest of all settings that decide the result; empty where nobody asks again.
         claim: the descriptor by which this process holds the folder.
         find_weights: fetches or makes them if need be; a forecast hands in what only foresees.
+        hidden: values that are not to be kept, and what is kept instead.
 
     Raises:
         UserError: a mistake in the configuration, the problems or the weights.
     """
     check(settings)
+    if settings.fidelity and not needs_weights:
+        raise ConfigError(
+            "Only weights of this disk can be compared: a server tells no distributions",
+            "Set backend=llama_cpp, or leave fidelity=true out.",
+        )
     thinking = resolving.thinking(settings)
     sampling = resolving.sampling(settings)
     settings = replace(settings, sampling=sampling)
     dataset = _limited(make_dataset(), settings)
+    if settings.pinned.dataset not in (None, dataset.digest):
+        raise DatasetError(*_other(f"The data set {dataset.name}", dataset.digest, "dataset"))
     weights = None
     if needs_weights:
         weights = find_weights(settings.model, settings.quantization, Path(settings.models))
+        if weights.sha256 and settings.pinned.weights not in (None, weights.sha256):
+            raise WeightsError(*_other(f"{weights.path}", weights.sha256, "weights"))
     backend = make_backend(weights=weights, thinking=thinking)
     kind = _kind(settings, weights)
     prompts = [render(settings.prompt, problem, kind) for problem in dataset.problems]
@@ -103,12 +117,22 @@ def plan(
         sampling=sampling,
         requests=backend.prepare(prompts, sampling, settings.seed),
         folder=folder,
-        labels=_labels(settings, weights, dataset, overrides),
+        labels=without(_labels(settings, weights, dataset, overrides), hidden or {}),
         parent=read_sweep(sweep_folder),
-        overrides=overrides,
+        overrides=without(overrides, hidden or {}),
         sweep_folder=sweep_folder,
         identity=identity,
         claim=claim,
+        hidden=hidden or {},
+    )
+
+
+def _other(what: str, digest: str, pinned: str) -> tuple[str, str]:
+    """Return what is wrong with a file of another digest than a run is held to, and a way on."""
+    return (
+        f"{what} has the SHA-256 {digest[:12]}…, and this run is held to another by "
+        f"pinned.{pinned}: results would not be comparable",
+        f"To go on with what is here: pinned.{pinned}=null",
     )
 
 
@@ -142,5 +166,6 @@ def _labels(
     return chosen | {
         key: value
         for key, _, value in others
-        if key not in chosen and not key.startswith("race.")  # how far it came tells no run
+        # How far a race came, and what a run is held to, tell no run from another.
+        if key not in chosen and not key.startswith(("race.", "pinned."))
     }

@@ -8,11 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from experiments.environment.provenance import provenance
+from experiments.errors import masked
 from experiments.schema import TrackingConfig
 from experiments.store import claims
 from experiments.tracking import notes
 from experiments.tracking.notes import NewRun
-from experiments.tracking.opening import address
+from experiments.tracking.opening import absolute, address
 from experiments.tracking.recorder import Recorder
 
 
@@ -40,14 +41,15 @@ class Sweep:
         """
         if not tracking.enabled:
             return
+        said = masked(" ".join(overrides))
         self._recorder = Recorder(
             NewRun(
-                address(tracking.uri),
+                absolute(address(tracking.uri)),
                 tracking.artifacts,
                 tracking.experiment,
-                name=f"sweep · {' '.join(overrides)}"[:250],
+                name=f"sweep · {said}"[:250],
                 tags={
-                    "overrides": " ".join(overrides),
+                    "overrides": said,
                     "kind": "sweep",
                     **origin(),
                     "run_folder": str(self.folder),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from experiments.errors import TrackingAway, TrackingError
+from experiments.errors import TrackingAway, TrackingError, masked, without
 from experiments.experiment.planning import Plan
 from experiments.experiment.sweep import origin
 from experiments.records import CHOICES
 from experiments.schema import Config, dotted
 from experiments.tracking import notes, syncing
 from experiments.tracking.notes import NewRun, Status
-from experiments.tracking.opening import address
+from experiments.tracking.opening import absolute, address
 from experiments.tracking.recorder import Recorder
 
 PATIENCE_SECONDS: dict[Status, float] = {"FINISHED": 5.0, "FAILED": 10.0, "KILLED": 1.0}
@@ -36,13 +37,13 @@ class TrackedRun:
         if tracking.enabled:
             data = plan.dataset
             new = NewRun(
-                address(tracking.uri),
+                absolute(address(tracking.uri)),
                 tracking.artifacts,
                 tracking.experiment,
                 name=" · ".join(plan.labels[label] for label in CHOICES if plan.labels[label]),
                 parent=plan.parent,
                 tags=_tags(plan),
-                parameters=dict(dotted(_plain(plan.settings))),
+                parameters=_shown(plan),
                 dataset=(data.name, data.digest, len(data.problems)),
                 traces=tracking.traces,
                 identity=_identity(plan),
@@ -90,7 +91,13 @@ class TrackedRun:
                 log.warning("warning: %s", away)
         except Exception as failure:
             if failure is not error:  # else it is told already
-                log.warning("warning: %s", failure)
+                log.warning("warning: %s", masked(str(failure)))
+
+
+def _shown(plan: Plan) -> dict[str, Any]:
+    """Return the settings of a run under dotted names, as they may be read by others."""
+    settings: dict[str, Any] = without(dict(dotted(_plain(plan.settings))), plan.hidden)
+    return settings
 
 
 def catch_up(folder: Path, uri: str) -> None:
@@ -99,9 +106,16 @@ def catch_up(folder: Path, uri: str) -> None:
     if note is None or note.is_complete:
         return
     try:
-        syncing.sync_apart(folder, uri)
+        syncing.sync_apart([folder], uri)
     except TrackingError as error:
         log.warning("warning: %s", error)
+
+
+def catch_up_again(folder: Path, uri: str) -> None:
+    """Bring a complete run to MLflow whose folder has more than when it ended."""
+    if (note := notes.read(folder)) is not None:
+        notes.write(replace(note, is_complete=False))
+        catch_up(folder, uri)
 
 
 def _identity(plan: Plan) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -113,8 +116,11 @@ def write(collection: Collection, folder: Path) -> Written:
     from experiments.report.plots import plots, standalone
 
     drawn = plots(collection)
+    figures = folder / "figures"
     try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        figures.mkdir(parents=True, exist_ok=True)
+        if figures.resolve().parent != folder.resolve():
+            raise OSError(errno.ELOOP, "its figures/ is a link")
     except OSError as error:
         raise StoreError(
             f"{folder} cannot be written: {error.strerror}", "Choose another one: --out FOLDER"
@@ -122,7 +128,7 @@ def write(collection: Collection, folder: Path) -> Written:
     written = Written(
         page=folder / "report.html",
         table=folder / "report.md",
-        figures=tuple(folder / "figures" / f"{name}.svg" for name in drawn),
+        figures=tuple(figures / f"{name}.svg" for name in file_names(drawn)),
         summary=" ".join(headline(group) for group in collection.groups),
         failed=tuple(path for path, _ in collection.failures),
     )
@@ -131,3 +137,13 @@ def write(collection: Collection, folder: Path) -> Written:
     for path, svg in zip(written.figures, drawn.values(), strict=True):
         write_text(path, standalone(svg))
     return written
+
+
+def file_names(names: Iterable[str]) -> list[str]:
+    """Return names that may be those of files, each once: a data set may be named as a path."""
+    found: list[str] = []
+    for name in names:
+        plain = re.sub(r"[^\w.+-]+", "_", name).lstrip(".")[:100]
+        number = sum(each == plain or each.startswith(f"{plain}~") for each in found)
+        found.append(f"{plain}~{number + 1}" if number else plain)
+    return found

@@ -11,17 +11,18 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from io import StringIO
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import StoreError
+from experiments.errors import StoreError, without
 from experiments.records import Generation, Outcome, RunReport, Verdict
-from experiments.report import labels, racing
+from experiments.report import fidelity, labels, racing
 from experiments.report.terminal import shown
 from experiments.schema import dotted
 from experiments.stats.metrics import pass_rates
-from experiments.store import runs
+from experiments.store import claims, runs
 from experiments.store.runs import ProblemInfo, Program
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,8 @@ class Run:
     Attributes:
         report: labels, metrics and note.
         manifest: `manifest.json`.
-        config: `.hydra/config.yaml`, resolved, under dotted names; empty for imported runs.
+        config: `.hydra/config.yaml` under dotted names, as it is written; of runs from elsewhere,
+            what their `run.yaml` has, if they have one.
         problems: in the order of the data set.
         samples: one per problem and sample.
         sanitized: verdicts of the programs that EvalPlus's sanitizer finds.
@@ -131,6 +133,7 @@ class Group:
 
     Attributes:
         races: that some of the runs were made in.
+        fidelities: levels that were held against a reference on this data set.
     """
 
     dataset: str
@@ -138,6 +141,7 @@ class Group:
     problems: tuple[ProblemInfo, ...]
     digests: frozenset[str] = frozenset()
     races: tuple[racing.Race, ...] = ()
+    fidelities: tuple[fidelity.Fidelity, ...] = ()
 
     @property
     def race(self) -> racing.Race | None:
@@ -157,7 +161,7 @@ class Collection:
         groups: runs by data set.
         failures: folders of jobs that have no result, and why.
         command: the overrides of the sweep, if it was one.
-        labels: in which the runs differ.
+        labels: in which the runs differ, beside the data set.
         notes: what was done with runs that are not shown as they are.
     """
 
@@ -198,15 +202,17 @@ def collect(folders: Sequence[Path]) -> Collection:
     from experiments.report.pooling import pooled  # which makes runs of these
 
     races, damaged = racing.races(run.report.folder for run in readable)
-    failures += damaged
+    held, unreadable = fidelity.fidelities(folders)
+    failures += damaged + unreadable
     asked, notes = pooled(readable)
-    named, shown_labels = _named(asked)
+    named, different = _named(asked)
+    beside = tuple(label for label in different if label != "dataset")
     groups = []
     for dataset, members in groupby(
         sorted(named, key=lambda run: run.dataset), key=lambda run: run.dataset
     ):
-        groups.append(_group(dataset, list(members), races))
-    return Collection(tuple(groups), tuple(failures), _command(folders), shown_labels, tuple(notes))
+        groups.append(_group(dataset, list(members), races, held))
+    return Collection(tuple(groups), tuple(failures), _command(folders), beside, tuple(notes))
 
 
 def newest(outputs: Path) -> Path:
@@ -246,9 +252,15 @@ def find_runs(folders: Iterable[Path]) -> tuple[list[Path], list[tuple[Path, str
             found[path.parent.resolve()] = None
         for job in sorted(_jobs(folder), key=_natural):
             if not runs.is_finished(job):
-                reason = runs.read_failure(job) or "it has no result: it was stopped, or goes on"
-                failures.append((job, reason))
+                failures.append((job, runs.read_failure(job) or _without_result(job)))
     return list(found), failures
+
+
+def _without_result(job: Path) -> str:
+    """Return why a job has neither a result nor a reason."""
+    if claims.is_claimed(job):
+        return f"it goes on: {claims.holder(job)}"
+    return "it has no result: its process was stopped, or died (killed, or out of memory)"
 
 
 def _jobs(folder: Path) -> set[Path]:
@@ -269,6 +281,16 @@ def read(folder: Path) -> Run:
     Raises:
         StoreError: the folder holds no finished run, or its files are damaged.
     """
+    try:
+        return _read(folder)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"{folder} cannot be read: {type(error).__name__}: {error}",
+            "Make the run again: one of its files says what none should.",
+        ) from error
+
+
+def _read(folder: Path) -> Run:
     report = runs.read_report(folder)
     made = runs.read_generations(folder)
     generations = {(each.problem_id, each.sample): each for each in made}
@@ -280,7 +302,7 @@ def read(folder: Path) -> Run:
     problems = runs.read_problems(folder)
     asked = dict.fromkeys(sample.problem_id for sample in samples)
     manifest = runs.read_manifest(folder)
-    config = _config(folder / ".hydra" / "config.yaml")
+    config = _config(folder / ".hydra" / "config.yaml") or _config(folder / runs.SHARED)
     return Run(
         report=replace(report, metrics=_with_known(report, manifest, config)),
         manifest=manifest,
@@ -329,7 +351,7 @@ def _sample(verdict: Verdict, generation: Generation | None, program: Program | 
 
 
 def _config(path: Path) -> dict[str, Any]:
-    """Return a resolved configuration under dotted names; nothing if there is none.
+    """Return a configuration under dotted names; nothing if there is none.
 
     Raises:
         StoreError: the file cannot be read.
@@ -338,25 +360,43 @@ def _config(path: Path) -> dict[str, Any]:
     return dict(dotted(content)) if isinstance(content, dict) else {}
 
 
-def _yaml(path: Path, part: str = "") -> Any:
-    """Return a YAML file of Hydra's, or a part of it, as plain data."""
+def _yaml(path: Path) -> Any:
+    """Return a YAML file of Hydra's as plain data, None if there is none.
+
+    Nothing in it is resolved: what `${oc.env:TOKEN}` stands for is no part of a run.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError  # type: ignore[import-untyped]
+    from yaml import AliasEvent, YAMLError, parse  # type: ignore[import-untyped]
 
-    if not path.exists():
-        return None
     try:
-        content = OmegaConf.load(path)
-        chosen = OmegaConf.select(content, part) if part else content
-        if OmegaConf.is_config(chosen):
-            return OmegaConf.to_container(chosen, resolve=True)
-        return chosen
-    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
+        text = path.read_text(encoding="utf-8")
+        if "&" in text and any(isinstance(event, AliasEvent) for event in parse(text)):
+            raise ValueError("it has aliases, by which a small file can fill the memory")
+        content = OmegaConf.load(StringIO(text))
+        return without(OmegaConf.to_container(content, resolve=False), {})
+    except FileNotFoundError:
+        return None
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise StoreError(
             f"{path} cannot be read: {reason}", "Restore the file, or make the run again."
         ) from None
+
+
+def noted(path: Path, *names: str) -> Any:
+    """Return a part of what Hydra noted of a run or a sweep; None, with a warning, if damaged."""
+    try:
+        content = _yaml(path)
+    except StoreError as error:
+        log.warning("warning: %s", error)
+        return None
+    for name in names:
+        content = content.get(name) if isinstance(content, dict) else None
+    return content
 
 
 def _named(found: Sequence[Run]) -> tuple[list[Run], tuple[str, ...]]:
@@ -375,11 +415,16 @@ def _named(found: Sequence[Run]) -> tuple[list[Run], tuple[str, ...]]:
 
 def _choices(folder: Path) -> dict[str, str]:
     """Return a run's choice in each group of `conf/`, as Hydra noted it."""
-    chosen = _yaml(folder / ".hydra" / "hydra.yaml", "hydra.runtime.choices")
+    chosen = noted(folder / ".hydra" / "hydra.yaml", "hydra", "runtime", "choices")
     return {str(k): str(v) for k, v in chosen.items()} if isinstance(chosen, Mapping) else {}
 
 
-def _group(dataset: str, members: Sequence[Run], races: Sequence[racing.Race]) -> Group:
+def _group(
+    dataset: str,
+    members: Sequence[Run],
+    races: Sequence[racing.Race],
+    held: Sequence[fidelity.Fidelity],
+) -> Group:
     problems: dict[str, ProblemInfo] = {}
     for run in members:
         for problem in run.problems:
@@ -388,7 +433,14 @@ def _group(dataset: str, members: Sequence[Run], races: Sequence[racing.Race]) -
     folders = {run.report.folder.parent for run in members}
     own = tuple(race for race in races if race.folder in folders)
     best = sorted(members, key=partial(_rank, alike=len({len(run.rates) for run in members}) == 1))
-    group = Group(dataset, tuple(best), tuple(problems.values()), frozenset(digests - {""}), own)
+    group = Group(
+        dataset,
+        tuple(best),
+        tuple(problems.values()),
+        frozenset(digests - {""}),
+        own,
+        tuple(each for each in held if each.labels["dataset"] == dataset),
+    )
     if race := group.race:
         best.sort(key=lambda run: race.place(run.report.folder))
     return replace(group, runs=tuple(best))
@@ -410,7 +462,7 @@ def _command(folders: Sequence[Path]) -> str:
     if len(folders) != 1:
         return ""
     for name, flag in (("multirun.yaml", "-m "), (".hydra/hydra.yaml", "")):
-        overrides = _yaml(folders[0] / name, "hydra.overrides.task")
-        if overrides is not None:
+        overrides = noted(folders[0] / name, "hydra", "overrides", "task")
+        if isinstance(overrides, list):
             return f"python run.py {flag}{shlex.join(map(str, overrides))}".rstrip()
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -140,7 +141,7 @@ def show_next_steps(folder: Path, tracking: TrackingConfig) -> None:
     if tracking.uri is None and uri != DEFAULT:
         results.print(f"MLflow is where MLFLOW_TRACKING_URI has it: {uri}", soft_wrap=True)
     command = "mlflow ui --backend-store-uri"
-    results.print(f"Compare runs: .venv/bin/{command} {uri}", soft_wrap=True)
+    results.print(f"Compare runs: .venv/bin/{command} {shlex.quote(uri)}", soft_wrap=True)
     if view:
         results.print(f"        then: {MLFLOW_ADDRESS}{view}", soft_wrap=True)
 

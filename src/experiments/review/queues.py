@@ -7,11 +7,11 @@ is written before the queue is filled, so that whatever is interrupted loses no 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import StoreError, TrackingError, printable
+from experiments.errors import StoreError, TrackingError, masked, printable
 from experiments.review.choosing import Choice, keep
 from experiments.review.grades import Given, Grades
 from experiments.review.rubric import Grade, Rubric
@@ -138,16 +138,27 @@ def item(work: Work) -> queues.Item:
     return queues.Item({"statement": fenced(work.problem.prompt, "python")}, answered)
 
 
-def known(folders: Iterable[Path]) -> list[Queue]:
+def known(folders: Iterable[Path], uri: str) -> list[Queue]:
     """Return the queues that the folders of some runs know, the oldest first.
 
+    Args:
+        folders: of the runs.
+        uri: of the MLflow that has them. A folder that was sent cannot choose another, which
+            would be told the user's own password.
+
     Raises:
-        StoreError: there is none, or a file cannot be read.
+        StoreError: a file cannot be read, or names another MLflow.
     """
     found: dict[str, Queue] = {}
     for folder in folders:
         for line in reviews.read_note(folder / reviews.KEY).get("queues", []):
             queue = _queue(line, folder)
+            if queue.uri != masked(uri):
+                raise StoreError(
+                    f"The review queue '{queue.name}' is in MLflow at '{queue.uri}'",
+                    "Name it, if it is yours: --uri URI",
+                )
+            queue = replace(queue, uri=uri)
             before = found.get(queue.id)
             traces = {**(before.traces if before else {}), **queue.traces}
             found[queue.id] = Queue(**{**_fields(queue), "traces": traces})
@@ -183,7 +194,7 @@ def collect(
     """
     by_key = {(work.problem.id, work.digest): work for work in found}
     new, unknown, without = 0, [], []
-    for queue in known(folders):
+    for queue in known(folders, uri):
         try:
             answers = assessments.answers(queue.uri, queue.experiment, queue.traces)
         except TrackingError as error:
@@ -285,6 +296,7 @@ def _keep_key(folder: Path, queue: Queue, works: Sequence[Work]) -> None:
     }
     lines = reviews.read_note(folder / reviews.KEY).get("queues", [])
     line = _fields(queue) | {
+        "uri": masked(queue.uri),
         "rubric": asdict(queue.rubric),
         "traces": {trace: list(key) for trace, key in queue.traces.items() if key in own},
     }

@@ -141,6 +141,7 @@ def write(note: Note) -> None:
     content = asdict(note)
     del content["new"]["folder"]  # which may be moved
     content["new"]["uri"] = without_password(note.new.uri)
+    content["new"]["artifacts"] = without_password(note.new.artifacts or "") or None
     content["new"]["parameters"] = dict(note.new.parameters)
     name = runs.SWEEP if note.new.tags.get("kind") == "sweep" else runs.TRACKED
     write_text(folder / name, json.dumps(content, indent=1, default=str) + "\n")

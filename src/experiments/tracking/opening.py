@@ -9,9 +9,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-from experiments.errors import TrackingAway, TrackingError
+from experiments.errors import TrackingAway, TrackingError, masked
 
 # Read by MLflow: no calls home, no bar for each file, no long wait for a server that is dead or
 # does not answer.
@@ -72,12 +71,21 @@ def address(uri: str | None) -> str:
     return uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT
 
 
+def absolute(uri: str) -> str:
+    """Return an address that means the same in every folder of this machine."""
+    database = database_file(uri)
+    return uri if database is None else f"sqlite:///{database.absolute()}"
+
+
 def without_password(uri: str) -> str:
     """Return an address that may be kept and shown."""
-    parts = urlsplit(uri)
-    if not parts.password:
-        return uri
-    return urlunsplit(parts._replace(netloc=f"{parts.username}@{parts.netloc.rpartition('@')[2]}"))
+    return masked(uri).replace(":***@", "@")
+
+
+def with_password(uri: str) -> str:
+    """Return an address with the password that the environment has for it."""
+    given = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return given if without_password(given) == uri else uri
 
 
 def is_server(uri: str) -> bool:

@@ -26,8 +26,9 @@ def add(commands: Any) -> None:
         "store",
         "say how large the store of generations is, or remove some of it",
         "experiments store",
-        "experiments store --prune --unused --older-than 90d",
-        "experiments store --prune --model mistral --yes",
+        "experiments store --prune --older-than 90d",
+        "experiments store --prune --unused --older-than 4w --yes",
+        "experiments store --prune --model mistral",
     )
     parser.add_argument(
         "--store", type=Path, default=OUTPUTS / "store", help="folder of the generations"

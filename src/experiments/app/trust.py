@@ -1,0 +1,371 @@
+"""Which code a configuration may name, decided before any of it is imported.
+
+A configuration may come from a stranger: `--config-dir`, a saved experiment, a run's own
+`.hydra`. Whatever it names as `_target_`, or as a class of logging, would run. So only what
+stands below is taken, and packages that the user names in the environment, which no file can
+set:
+
+    EXPERIMENTS_TRUSTED=my_package python run.py --config-dir mine dataset=mine
+
+What Hydra itself makes (callbacks, sweeper, launcher, handlers of logs) is looked at before
+Hydra is called. What a run is made of (data set, backend) is made here, by `made`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.errors import ConfigError, did_you_mean
+
+VARIABLE = "EXPERIMENTS_TRUSTED"
+"""Of the environment: packages that a configuration may name, with commas between them."""
+
+PARTS = frozenset(
+    {
+        "experiments.backends.llama_cpp.LlamaCpp",
+        "experiments.backends.openai.OpenAI",
+        "experiments.backends.scripted.Scripted",
+        "experiments.problems.load_evalplus",
+        "experiments.problems.load_jsonl",
+        "experiments.problems.load_own",
+    }
+)
+"""Backends and data sets of this project."""
+
+_LOGGING = frozenset(
+    {
+        "experiments.app.ConsoleHandler",
+        "experiments.app.PrintableFormatter",
+        "logging.FileHandler",
+        "logging.Formatter",
+        "logging.NullHandler",
+        "logging.StreamHandler",
+    }
+)
+_PLUGINS = "hydra._internal.core_plugins"
+OF_HYDRA = {
+    "callbacks": frozenset({"experiments.app.sweep.SweepCallback"}),
+    "launcher": frozenset(
+        {
+            f"{_PLUGINS}.basic_launcher.BasicLauncher",
+            "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
+            "hydra_plugins.planned_launcher.PlannedLauncher",
+        }
+    ),
+    "sweeper": frozenset(
+        {
+            f"{_PLUGINS}.basic_sweeper.BasicSweeper",
+            "hydra_plugins.race_sweeper.RaceSweeper",
+        }
+    ),
+    "job_logging": _LOGGING,
+    "hydra_logging": _LOGGING,
+}
+"""What each part of Hydra's own configuration may name."""
+
+_NAMING = ("_target_", "class", "()")
+"""Keys whose value is imported and called; the last two are those of `logging.config`."""
+
+_ENUMERABLE = ("BasicSweeper", "RaceSweeper")
+"""Sweepers whose jobs are known before they begin."""
+
+_OF_THE_RUN = re.compile(
+    r"\$\{hydra[.:](job\.(name|num|id|override_dirname)|runtime\.(cwd|output_dir)"
+    r"|sweep\.(dir|subdir)|run\.dir)\}"
+)
+"""What Hydra fills in by itself, which is always a text."""
+
+
+def made(config: Any, key: str, **given: Any) -> Any:
+    """Return what a part of a configuration describes: a data set, or a backend.
+
+    All that it names is looked at before any of it is imported. Each argument is given by its
+    name; a block with a `_target_` among the arguments is made first.
+
+    Args:
+        config: with a `_target_`.
+        key: where it stands.
+        given: further arguments, passed on as they are.
+
+    Raises:
+        ConfigError: it names what is not trusted, or its arguments do not fit.
+    """
+    if not isinstance(config, DictConfig) or "_target_" not in config:
+        raise ConfigError(f"{key} has no _target_, so that nothing can be made of it", _see(key))
+    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    _refuse_strangers(plain, PARTS, key)
+    return _built(plain, key, given)
+
+
+def arguments(target: Any) -> Iterable[str]:
+    """Return the names of the arguments of a `_target_`.
+
+    Raises:
+        ConfigError: it is not trusted, or there is no such thing.
+    """
+    return inspect.signature(found(target)).parameters
+
+
+def found(target: Any, key: str = "_target_") -> Callable[..., Any]:
+    """Return the class or function that a `_target_` of a data set or a backend names.
+
+    Raises:
+        ConfigError: it is not trusted, or there is no such thing.
+    """
+    _refuse(target, PARTS, key)
+    try:
+        located = get_object(target)
+    except Exception as error:
+        raise ConfigError(f"{key} is '{target}', which cannot be imported: {error}") from error
+    if not callable(located):
+        raise ConfigError(f"{key} is '{target}', which is neither a class nor a function")
+    made_by: Callable[..., Any] = located
+    return made_by
+
+
+def needs_weights(backend: Any) -> bool:
+    """Return whether a backend runs a GGUF of this disk.
+
+    Raises:
+        ConfigError: it is not trusted, or is no backend.
+    """
+    target = backend.get("_target_") if isinstance(backend, DictConfig) else None
+    needed = getattr(found(target, "backend._target_"), "needs_weights", None)
+    if needed is None:
+        raise ConfigError(f"backend._target_ is '{target}', which is no backend", _see("backend"))
+    return bool(needed)
+
+
+def check_command(typed: Sequence[str], folder: Path) -> None:
+    """Look at all that Hydra would import for a command line, before it does.
+
+    Args:
+        typed: the command line of `run.py`.
+        folder: that of `run.py`, from which Hydra reads `--config-path`.
+
+    Raises:
+        ConfigError: something is named that is not trusted.
+        HydraException: the configuration cannot be composed.
+    """
+    from experiments.app.jobs import combinations
+
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--config-path", "-cp")
+    parser.add_argument("--config-name", "-cn")
+    parser.add_argument("--config-dir", "-cd")
+    parser.add_argument("--multirun", "-m", action="store_true")
+    parser.add_argument("--experimental-rerun")
+    said, _ = parser.parse_known_intermixed_args(typed)
+    if said.experimental_rerun is not None:
+        raise ConfigError(
+            "--experimental-rerun unpickles its file, which runs whatever the file says",
+            "Use the run's configuration: --config-path RUN/.hydra --config-name config",
+        )
+    main = folder / (said.config_path or "conf")
+    name = said.config_name or "config"
+    added = [said.config_dir] if said.config_dir else []
+    overrides = [each for each in said.overrides if "=" in each or each.startswith("~")]
+    with initialize_config_dir(str(main.resolve()), version_base="1.3"):
+        searched = _search_path([main, *map(Path, added)], name, overrides)
+        places = [f"file://{Path(each).resolve()}" for each in added] + searched
+        overrides = [each for each in overrides if not each.startswith("hydra.searchpath=")]
+        if places:
+            overrides.append(f"hydra.searchpath=[{','.join(map(_quoted, places))}]")
+        parser_of_hydra = OverridesParser.create(
+            config_loader=GlobalHydra.instance().config_loader()
+        )
+        first = combinations(parser_of_hydra, {}, overrides)[0]
+        whole = compose(name, list(first), return_hydra_config=True)
+        check(whole, overrides)
+        if not said.multirun and whole.hydra.mode != RunMode.MULTIRUN:
+            return
+        if not str(whole.hydra.sweeper._target_).endswith(_ENUMERABLE):
+            return
+        jobs = combinations(parser_of_hydra, whole.hydra.sweeper.get("params") or {}, overrides)
+        is_ours = said.config_path is None and not places
+        for job in _covering(jobs) if is_ours else jobs:
+            try:
+                config = compose(name, list(job), return_hydra_config=True)
+            except HydraException:
+                continue  # Hydra will not compose it either, and tells why in its turn
+            check(config, overrides)
+
+
+def check(config: DictConfig, typed: Sequence[str] = ()) -> None:
+    """Refuse a composed configuration that has Hydra run, or write, what a file may not ask for.
+
+    Args:
+        config: with Hydra's own part.
+        typed: overrides of the command line, which are the user's own.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    hydra: Any = OmegaConf.to_container(config.hydra, resolve=False)
+    for part, allowed in OF_HYDRA.items():
+        _refuse_late(hydra[part], f"hydra.{part}")
+        _refuse_strangers(hydra[part], allowed, f"hydra.{part}")
+        if part.endswith("_logging"):
+            _refuse_in_logs(hydra[part], f"hydra.{part}")
+    if hydra["job"]["env_set"] and not any("hydra.job.env_" in each for each in typed):
+        raise ConfigError(
+            "hydra.job.env_set and env_copy stand in a file, and variables of the environment can "
+            "have other code run, or be written into the run's files",
+            "Set them where you start the run: NAME=VALUE python run.py ...",
+        )
+    if hydra["output_subdir"] not in (".hydra", None):
+        raise ConfigError(
+            f"hydra.output_subdir is '{hydra['output_subdir']}', and reports look in .hydra",
+            "Leave it out.",
+        )
+
+
+def _search_path(folders: Sequence[Path], name: str, overrides: Sequence[str]) -> list[str]:
+    """Return the further places of configuration files that were typed, or that the main one names.
+
+    Raises:
+        ConfigError: a file names a package, which would be imported.
+    """
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if override.get_key_element() == "hydra.searchpath":
+            return [str(each) for each in override.value() or ()]  # type: ignore[union-attr]
+    files = (folder / f"{name.removesuffix('.yaml')}.yaml" for folder in folders)
+    main = next((file for file in files if file.is_file()), None)
+    content = OmegaConf.load(main) if main else None
+    if not isinstance(content, DictConfig):
+        return []
+    plain: Any = OmegaConf.to_container(content, resolve=False)
+    named = plain.get("hydra") if isinstance(plain, dict) else None
+    places = (named.get("searchpath") if isinstance(named, dict) else None) or []
+    for place in places:
+        if "${" in str(place) or "pkg:" in str(place):
+            raise ConfigError(
+                f"hydra.searchpath in {main} has '{place}', which may import a package",
+                f"If you trust it, type it: 'hydra.searchpath=[{place}]'",
+            )
+    return [str(place) for place in places]
+
+
+def _quoted(place: str) -> str:
+    escaped = place.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _covering(jobs: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+    """Yield jobs until each override was in one: files of this project do not depend on others."""
+    seen: set[str] = set()
+    for job in jobs:
+        if not seen.issuperset(job):
+            yield job
+            seen.update(job)
+
+
+def _built(plain: Any, key: str, given: Mapping[str, Any] | None = None) -> Any:
+    """Return a block with all that it names made."""
+    if isinstance(plain, list):
+        return [_built(each, key) for each in plain]
+    if not isinstance(plain, dict):
+        return plain
+    content = {
+        str(name): _built(value, f"{key}.{name}")
+        for name, value in plain.items()
+        if name not in ("_target_", "_convert_")  # what is made here is plain in any case
+    }
+    if "_target_" not in plain:
+        return content
+    content |= given or {}
+    maker = found(plain["_target_"], f"{key}._target_")
+    try:
+        inspect.signature(maker).bind(**content)
+    except TypeError as error:
+        raise ConfigError(f"{key} does not fit {plain['_target_']}: {error}", _see(key)) from None
+    return maker(**content)
+
+
+def _refuse_strangers(value: Any, allowed: frozenset[str], key: str) -> None:
+    """Refuse a block that names, at any depth, what is not trusted."""
+    for name, inner in _entries(value):
+        below = f"{key}.{name}"
+        if name in _NAMING and (name == "_target_" or allowed is _LOGGING):
+            _refuse(inner, allowed, below)
+        _refuse_strangers(inner, allowed, below)
+
+
+def _refuse(target: Any, allowed: frozenset[str], key: str) -> None:
+    if isinstance(target, str) and (target in allowed or _is_trusted(target)):
+        return
+    what = f"{key} is '{target}', which would be imported and run"
+    if not isinstance(target, str) or target.startswith(("experiments.", "hydra.")):
+        raise ConfigError(what, did_you_mean(str(target), allowed))
+    package = target.partition(".")[0]
+    if package in sys.stdlib_module_names:
+        raise ConfigError(
+            what, "A part of Python is no part of an experiment: refused. Who sent you this file?"
+        )
+    plugin = ".".join(target.split(".")[:2]) if package == "hydra_plugins" else package
+    raise ConfigError(
+        what, f"If you know {plugin} and trust it, type: {VARIABLE}={plugin} python run.py ..."
+    )
+
+
+def _is_trusted(target: str) -> bool:
+    """Return whether the user trusts the package of a target, and the target is made there."""
+    trusted = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
+    of = tuple(name for name in trusted if name.partition(".")[0] not in sys.stdlib_module_names)
+    if not any(f"{target}.".startswith(f"{name}.") for name in of):
+        return False
+    try:  # `my_package.os.system` is none of the package's
+        home = str(getattr(get_object(target), "__module__", ""))
+    except Exception:  # whatever its import raises is told when it is made
+        return True
+    return any(f"{home}.".startswith(f"{name}.") for name in of)
+
+
+def _refuse_late(value: Any, key: str) -> None:
+    """Refuse what would only be known when Hydra makes it."""
+    if isinstance(value, str) and "${" in _OF_THE_RUN.sub("", value):
+        raise ConfigError(
+            f"{key} is '{value}', and what it will be cannot be looked at before it is used",
+            "Write what it stands for.",
+        )
+    for name, inner in _entries(value):
+        _refuse_late(inner, f"{key}.{name}")
+
+
+def _refuse_in_logs(value: Any, key: str) -> None:
+    """Refuse what `logging.config` imports beside classes, and files that are no logs."""
+    if isinstance(value, str) and re.match(r"(ext|cfg)://(?!sys\.std(out|err)$)", value):
+        raise ConfigError(f"{key} is '{value}', which logging would import", "Leave it out.")
+    for name, inner in _entries(value):
+        if name == "filename" and not str(inner).endswith(".log"):
+            raise ConfigError(f"{key}.filename is '{inner}', and a log's name ends in .log")
+        if name == ".":
+            raise ConfigError(f"{key} sets attributes of an object ('.')", "Leave it out.")
+        _refuse_in_logs(inner, f"{key}.{name}")
+
+
+def _entries(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        yield from ((str(name), inner) for name, inner in value.items())
+    elif isinstance(value, list | tuple):
+        yield from ((str(place), inner) for place, inner in enumerate(value))
+
+
+def _see(key: str) -> str:
+    return f"See conf/{key.partition('.')[0]}/."
