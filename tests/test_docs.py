@@ -42,7 +42,6 @@ STAND_INS = {
     "fidelity model=demo": "fidelity model=demo limit=1",
     "judge mine.jsonl samples.jsonl": "judge mine.jsonl mine-samples.jsonl",
     "plan --measure": "plan",
-    "--prune --model mistral": "--prune --model demo",
 }
 """What is typed in a test instead: files that are here, data sets without a network, less of it."""
 
@@ -63,6 +62,8 @@ NOT_RUN = {
     r"experiments review .*--text": "asks a person; test_review_terminal answers",
     r"experiments review ": "opens queues; test_review_queues goes through them",
     r"experiments import ": "test_archive and test_report_evalplus do it",
+    r"experiments store --prune --model": "asks before it removes; test_store_shared answers",
+    r"experiments sync .*--uri": "needs a server; test_syncing has one",
     r"\.venv/bin/python -m training\.card": "writes the demo model's card",
 }
 """Patterns of commands that are read but not run, and why."""
@@ -100,7 +101,7 @@ def is_run_py(command: Command) -> bool:
 
 ALL = all_commands()
 IN_ORDER = [each for each in ALL if str(each).startswith(IN_A_COPY)]
-REST = [each for each in ALL if each not in IN_ORDER]
+REST = list({each.text: each for each in ALL if each not in IN_ORDER}.values())
 RUNS = [each for each in REST if is_run_py(each)]
 OTHERS = [each for each in REST if not is_run_py(each)]
 
@@ -184,15 +185,13 @@ def run_py(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("command", OTHERS, ids=str)
 def test_another_command_that_is_shown_works(command: Command, here: Path) -> None:
-    for pattern, way in WAYS.items():
-        if re.match(pattern, command.text):
-            way(command)
-            return
-    reasons = [why for pattern, why in NOT_RUN.items() if re.match(pattern, command.text)]
-    assert reasons, "no test runs it, and it is not in NOT_RUN"
-    if command.text.startswith("experiments "):
-        parsed(typed(command)[1:])
-    if target := re.match(r"make (\S+)", command.text):
+    if not any(re.match(pattern, command.text) for pattern in NOT_RUN):
+        ways = [way for pattern, way in WAYS.items() if re.match(pattern, command.text)]
+        assert ways, "no test runs it, and it is not in NOT_RUN"
+        ways[0](command)
+    elif command.text.startswith("experiments "):
+        cli.parser().parse_args(typed(command)[1:])
+    elif target := re.match(r"make (\S+)", command.text):
         assert target[1] in make_targets()
 
 
@@ -263,7 +262,7 @@ def completion(command: Command) -> None:
 
 
 WAYS: dict[str, Callable[[Command], None]] = {
-    r"experiments (?!review|import)": console,
+    r"experiments ": console,
     r"python (benchmarks|tools)\b": script,
     r"\.venv/bin/pip install": pip_install,
     r"podman run ": in_a_container,
@@ -271,10 +270,6 @@ WAYS: dict[str, Callable[[Command], None]] = {
     r"eval ": completion,
 }
 """How commands other than `python run.py` are run, or looked at as far as they can be."""
-
-
-def parsed(words: list[str]) -> None:
-    cli.parser().parse_args(words)
 
 
 @cache
@@ -367,6 +362,9 @@ class Copy:
 
     def type(self, command: Command) -> None:
         words = shlex.split(command.text.replace("/path/to/any.gguf", str(DEMO)))
+        given = {}
+        while "=" in words[0]:
+            name, _, given[name] = words.pop(0).partition("=")
         code = "import sys; from experiments.cli import main; sys.exit(main())"
         first = {
             "python": [sys.executable],
@@ -375,10 +373,11 @@ class Copy:
         }.get(words[0], [words[0]])
         if words[0] == "python" and "model=local" in words:
             words.append("limit=2")
+        path = str(self.folder / "src")
         done = subprocess.run(
             [*first, *words[1:]],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(self.folder / "src"), "HF_HUB_OFFLINE": "1"},
+            env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", **given},
             capture_output=True,
             text=True,
             timeout=900,
