@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.app import trust
 from experiments.app.explain import refuse_unknown
+from experiments.environment.project import at_hand
 from experiments.environment.terminal import duration, spread, when
 from experiments.errors import ConfigError, UserError, WeightsError
 from experiments.records import CHOICES
@@ -208,7 +209,7 @@ def plan(
     reasons = {str(reason): reason for job in found for reason in job.refusals}
     if len(reasons) == 1 and not any(job.keys for job in found):
         raise next(iter(reasons.values()))
-    return SweepPlan(found, _names(jobs), Path(whole.models))
+    return SweepPlan(found, _names(jobs), at_hand(whole.models))
 
 
 def _forecast(

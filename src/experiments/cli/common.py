@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.environment.project import PROJECT, at_hand
 from experiments.errors import DatasetError, did_you_mean
 
 if TYPE_CHECKING:
     from experiments.records import Dataset
 
-CONF = Path(__file__).resolve().parents[3] / "conf"
-OUTPUTS = Path("outputs")
+CONF = PROJECT / "conf"
+OUTPUTS = at_hand("outputs")
 CACHE = OUTPUTS / "cache"
 TRACKING = "sqlite:///mlruns/mlflow.db"
 

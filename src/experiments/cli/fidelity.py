@@ -15,6 +15,7 @@ from experiments.app import readable_config_errors, trust
 from experiments.app.explain import refuse_unknown
 from experiments.app.run_folder import new_folder
 from experiments.cli.models import quantizations
+from experiments.environment.project import at_hand
 from experiments.environment.terminal import console, results
 from experiments.errors import ConfigError, StoreError, UserError, did_you_mean
 from experiments.experiment import Plan, plan
@@ -114,7 +115,7 @@ def _highest(config: DictConfig, known: dict[str, QuantizationConfig], asked: Se
 
     def is_here(name: str) -> bool:
         try:
-            return isinstance(decide(settings.model, known[name], Path(settings.models)), Here)
+            return isinstance(decide(settings.model, known[name], at_hand(settings.models)), Here)
         except UserError:
             return False
 

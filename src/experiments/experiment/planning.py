@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from experiments.backends import Backend
+from experiments.environment.project import at_hand
 from experiments.errors import without
 from experiments.experiment import resolving
 from experiments.experiment.sweep import read_sweep
@@ -95,7 +96,7 @@ def plan(
     dataset = _limited(make_dataset(), settings)
     weights = None
     if needs_weights:
-        weights = find_weights(settings.model, settings.quantization, Path(settings.models))
+        weights = find_weights(settings.model, settings.quantization, at_hand(settings.models))
     backend = make_backend(weights=weights, thinking=thinking)
     kind = _kind(settings, weights)
     prompts = [render(settings.prompt, problem, kind) for problem in dataset.problems]

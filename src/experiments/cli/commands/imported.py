@@ -34,7 +34,7 @@ def run(chosen: argparse.Namespace) -> int:
     from experiments import report
 
     name = chosen.name or chosen.file.name.removesuffix(".json").removesuffix("_eval_results")
-    if Path(name).name != name:
+    if Path(name).name != name or name == "..":
         raise ConfigError(f"--name is '{name}', which is no name", "Choose one without slashes.")
     folder = chosen.out or OUTPUTS / "imported" / name
     report.import_evalplus(chosen.file, load_dataset(chosen.dataset), name, folder)
