@@ -57,11 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _mistake(error: Exception) -> UserError | None:
     """Return the user's mistake behind what a library raised; None if it is a bug."""
-    from experiments.app import explain
+    from experiments.app.explain import full_disk, unreadable_file
 
     if type(error).__module__.partition(".")[0] == "yaml" or isinstance(error, UnicodeDecodeError):
-        return explain.unreadable_file(error, [CONF])
-    return explain.full_disk(error)
+        return unreadable_file(error, [CONF])
+    return full_disk(error)
 
 
 def parser() -> argparse.ArgumentParser:
