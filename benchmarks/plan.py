@@ -35,11 +35,12 @@ BAR = 0.3
 
 
 def main() -> int:
-    """Estimate and run each level, and print a table."""
+    """Estimate and run each level, and print a table in Markdown."""
     options = _options()
     shape = SMALL if options.small else LARGE
     missed = False
-    print(f"{'level':10} {'at once':>7} {'estimate':>9} {'run':>9} {'off by':>7}")
+    print("| level | at once | threads | estimate, s | run, s | off by |")
+    print("|---|---:|---:|---:|---:|---:|", flush=True)
     for level in options.levels:
         for parallel in options.batches:
             options.parallel = parallel
@@ -50,7 +51,8 @@ def main() -> int:
             off = seconds / took - 1
             missed = missed or (abs(off) > BAR and not options.small)
             print(
-                f"{level:10} {parallel:7} {seconds:7.1f} s {took:7.1f} s {100 * off:+5.0f} %",
+                f"| {level} | {parallel} | {options.threads} | {seconds:.1f} | {took:.1f} "
+                f"| {100 * off:+.0f} % |",
                 flush=True,
             )
     return 1 if missed else 0

@@ -115,3 +115,11 @@ def test_no_template_is_an_error_and_no_silent_default() -> None:
 def test_a_broken_or_hostile_template_is_told(template: str) -> None:
     with pytest.raises(WeightsError, match=r"template of m\.gguf fails"):
         render(template, ("user", "a"))
+
+
+def test_prompts_that_are_too_long_together_are_refused() -> None:
+    weights = Weights(
+        Path("m.gguf"), "0" * 64, "m", "q8_0", 1, 8.0, 1, chat_template="{{ 'a' * 3900000 }}"
+    )
+    with pytest.raises(WeightsError, match="more than 64000000 characters of 20 prompts"):
+        ChatTemplate(weights).render([[Message("user", "a")]] * 20)

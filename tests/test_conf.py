@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from hydra import compose, initialize_config_dir
+from hydra.types import RunMode
 from hydra.utils import get_class, get_method
 from omegaconf import DictConfig, OmegaConf
 
 from experiments import app
 from experiments.cli.models import models
-from experiments.schema import Config, ModelConfig, SamplingConfig, check
+from experiments.schema import BITS_PER_WEIGHT, Config, ModelConfig, SamplingConfig, check
 
 CONF = ROOT / "conf"
-GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "experiment")
+GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "tracking", "experiment")
 MODELS = models(CONF)
 THINKING_MODES = {"on", "off", "low", "medium", "high"}
 FILES = [
@@ -26,8 +27,9 @@ FILES = [
 
 
 @pytest.fixture(autouse=True)
-def _hydra() -> Iterator[None]:
+def _hydra(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert app.main  # registers the schema
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:5000")
     with initialize_config_dir(str(CONF), version_base="1.3"):
         yield
 
@@ -113,12 +115,40 @@ def test_the_defaults_in_the_file_are_those_of_the_schema() -> None:
     assert isinstance(written, dict)
     blocks = OmegaConf.to_container(OmegaConf.structured(Config), enum_to_str=True)
     assert isinstance(blocks, dict)
+    written["tracking"] = OmegaConf.to_container(OmegaConf.load(CONF / "tracking" / "local.yaml"))
     for name in ("sampling", "sandbox", "tracking"):
-        assert written[name] == blocks[name], f"conf/config.yaml and schema differ in {name}"
+        assert written[name] == blocks[name], f"conf/ and schema differ in {name}"
 
 
 def test_no_group_is_forgotten() -> None:
     folders = {path.name for path in CONF.iterdir() if path.is_dir()}
-    assert folders == {*GROUPS, "hydra", "review"}  # Hydra's sweeper, and rubrics
+    # Hydra's sweeper and launchers, what chooses a launcher, and rubrics
+    assert folders == {*GROUPS, "hydra", "cluster", "review"}
     assert not [path for path in CONF.rglob("*") if path.suffix not in (".yaml", "")]
     assert Path("config.yaml") in {path.relative_to(CONF) for path in CONF.glob("*.yaml")}
+
+
+PAPER = sorted(path.stem for path in (CONF / "experiment" / "paper").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_an_experiment_of_the_paper_is_a_whole_table(name: str) -> None:
+    """Each is a sweep by itself, over the paper's prompts, of what its question compares."""
+    config = compose("config", overrides=[f"experiment=paper/{name}"], return_hydra_config=True)
+    params = {key: str(value).split(",") for key, value in config.hydra.sweeper.params.items()}
+    assert config.hydra.mode is RunMode.MULTIRUN
+    prompts = params.get("prompt", [config.prompt.name])
+    assert set(prompts) <= {"paper_plain", "paper_cot"}
+    if name.endswith("_quantizations"):
+        assert config.model.name == name.removesuffix("_quantizations")
+        bits = [BITS_PER_WEIGHT[level] for level in params["quantization"]]
+        assert [sum(low <= each < low + 1 for each in bits) for low in (5, 4)] == [2, 2]
+        assert min(bits) < 4
+    if name in ("models", "chatbots"):
+        assert set(prompts) == {"paper_plain", "paper_cot"}
+        assert config.dataset.name == "problems"
+
+
+def test_no_comparison_of_the_paper_is_missing() -> None:
+    quantized = [f"{model}_quantizations" for model in ("mistral", "dolphin", "openhermes")]
+    assert sorted([*quantized, "models", "humaneval", "chatbots"]) == PAPER

@@ -30,12 +30,18 @@ DEMO = ROOT / "models" / "demo" / "demo-f16.gguf"
 
 STAND_INS = {
     "/path/to/any.gguf": str(DEMO),
+    "/path/to/the.gguf": "models/demo/demo-q8_0.gguf",
+    "reproduce outputs/2026-01-31/12-00-00": "reproduce outputs/2026-01-31/12-00-00/0 --sample 1",
+    "reproduce out.zip --sample 20": "reproduce out.zip --sample 1",
     "dataset=humaneval_plus": "dataset=problems",
     "judge humaneval_plus": "judge problems",
     "validate humaneval_plus --sample 20": "validate problems --sample 1",
     "validate problems": "validate problems --only easy/tag_list --no-mutation",
     "--only easy/tag_list --no-mutation --only easy/your_problem": "--only easy/tag_list",
     "--dataset humaneval_plus": "--dataset problems",
+    "fidelity model=demo": "fidelity model=demo limit=1",
+    "judge mine.jsonl samples.jsonl": "judge mine.jsonl mine-samples.jsonl",
+    "plan --measure": "plan",
 }
 """What is typed in a test instead: files that are here, data sets without a network, less of it."""
 
@@ -55,7 +61,9 @@ NOT_RUN = {
     r"mlflow ui ": "serves until it is ended; test_browser opens its pages",
     r"experiments review .*--text": "asks a person; test_review_terminal answers",
     r"experiments review ": "opens queues; test_review_queues goes through them",
-    r"experiments import ": "test_report_evalplus does it with files of EvalPlus",
+    r"experiments import ": "test_archive and test_report_evalplus do it",
+    r"experiments store --prune --model": "asks before it removes; test_store_shared answers",
+    r"experiments sync .*--uri": "needs a server; test_syncing has one",
     r"\.venv/bin/python -m training\.card": "writes the demo model's card",
 }
 """Patterns of commands that are read but not run, and why."""
@@ -93,7 +101,7 @@ def is_run_py(command: Command) -> bool:
 
 ALL = all_commands()
 IN_ORDER = [each for each in ALL if str(each).startswith(IN_A_COPY)]
-REST = [each for each in ALL if each not in IN_ORDER]
+REST = list({each.text: each for each in ALL if each not in IN_ORDER}.values())
 RUNS = [each for each in REST if is_run_py(each)]
 OTHERS = [each for each in REST if not is_run_py(each)]
 
@@ -116,6 +124,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (sweep,) = {run.parent for run in workplace.runs}
     for day in ("2026-01-31", "2026-02-01"):
         shutil.copytree(sweep, folder / "outputs" / day / "12-00-00")
+    shutil.copy(sweep / "0" / "run.yaml", folder)
+    assert cli.main(["export", str(sweep / "0"), str(folder / "out.zip")]) == 0
     samples = sweep / "0" / "samples.jsonl"
     for named in (folder, folder / "outputs" / "2026-01-31" / "12-00-00"):
         shutil.copy(samples, named)
@@ -125,6 +135,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     adding = documents.steps(documents.read("docs/adding.md"))
     (mine,) = [each for each in adding if isinstance(each, File) and each.path == "mine.jsonl"]
     (folder / "mine.jsonl").write_text(mine.content, encoding="utf-8")
+    sample = {"task_id": "mine/0", "completion": "    return a + b\n"}
+    (folder / "mine-samples.jsonl").write_text(json.dumps(sample) + "\n", encoding="utf-8")
     return folder
 
 
@@ -173,15 +185,13 @@ def run_py(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("command", OTHERS, ids=str)
 def test_another_command_that_is_shown_works(command: Command, here: Path) -> None:
-    for pattern, way in WAYS.items():
-        if re.match(pattern, command.text):
-            way(command)
-            return
-    reasons = [why for pattern, why in NOT_RUN.items() if re.match(pattern, command.text)]
-    assert reasons, "no test runs it, and it is not in NOT_RUN"
-    if command.text.startswith("experiments "):
-        parsed(typed(command)[1:])
-    if target := re.match(r"make (\S+)", command.text):
+    if not any(re.match(pattern, command.text) for pattern in NOT_RUN):
+        ways = [way for pattern, way in WAYS.items() if re.match(pattern, command.text)]
+        assert ways, "no test runs it, and it is not in NOT_RUN"
+        ways[0](command)
+    elif command.text.startswith("experiments "):
+        cli.parser().parse_args(typed(command)[1:])
+    elif target := re.match(r"make (\S+)", command.text):
         assert target[1] in make_targets()
 
 
@@ -208,6 +218,9 @@ def script(command: Command) -> None:
 @cache
 def help_of(name: str) -> str:
     path = ROOT / name
+    text = (path / "__main__.py" if path.is_dir() else path).read_text(encoding="utf-8")
+    if "argparse" not in text:
+        return text  # it takes no help, and would begin
     done = subprocess.run(
         [sys.executable, str(path), "--help"],
         cwd=ROOT,
@@ -215,7 +228,7 @@ def help_of(name: str) -> str:
         text=True,
         check=False,
     )
-    return done.stdout if "usage:" in done.stdout else path.read_text(encoding="utf-8")
+    return done.stdout
 
 
 def pip_install(command: Command) -> None:
@@ -239,7 +252,7 @@ def in_a_container(command: Command) -> None:
         console(inner)
 
 
-def tests(command: Command) -> None:
+def of_pytest(command: Command) -> None:
     for word in shlex.split(command.text)[1:]:
         assert not word.endswith(".py") or (ROOT / word).exists()
 
@@ -249,18 +262,14 @@ def completion(command: Command) -> None:
 
 
 WAYS: dict[str, Callable[[Command], None]] = {
-    r"experiments (?!review|import)": console,
+    r"experiments ": console,
     r"python (benchmarks|tools)\b": script,
     r"\.venv/bin/pip install": pip_install,
     r"podman run ": in_a_container,
-    r"pytest ": tests,
+    r"pytest ": of_pytest,
     r"eval ": completion,
 }
 """How commands other than `python run.py` are run, or looked at as far as they can be."""
-
-
-def parsed(words: list[str]) -> None:
-    cli.parser().parse_args(words)
 
 
 @cache
@@ -271,8 +280,9 @@ def make_targets() -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_what_is_named_in_running_text_exists(page: Path) -> None:
-    names = set(helps())
-    for text in documents.inline(documents.read(page)):
+    names, shown = set(helps()), documents.read(page)
+    made = {each.path for each in documents.steps(shown) if isinstance(each, File)}
+    for text in documents.inline(shown):
         if named := re.match(r"experiments ([a-z]+)", text):
             assert named[1] in names, text
         if named := re.match(r"make ([a-z-]+)", text):
@@ -281,7 +291,7 @@ def test_what_is_named_in_running_text_exists(page: Path) -> None:
             assert (ROOT / named[1]).exists(), text
             script(Command(str(page), text))
         if named := re.fullmatch(r"(conf|docs|src|tests|tools|benchmarks)/[\w/.-]+", text):
-            assert (ROOT / text).exists(), text
+            assert text in made or (ROOT / text).exists(), text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -308,6 +318,7 @@ def test_a_message_in_troubleshooting_is_one_of_ours() -> None:
 @pytest.mark.parametrize(("name", "examples"), helps().items(), ids=lambda value: value[:12])
 def test_the_help_of_a_command_ends_with_an_example(name: str, examples: str) -> None:
     assert f"experiments {name}" in examples
+    assert max(map(len, examples.splitlines())) <= 80
 
 
 def test_the_configuration_reference_is_current() -> None:
@@ -317,7 +328,7 @@ def test_the_configuration_reference_is_current() -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, f"{done.stderr} Type: make docs"
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_readme_is_short_and_its_pictures_are_small() -> None:
@@ -351,6 +362,9 @@ class Copy:
 
     def type(self, command: Command) -> None:
         words = shlex.split(command.text.replace("/path/to/any.gguf", str(DEMO)))
+        given = {}
+        while "=" in words[0]:
+            name, _, given[name] = words.pop(0).partition("=")
         code = "import sys; from experiments.cli import main; sys.exit(main())"
         first = {
             "python": [sys.executable],
@@ -359,10 +373,11 @@ class Copy:
         }.get(words[0], [words[0]])
         if words[0] == "python" and "model=local" in words:
             words.append("limit=2")
+        path = str(self.folder / "src")
         done = subprocess.run(
             [*first, *words[1:]],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(self.folder / "src"), "HF_HUB_OFFLINE": "1"},
+            env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", **given},
             capture_output=True,
             text=True,
             timeout=900,
@@ -499,8 +514,11 @@ def test_output_fits_80_columns_and_has_no_colour_where_none_is_wanted(
         while some := read_terminal(ours):
             said += some
     os.close(ours)
-    text = re.sub(r"\x1b\[[0-9;?]*[a-ln-z]|\x1b\[[0-4]?m|\r", "", said.decode())  # bold may stay
-    assert "\x1b" not in text
+    text = said.decode().replace("\r", "")
+    styles = ";".join(re.findall(r"\x1b\[([\d;]*)m", text))
+    asked = {int(code) for code in styles.split(";") if code}
+    assert max(asked, default=0) < 30, "from 30 on are colours; bold and dim may stay"
+    text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", text)
     lines = [line for line in text.splitlines() if not line.startswith(("error: ", "Report: "))]
     assert [line for line in lines if len(line) > 80] == []
 

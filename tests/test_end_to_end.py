@@ -17,12 +17,15 @@ from experiments.store.runs import FORMAT
 
 RUN_FILES = {
     ".hydra",
+    ".lock",
     "audit.json",
     "generations.jsonl",
     "manifest.json",
     "metrics.json",
     "problems.jsonl",
+    "prompts.jsonl",
     "run.log",
+    "run.yaml",
     "samples.jsonl",
     "tracking.json",
     "verdicts.jsonl",
@@ -86,7 +89,8 @@ def test_the_default_run_leaves_a_whole_result(workplace: Workplace) -> None:
     assert run.info.run_name == "demo · q8_0 · plain · problems"
     assert run.info.status == "FINISHED"
     artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
-    assert {path.name for path in artifacts.iterdir()} >= RUN_FILES - {"run.log", "tracking.json"}
+    assert {path.name for path in artifacts.iterdir()} >= RUN_FILES - {".lock"}
+    assert ".lock" not in {path.name for path in artifacts.iterdir()}
     assert run.inputs.dataset_inputs[0].dataset.name == "problems"
 
 
@@ -161,7 +165,7 @@ def test_a_failed_job_does_not_stop_the_sweep(workplace: Workplace) -> None:
 def test_the_second_of_two_equal_runs_generates_nothing(workplace: Workplace) -> None:
     first = workplace.run("limit=3", "tracking.enabled=false")
     assert first.returncode == 0, first.stderr
-    second = workplace.run("limit=3", "tracking.enabled=false")
+    second = workplace.run("limit=3", "tracking.enabled=false", "rerun=all")
     assert second.returncode == 0, second.stderr
     one, two = (lines(folder / "generations.jsonl") for folder in workplace.runs)
     assert [line["cached"] for line in one] == [False] * 3
@@ -236,8 +240,8 @@ def test_a_tracking_server_that_is_not_there_is_told_and_nothing_is_lost(
 ) -> None:
     done = workplace.run("tracking.uri=http://127.0.0.1:9", "backend=scripted", "limit=1")
     assert done.returncode == 0
-    assert "warning: MLflow at 'http://127.0.0.1:9' cannot be used" in done.stderr
-    assert "tracking.enabled=false" in done.stderr
+    assert done.stderr.count("warning: MLflow at 'http://127.0.0.1:9' cannot be used") == 1
+    assert "To bring it there: .venv/bin/experiments sync outputs/" in done.stdout
     assert "Traceback" not in done.stderr
     assert "pass@1" in done.stdout
     assert list(workplace.folder.glob("outputs/*/*/metrics.json"))

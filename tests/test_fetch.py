@@ -297,6 +297,44 @@ def test_two_runs_fetch_a_file_once(hub: Hub, target: Path, content: bytes) -> N
     assert hub.sent == len(content)
 
 
+def test_two_machines_that_do_not_see_each_others_locks_mix_nothing(
+    hub: Hub, target: Path, content: bytes
+) -> None:
+    hub.chunk_seconds = 0.02
+    code = (
+        "import fcntl, sys; from pathlib import Path\n"
+        "fcntl.flock = lambda *_: None\n"
+        "from experiments.store import lock\n"
+        "from experiments.weights import Origin, fetching\n"
+        "lock.HOST = sys.argv[2]\n"
+        f"fetching.fetch(Origin('{REPOSITORY}', 'main', '{NAME}'), Path(sys.argv[1]))"
+    )
+    environment = {**os.environ, "HF_ENDPOINT": hub.address}
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, str(target), host], env=environment)
+        for host in ("one", "two")
+    ]
+    assert [process.wait(60) for process in started] == [0, 0]
+    assert target.read_bytes() == content
+    assert not list(target.parent.glob(".*.part"))
+
+
+def test_what_another_machine_fetches_is_left_to_it_until_it_was_idle(
+    hub: Hub, target: Path, content: bytes
+) -> None:
+    version = hashlib.sha256(content).hexdigest()[:16]
+    others = target.parent / f".{NAME}.{version}.other_host-17-0123abcd.part"
+    others.parent.mkdir(parents=True)
+    others.write_bytes(content[:100_000])
+    assert fetch(target).read_bytes() == content
+    assert others.read_bytes() == content[:100_000]
+    target.unlink()
+    os.utime(others, (0, 0))
+    assert fetch(target).read_bytes() == content
+    assert hub.downloads == ["", "bytes=100000-"]
+    assert not others.exists()
+
+
 def test_a_token_never_reaches_an_error_or_the_note(
     hub: Hub, target: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tiny_model import write_tiny_model
 
-from experiments import cli
+from experiments import cli, report
 from experiments.backends.llama_cpp import LlamaCpp, evaluating, host
 from experiments.backends.llama_cpp.engine import Settings
 from experiments.backends.llama_cpp.evaluating import Evaluator, Text, text_of
@@ -20,6 +20,7 @@ from experiments.backends.llama_cpp.model import Model
 from experiments.experiment.fidelity import as_written
 from experiments.extract import thoughts
 from experiments.records import FinishReason, Generation, Message, Prompt, Weights
+from experiments.report import fidelity
 from experiments.schema import Sampling
 from experiments.stats.divergence import Scores, compare, divergence, log_softmax
 
@@ -355,3 +356,136 @@ def test_a_disk_without_room_is_told_before_the_work(
     assert "No room for the reference's probabilities" in said
     assert "limit=N" in said
     assert not list(place.glob("outputs/fidelity/*/*/*"))
+
+
+# At the end of a sweep, and on the page.
+
+
+@pytest.mark.slow
+def test_a_sweep_compares_its_levels_and_tells_it_everywhere(workplace: Any) -> None:
+    asked = ("-m", "fidelity=true", "quantization=q2_k,f16", "limit=4", "backend.threads=1")
+    done = workplace.run(*asked, "hydra.sweep.dir=outputs/sweep")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    folder = workplace.folder / "outputs" / "sweep"
+    kept = json.loads((folder / "1" / "fidelity.json").read_text())
+    assert (kept["reference"], kept["texts"]) == ("f16", "answers")
+    level = kept["levels"][1]
+    lost, won = len(level["lost"]), len(level["won"])
+    numbers = json.loads((folder / "0" / "metrics.json").read_text())
+    assert numbers["fidelity/divergence"] == level["estimates"]["divergence"]["value"] > 0
+    assert numbers["fidelity/divergence_low"] == level["estimates"]["divergence"]["low"]
+    assert (numbers["fidelity/won"], numbers["fidelity/lost"]) == (won, lost)
+    assert "pass_at_1/plus" in numbers
+    reference = json.loads((folder / "1" / "metrics.json").read_text())
+    assert not [name for name in reference if name.startswith("fidelity/")]
+    told = "q2_k finds another token the most likely in "
+    page = (folder / "report.html").read_text()
+    for text in (done.stdout, page, (folder / "report.md").read_text().replace("\\_", "_")):
+        assert told in text
+    assert ">divergence, nats<" in page
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{workplace.folder}/mlruns/mlflow.db")
+    run = client.get_run(json.loads((folder / "0" / "tracking.json").read_text())["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["fidelity/divergence"] == numbers["fidelity/divergence"]
+
+
+@pytest.mark.slow
+def test_a_sweep_without_levels_says_so_and_its_runs_stand(workplace: Any) -> None:
+    asked = ("-m", "fidelity=true", "prompt=plain,cot", "limit=1", "tracking.enabled=false")
+    done = workplace.run(*asked)
+    assert done.returncode == 0, done.stderr
+    assert "levels were not compared: fidelity=true compares levels of a model" in done.stderr
+    assert len(workplace.runs) == 2
+
+
+def test_a_backend_without_weights_refuses_before_it_begins(workplace: Any) -> None:
+    done = workplace.run("fidelity=true", "backend=scripted", "tracking.enabled=false")
+    assert done.returncode == 1
+    assert "Only weights of this disk can be compared" in done.stderr
+
+
+def test_a_single_run_has_no_levels_to_compare(workplace: Any) -> None:
+    done = workplace.run("fidelity=true", "tracking.enabled=false")
+    assert done.returncode == 1
+    assert "fidelity=true compares levels of a model" in done.stderr
+    assert "Generating" not in done.stderr
+
+
+def level_of(name: str, bits: float, mean: float, won: list[str] | None) -> dict[str, Any]:
+    """Return a level as `fidelity.json` has it; the reference where nothing diverges."""
+    names = ("divergence", "divergence_p99", "perplexity", "perplexity_reference")
+    estimates = {each: {"value": mean, "low": mean / 2, "high": 2 * mean} for each in names}
+    estimates["same_token"] = {"value": 0.97, "low": None, "high": None}
+    estimates["parts_at"] = {"value": None, "low": 3.0, "high": None}
+    metrics = {"pass_at_1/plus": 0.5, "pass_at_1/plus_low": 0.3, "pass_at_1/plus_high": 0.7}
+    return {
+        "name": name, "bytes": 10**9, "bits_per_weight": bits, "metrics": metrics if mean else {},
+        "estimates": estimates if mean else {}, "won": won, "lost": won and ["<b>p2</b>"],
+        "by_problem": {"p1": {}, "p2": {}},
+    }  # fmt: skip
+
+
+def kept_in(folder: Path, *levels: dict[str, Any], model: str = "m") -> Path:
+    folder.mkdir(parents=True)
+    content = {
+        "model": model, "prompt": "plain", "dataset": "d", "overrides": ["limit=2"],
+        "reference": "f16", "texts": "answers", "tokens": 1234, "levels": levels,
+    }  # fmt: skip
+    (folder / "fidelity.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_a_sentence_says_places_and_flips(tmp_path: Path) -> None:
+    reference = level_of("f16", 16.0, 0.0, None)
+    known, unknown = level_of("q4_k_m", 4.9, 0.03, ["p1"]), level_of("q2_k", 2.6, 0.5, None)
+    same = level_of("q8_0", 8.5, 0.001, [])
+    found = fidelity.read(kept_in(tmp_path / "a", reference, same, known, unknown))
+    assert [fidelity.sentence(each) for each in found.compared] == [
+        "q8_0 finds another token the most likely in 3 % of places, and solves the same problems.",
+        "q4_k_m finds another token the most likely in 3 % of places, and solves the same "
+        "problems but 2 (1 won, 1 lost).",
+        "q2_k finds another token the most likely in 3 % of places.",
+    ]
+    titles, rows = fidelity.table(found)
+    assert [dict(zip(titles, row, strict=True))["flips"][0] for row in rows] == [
+        "", "+0 −0", "+1 −1", "",
+    ]  # fmt: skip
+    cells = dict(zip(titles, rows[2], strict=True))
+    assert cells["parts at"] == ("never", "3–never")
+    assert cells["KL nats"] == ("0.03", "0.015–0.06")
+    assert cells["pass@1 %"] == ("50.0", "30–70")
+
+
+def test_the_page_has_both_ladders_and_escapes_what_it_shows(tmp_path: Path) -> None:
+    from test_report import make_run
+
+    folders = [make_run(tmp_path / "run", [True, False])]
+    for model in ("one", "other"):
+        near, far = level_of("q8_0", 8.5, 0.0005, []), level_of("q2_k", 2.6, 0.5, ["p1"])
+        levels = (level_of("f16", 16.0, 0.0, None), near, far)
+        folders.append(kept_in(tmp_path / model, *levels, model=model))
+    collection = report.collect(folders)
+    written = report.write(collection, tmp_path / "out")
+    page = written.page.read_text()
+    assert ">divergence, nats<" in page
+    assert "lost: &lt;b&gt;p2&lt;/b&gt;" in page
+    assert "one · plain · d, compared with f16 on f16&#39;s own answers: 2 problems, 1,234" in page
+    assert "mathdefault" not in page
+    assert ">0.001<" in page  # a logarithmic scale
+    assert [*fidelity.names(collection.groups[0].fidelities)] == ["one", "other"]
+
+
+def test_a_damaged_file_is_told_and_the_runs_are_shown(tmp_path: Path) -> None:
+    from test_report import make_run
+
+    run = make_run(tmp_path / "sweep" / "run", [True, False])
+    (run / "fidelity.json").write_text("{}")
+    collection = report.collect([tmp_path / "sweep"])
+    [(folder, why)] = collection.failures
+    assert folder == run
+    assert "fidelity.json cannot be read: KeyError" in why
+    assert len(collection.runs) == 1

@@ -10,6 +10,8 @@ import pytest
 from conftest import Workplace
 from test_end_to_end import tracked_runs
 
+from experiments.tracking.traces import fenced
+
 HOSTILE = "\x1b]0;x\x07\ud800"
 SHOWN = r"\x1b]0;x\x07\ud800"
 PROBLEM = {
@@ -121,3 +123,7 @@ def test_an_error_of_a_server_is_told_and_kept_without_what_steers(
     assert "]0;x" in failure
     (tracked,) = tracked_runs(hostile.folder)
     assert tracked.info.status == "FAILED"
+
+
+def test_reviewers_see_texts_without_what_steers() -> None:
+    assert fenced(HOSTILE) == f"```\n{SHOWN}\n```"

@@ -13,9 +13,9 @@ PACKAGE = ROOT / "src" / "experiments"
 
 # A module may import modules of lower layers only. A folder is one module.
 LAYERS = {
-    "environment": 0,
     "errors": 0,
     "records": 0,
+    "environment": 1,
     "extract": 1,
     "prompts": 1,
     "schema": 1,

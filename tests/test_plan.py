@@ -16,7 +16,8 @@ from rich.progress import Progress
 
 from experiments import app, cli, store
 from experiments.app import plan as planning
-from experiments.app.plan import SweepPlan, combinations
+from experiments.app.jobs import combinations
+from experiments.app.plan import SweepPlan
 from experiments.backends.llama_cpp import measuring
 from experiments.environment import machine, terminal
 from experiments.experiment import estimating, forecast
@@ -183,6 +184,9 @@ def test_a_key_that_is_missing_is_told_beside_the_price(
         (["model=gpt_4o"], "it runs on a server. Add backend=openai"),
         (["model"], "The command line cannot be read"),
         (["seed=interval(1,2)"], "is no list of values"),
+        (["hydra/sweeper=race", "quantization=q8_0"], "A race needs two candidates"),
+        (["hydra/sweeper=race", "seed=1,2"], "The candidates of a race cannot differ in seed"),
+        (["fidelity=true", "prompt=plain,cot"], "no two runs differ in that alone"),
     ],
 )
 def test_bad_input_is_one_line(

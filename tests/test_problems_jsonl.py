@@ -79,7 +79,11 @@ def test_a_tolerance_and_sets_are_kept(tmp_path: Path) -> None:
         ("assert len(candidate('a')) == 2", "not of a known form"),
         ("assert candidate(1) in (2, 3)", "not of a known form"),
         ("assert candidate(candidate(1)) == 4", "not of a known form"),
-        ("output = candidate(1)\nassert output == 2", "outside of an assertion's call"),
+        ("output = candidate(1)\nassert output[0] == 2", "not of a known form"),
+        ("a = candidate(1)\nb = candidate(1)\nassert a == b", "outside of an assertion's call"),
+        ("a = candidate(1)\nassert a == 2\nprint(a)", "outside of an assertion's call"),
+        ("assert candidate(1)", "counts as true"),
+        ("assert math.isclose(candidate(1.0), 2.0, rel_tol=0.1)", "not of a known form"),
         ("try:\n    assert candidate(1) == 2\nexcept ValueError: pass", "within try"),
         ("assert candidate(1) == 3", "its solution fails its tests"),
         ("assert candidate(object) == object", "its solution fails its tests"),
@@ -96,6 +100,98 @@ def test_what_cannot_be_turned_is_left_out_with_the_reason(
     assert [problem.id for problem in dataset.problems] == ["my/double"]
     assert "1 of 2 problems" in caplog.text
     assert reason in caplog.text
+
+
+def test_an_output_in_a_variable_is_held_against_the_forms(tmp_path: Path) -> None:
+    test = "out = candidate(1)\nassert out == 2, f'{out}'\nfor x in (2, 3):\n"
+    test += "    out = candidate(x)\n    assert abs(out - 2 * x) < 1e-4"
+    (problem,) = load_jsonl(written(tmp_path, with_test(test))).problems
+    assert problem.base_inputs == ((1,), (2,), (3,))
+    assert problem.atol == 1e-4
+
+
+EVALPLUS = """
+import numpy as np
+
+def is_floats(x):
+    return isinstance(x, float) or (isinstance(x, list) and all(isinstance(i, float) for i in x))
+
+def assertion(out, exp, atol):
+    same = out == exp
+    if atol == 0 and is_floats(exp):
+        atol = 1e-6
+    if not same and atol != 0:
+        np.testing.assert_allclose(out, exp, rtol=1e-07, atol=atol)
+    else:
+        assert same
+
+def check(candidate):
+    inputs = [[1], [2.5]]
+    results = [2, 5.0]
+    for i, (inp, exp) in enumerate(zip(inputs, results)):
+        assertion(candidate(*inp), exp, 0)
+"""
+"""The form in which EvalPlus publishes its data sets for others."""
+
+
+def test_a_function_of_the_tests_may_do_the_asserting(tmp_path: Path) -> None:
+    (problem,) = load_jsonl(written(tmp_path, {**DOUBLE, "test": EVALPLUS})).problems
+    assert problem.base_inputs == ((1,), (2.5,))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("        assert same\n", "        pass\n"),
+        ("same = out == exp", "same = len(out) == exp"),
+        ("    same = out == exp\n", "    same = out == exp\n    return\n"),
+        ("    same = out == exp\n", "    same = out == exp\n    same = True\n"),
+        ("rtol=1e-07", "rtol=0.5"),
+        ("exp, 0)", "exp, object)"),
+    ],
+)
+def test_a_function_that_may_assert_less_is_not_taken(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    assert before in EVALPLUS
+    task = {**DOUBLE, "task_id": "no", "test": EVALPLUS.replace(before, after)}
+    _, (left_out,) = read_jsonl(written(tmp_path, with_test("assert candidate(1) == 2"), task))
+    assert left_out.reason == "candidate is used outside of an assertion's call"
+
+
+def test_inputs_as_source_text_are_evaluated_in_the_sandbox(tmp_path: Path) -> None:
+    """EvoEval's form: what is expected comes from the solution, and floats have a tolerance."""
+    task = {**DOUBLE, "inputs": ["1.5", "[float('inf'), (1, 2)]", "{'a'}"], "test": ""}
+    task["canonical_solution"] = "    return [x]\n"
+    broken = {**task, "task_id": "no", "inputs": ["open('/etc/hostname', 'w')"]}
+    dataset, (left_out,) = read_jsonl(written(tmp_path, task, broken))
+    (problem,) = dataset.problems
+    assert problem.base_inputs == ((1.5,), ([float("inf"), (1, 2)],), ({"a"},))
+    verdicts = judge([Solution("my/double", 0, "def double(x): return [x]")], dataset)
+    assert [verdict.plus for verdict in verdicts] == [Outcome.PASSED]
+    close = Solution("my/double", 0, "def double(x): return [x if x != 1.5 else x + 1e-7]")
+    assert [verdict.plus for verdict in judge([close], dataset)] == [Outcome.PASSED]
+    assert left_out.reason.startswith("its inputs cannot be evaluated (OSError")
+
+
+def test_problems_with_several_right_outputs_are_left_out(tmp_path: Path) -> None:
+    tasks = [{**DOUBLE, "task_id": f"EvoEval/{n}", "inputs": ["1"]} for n in (9, 10)]
+    file = written(tmp_path, *tasks).rename(tmp_path / "EvoEval_difficult-v0.1.0.jsonl")
+    dataset, (left_out,) = read_jsonl(file)
+    assert [problem.id for problem in dataset.problems] == ["EvoEval/9"]
+    assert left_out.task_id == "EvoEval/10"
+
+
+def test_humaneval_plus_s_own_file_is_read() -> None:
+    archive = DATA / "HumanEvalPlus-Mini.jsonl.gz"
+    if not archive.exists():
+        pytest.skip("HumanEvalPlus-Mini.jsonl.gz is not at hand")
+    dataset, left_out = read_jsonl(archive)
+    assert left_out == []
+    assert len(dataset.problems) == 164
+    (zero,) = (problem for problem in dataset.problems if problem.id == "HumanEval/32")
+    assert zero.comparison == "find_zero"
+    assert all(problem.extra_inputs for problem in dataset.problems)
 
 
 def test_inputs_and_outputs_need_no_solution(tmp_path: Path) -> None:

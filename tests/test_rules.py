@@ -39,7 +39,6 @@ MLFLOW = {
     "delete_assessment",
     "end_run",
     "get_trace",
-    "log_artifact",
     "log_artifacts",
     "log_feedback",
     "log_metrics",
@@ -59,11 +58,15 @@ ENTITIES = {
     "DatasetInput",
     "InputTag",
     "NoOpSpan",
+    "Run",
     "SpanType",
     "Trace",
 }
 CLIENT = {
     "create_experiment",
+    "create_run",
+    "delete_run",
+    "delete_traces",
     "download_artifacts",
     "get_experiment",
     "get_experiment_by_name",
@@ -74,14 +77,18 @@ CLIENT = {
     "search_runs",
     "search_traces",
     "set_experiment_tag",
+    "set_tag",
+    "set_terminated",
 }
 TAGS = {
     "mlflow.chat.tokenUsage",
     "mlflow.data.context",
     "mlflow.note.content",
+    "mlflow.parentRunId",
     "mlflow.sharedViewState.",  # the exception: read by MLflow's pages, not in its reference
     "mlflow.source.git.commit",
     "mlflow.source.name",
+    "mlflow.user",
 }
 """Tags, keys and attributes that mean something to MLflow."""
 

@@ -22,7 +22,7 @@ import pytest
 
 from experiments.errors import StoreError
 from experiments.records import FinishReason, Generation, Outcome, Verdict
-from experiments.store import GenerationStore, VerdictStore, segments
+from experiments.store import GenerationStore, VerdictStore, searching, segments
 from experiments.store.files import append_lines, dump
 from experiments.store.keyed import generations_in
 from experiments.store.segments import IDLE_SECONDS, MANY
@@ -399,7 +399,7 @@ def test_any_keys_are_found_in_a_sorted_file_as_if_all_lines_were_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     chance = random.Random(seed)
-    monkeypatch.setattr(segments, "_LOOK_BYTES", 700)
+    monkeypatch.setattr(searching, "LOOK_BYTES", 700)
     number = chance.choice([1, 2, 3, 40, 400])
     lengths = [chance.choice([1, 100, 1000, 20_000 if seed % 2 else 1]) for _ in range(number)]
     texts = {n: "x" * lengths[n] for n in range(number)}
@@ -426,7 +426,7 @@ def test_finding_reads_a_small_part_of_a_sorted_file(
     for part in range(MANY):
         keep(tmp_path, range(part * 500, part * 500 + 500))
     (path,) = tmp_path.iterdir()
-    monkeypatch.setattr(segments, "_LOOK_BYTES", 2048)
+    monkeypatch.setattr(searching, "LOOK_BYTES", 2048)
     read: list[int] = []
     pread = os.pread
 
@@ -446,7 +446,7 @@ def test_a_sorted_file_that_is_damaged_is_read_whole(
 ) -> None:
     for part in range(MANY):
         keep(tmp_path, range(part * 10, part * 10 + 10))
-    monkeypatch.setattr(segments, "_LOOK_BYTES", 2048)
+    monkeypatch.setattr(searching, "LOOK_BYTES", 2048)
     (path,) = tmp_path.iterdir()
     lines = path.read_bytes().splitlines(keepends=True)
     damaged = {json.loads(lines[place])["key"] for place in (40, 41)}
@@ -455,6 +455,24 @@ def test_a_sorted_file_that_is_damaged_is_read_whole(
     for n in range(10 * MANY):
         assert len(found(tmp_path, range(n, n + 1))) == (key(n) not in damaged)
     assert "2 damaged entries were dropped" in caplog.text
+
+
+@pytest.mark.parametrize("length", [0, 50, 5000, 20_000])
+def test_a_sorted_file_that_was_cut_is_read_as_far_as_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    for part in range(MANY):
+        keep(tmp_path, range(part * 10, part * 10 + 10))
+    monkeypatch.setattr(searching, "LOOK_BYTES", 300)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:length])
+    there = {json.loads(line)["key"] for line in whole[:length].splitlines(True) if b"\n" in line}
+    with path.open("rb") as content:
+        wanted = sorted(key(n).encode() for n in range(10 * MANY))
+        lines = list(searching.lines_with(content, len(whole), wanted))  # its size as it was
+    assert there <= {line[41:105].decode() for line in lines}
+    assert set(found(tmp_path, range(10 * MANY))) == there
 
 
 # The layout of earlier versions

@@ -266,7 +266,8 @@ def test_a_killed_run_leaves_no_file_that_looks_finished(tiny: Path, models: Pat
         "from pathlib import Path\n"
         "from experiments.weights import header, quantizing\n"
         "def start(command, **options):\n"
-        "    Path(command[4]).write_bytes(b'GGUF half a file')\n"
+        "    part = next(each for each in command if each.endswith('.part'))\n"
+        "    Path(part).write_bytes(b'GGUF half a file')\n"
         "    print('started', flush=True)\n"
         "    time.sleep(60)\n"
         "subprocess.Popen = start\n"
@@ -318,23 +319,34 @@ def test_an_interrupted_quantization_ends_and_leaves_nothing(
     assert not (home / "tiny-iq4_nl.gguf").exists()
 
 
-def test_two_runs_that_want_one_file_make_it_once(tiny: Path, models: Path) -> None:
+@pytest.mark.parametrize(
+    ("locks", "made"), [("", {1}), ("lock.HOST, lock.fcntl.flock = sys.argv[2], print", {1, 2, 3})]
+)
+def test_runs_that_want_one_file_make_it_once_or_apart_where_locks_do_nothing(
+    tiny: Path, models: Path, locks: str, made: set[int]
+) -> None:
     put(tiny, models / "tiny" / "tiny-f16.gguf")
     program = (
         "import logging, sys\n"
         "from pathlib import Path\n"
         "from experiments import weights\n"
         "from experiments.schema import ModelConfig, PromptKind, QuantizationConfig\n"
+        "from experiments.store import lock\n"
+        f"{locks}\n"
         "logging.basicConfig(level='INFO', format='%(message)s', stream=sys.stdout)\n"
         "model = ModelConfig(name='tiny', files={'f16': 'tiny-f16.gguf'})\n"
         "level = QuantizationConfig('q8_0', 'MOSTLY_Q8_0', 8.5)\n"
         "print(weights.locate(model, level, Path(sys.argv[1])).sha256)\n"
     )
     command = [sys.executable, "-c", program, str(models)]
-    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    runs = [
+        subprocess.Popen([*command, f"host{n}"], stdout=subprocess.PIPE, text=True)
+        for n in range(3)
+    ]
     told = [run.communicate(timeout=120)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0, 0]
-    assert sum("Quantizing" in text for text in told) == 1
+    assert sum("Quantizing" in text for text in told) in made
+    assert not list((models / "tiny").glob(".*.part"))
     assert len({text.splitlines()[-1] for text in told}) == 1
 
 

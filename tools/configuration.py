@@ -267,7 +267,7 @@ def main() -> None:
     made = page()
     is_current = PAGE.exists() and PAGE.read_text(encoding="utf-8") == made
     if "--check" in sys.argv[1:]:
-        sys.exit("" if is_current else f"{PAGE} is not current: python {Path(__file__).name}")
+        sys.exit(None if is_current else f"{PAGE} is not current. Type: make docs")
     PAGE.write_text(made, encoding="utf-8")
     print(f"{PAGE.relative_to(ROOT)} {'was current' if is_current else 'was written'}")
 

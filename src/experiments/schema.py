@@ -173,7 +173,7 @@ class ModelConfig:
         name: shown in tables.
         file: path of a GGUF on this disk; decides alone where it is set.
         files: file name per quantization, looked for in `models/` and in `repository`;
-            `OWNER/NAME:FILE` is one of another repository.
+            `OWNER/NAME:FILE` is one of another repository, `OWNER/NAME@REVISION:FILE` at a commit.
         repository: hub repository (`owner/name`) that the files come from.
         revision: branch, tag or commit of the repository.
         kind: `chat` or `completion`; empty: chat, if there is a chat template, else an error.
@@ -393,6 +393,19 @@ class RaceConfig:
 
 
 @dataclass
+class PinnedConfig:
+    """What a run is held to: another's `run.yaml` names the files that its result came from.
+
+    Attributes:
+        weights: SHA-256 of the GGUF; null: any.
+        dataset: SHA-256 of the data set's problems; null: any.
+    """
+
+    weights: str | None = None
+    dataset: str | None = None
+
+
+@dataclass
 class GradeConfig:
     """A grade of a rubric.
 
@@ -434,6 +447,7 @@ class Config:
         thinking: a mode of `ThinkingConfig.modes`; null: as the model does by itself.
         thinking_budget: most tokens of a thought, which is closed then; null: no such limit.
         limit: take the first N problems; null takes all.
+        fidelity: hold the levels of a sweep against the highest, token by token, at its end.
         seed: of the run; each generation has its own, made from it.
         cache: `on` takes finished generations from the store and adds new ones, `read`
             only takes, `off` does neither.
@@ -451,9 +465,11 @@ class Config:
     sandbox: SandboxConfig = field(default_factory=SandboxConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     race: RaceConfig = field(default_factory=RaceConfig)
+    pinned: PinnedConfig = field(default_factory=PinnedConfig)
     thinking: Mode | None = None
     thinking_budget: int | None = limited(None, least=1)
     limit: int | None = limited(None, least=1)
+    fidelity: bool = False
     seed: int = 0
     cache: CacheMode = CacheMode.on
     rerun: Rerun = Rerun.missing

@@ -38,7 +38,7 @@ class RaceSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Race the combinations of what the command line and `params` give."""
-        from experiments.app.plan import combinations
+        from experiments.app.jobs import combinations
         from experiments.app.race import race
 
         assert self.config is not None

@@ -11,36 +11,36 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from experiments.app import trust
+from experiments.app import sent, trust
 from experiments.app.continuing import Checker, identity
-from experiments.app.explain import (
-    explain,
-    full_disk,
-    no_folder,
-    refuse_unknown,
-    unreadable_file,
-)
+from experiments.app.explain import explain, full_disk, no_folder, unreadable_file
+from experiments.app.parts import parts
 from experiments.app.run_folder import register
 from experiments.app.secrets import from_environment, mask_configuration
+from experiments.app.share import settle
 from experiments.app.sweep import failed_jobs, whose_jobs_may_die
 from experiments.environment.project import PROJECT
 from experiments.errors import ConfigError, UserError, masked, printable
 from experiments.schema import Config
 from experiments.store import claims, runs
 from experiments.tracking.opening import address
+
+if TYPE_CHECKING:
+    from experiments import experiment
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +52,21 @@ USER_ERROR = 1
 INTERRUPTED = 130
 
 
+def register_launchers() -> None:
+    """Let `hydra/launcher=joblib` be conf/hydra/launcher/planned_joblib.yaml.
+
+    The plugin's own configuration of that name takes no account of cores and memory. Plugins
+    store theirs when Hydra loads them, so that comes first.
+    """
+    Plugins.instance()
+    node = {"defaults": ["planned_joblib"]}
+    ConfigStore.instance().store(group="hydra/launcher", name="joblib", node=node)
+
+
 def main(task: Callable[[], Any]) -> int:
     """Run Hydra's entry point and return the exit code.
 
+    A run's file among the arguments takes the place of `conf/config.yaml` (see `sent`).
     A user's mistake is told in one line; a bug keeps its traceback. Set `HYDRA_FULL_ERROR=1`
     to see the traceback of a mistake, too.
     """
@@ -62,7 +74,10 @@ def main(task: Callable[[], Any]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that errors reach the lines below
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
+    register_launchers()
     try:
+        name, arguments = sent.take(sys.argv[1:])
+        sys.argv[1:] = arguments + (["--config-name", name] if name == sent.SENT else [])
         trust.check_command(sys.argv[1:], Path(inspect.getfile(inspect.unwrap(task))).parent)
         with whose_jobs_may_die():
             task()
@@ -93,6 +108,7 @@ def run_job(config: DictConfig) -> None:
     try:
         mask_configuration(folder, _sweep_folder())
         with readable_config_errors(), claims.claimed(folder) as claim:
+            config = _typed(config)
             if Checker().is_complete(folder, config):
                 _leave(config, folder)
             else:
@@ -118,28 +134,56 @@ def _leave(config: DictConfig, folder: Path) -> None:
         report.show_next_steps(folder, OmegaConf.to_object(config.tracking))  # type: ignore[arg-type]
 
 
-def _run(config: DictConfig, folder: Path, claim: int) -> None:
-    """Turn the configuration into the parts of a run, and run it."""
-    from experiments import experiment, report
+def _typed(config: DictConfig) -> DictConfig:
+    """Return a configuration that has the schema: a saved one names none."""
+    if OmegaConf.get_type(config) is Config:
+        return config
+    typed: Any = OmegaConf.merge(OmegaConf.structured(Config), config)
+    return typed  # type: ignore[no-any-return]
+
+
+def plan_of(
+    config: DictConfig,
+    folder: Path,
+    overrides: Sequence[str],
+    sweep_folder: Path | None = None,
+    claim: int | None = None,
+) -> experiment.Plan:
+    """Turn a configuration into a run that is ready to start, and write it down in its folder.
+
+    Raises:
+        UserError: a mistake in the configuration, the problems or the weights.
+    """
+    from experiments import experiment
 
     job = identity(config)
-    refuse_unknown(config, trust.arguments)
-    settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
+    if config.fidelity and HydraConfig.get().mode == RunMode.RUN:
+        from experiments.app import fidelity
+
+        fidelity.refuse([HydraConfig.get().overrides.task])
+    settle(config)
     plan = experiment.plan(
-        settings,
-        make_dataset=lambda: trust.made(config.dataset, "dataset"),
-        make_backend=lambda **given: trust.made(config.backend, "backend", **given),
-        needs_weights=trust.needs_weights(config.backend),
+        **parts(config),
         folder=folder,
-        overrides=list(HydraConfig.get().overrides.task),
-        sweep_folder=_sweep_folder(),
+        overrides=overrides,
+        sweep_folder=sweep_folder,
         identity=job,
         claim=claim,
         hidden=from_environment(config),
     )
+    experiment.share(config, plan)
+    return plan
+
+
+def _run(config: DictConfig, folder: Path, claim: int) -> None:
+    """Run what a configuration says."""
+    from experiments import experiment, report
+
+    overrides = list(HydraConfig.get().overrides.task)
+    plan = plan_of(config, folder, overrides, _sweep_folder(), claim)
     if HydraConfig.get().mode == RunMode.RUN:
         experiment.run(plan, shown=lambda result: report.show([result]))
-        report.show_next_steps(folder, settings.tracking)
+        report.show_next_steps(folder, plan.settings.tracking)
     else:  # the whole sweep is shown at its end
         experiment.run(plan)
 

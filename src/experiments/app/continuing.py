@@ -1,8 +1,9 @@
 """Which job is the same as one before, and whether that one is complete.
 
 A job is known by its resolved configuration, without what cannot change its result: where it is
-tracked, and `rerun`. A complete one stands for the same job again as long as its data set and its
-weights are the same, too; weights that are no longer here are taken to be.
+tracked, `rerun`, and what a sweep finds out about its runs at its end. A complete one stands for
+the same job again as long as its data set and its weights are the same, too; weights that are no
+longer here are taken to be.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from experiments.store import runs
 if TYPE_CHECKING:
     from experiments.records import Dataset
 
-UNDECISIVE = ("hydra", "tracking", "rerun")
+UNDECISIVE = ("hydra", "tracking", "rerun", "fidelity")
 """Blocks and settings that cannot change a result."""
 
 

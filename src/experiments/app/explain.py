@@ -167,6 +167,11 @@ def _no_package(match: re.Match[str]) -> ConfigError:
     )
 
 
+def _no_variable(match: re.Match[str]) -> ConfigError:
+    name = match["name"]
+    return ConfigError(f"The environment variable {name} is not set", f"Type: export {name}=...")
+
+
 def _unreadable(match: re.Match[str]) -> ConfigError:
     return ConfigError(
         f"The command line cannot be read: {' '.join(match['reason'].split())}",
@@ -180,7 +185,7 @@ MOST_LISTED = 30
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
-_GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "experiment")
+_GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "tracking", "experiment")
 _BLOCKS = "|".join(field.name for field in fields(Config) if is_dataclass(field.type))
 
 _EXPLANATIONS: list[tuple[str, Callable[[re.Match[str]], ConfigError]]] = [
@@ -193,6 +198,7 @@ _EXPLANATIONS: list[tuple[str, Callable[[re.Match[str]], ConfigError]]] = [
         _no_package,
     ),
     (r"Could not override '(?P<key>[^']+)'", _unknown_key),
+    (r"Environment variable '(?P<name>[^']+)' not found", _no_variable),
     (r"Key '[^']+' (?:is )?not in .*?full_key: (?P<key>\S+)", _unknown_key),
     (rf"Error merging override (?P<key>{_BLOCKS})=(?P<value>\S*)\n", _wrong_group),
     (

@@ -5,59 +5,32 @@ Hydra composes the jobs as it does for a sweep, and starts none.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from experiments.app import trust
-from experiments.app.explain import refuse_unknown
+from experiments.app import fidelity, race
+from experiments.app.jobs import combinations, split, swept
+from experiments.app.parts import parts
 from experiments.environment.project import at_hand
 from experiments.environment.terminal import duration, spread, when
-from experiments.errors import ConfigError, UserError, WeightsError
+from experiments.errors import UserError, WeightsError
 from experiments.records import CHOICES
-from experiments.schema import Config
 
 if TYPE_CHECKING:
     from experiments.experiment.estimating import Estimate
     from experiments.experiment.forecast import Forecast
     from experiments.records import Dataset
-
-
-def combinations(
-    parser: OverridesParser, params: Mapping[str, Any], overrides: Sequence[str]
-) -> list[list[str]]:
-    """Return the overrides of each job of a sweep, as Hydra's basic sweeper combines them.
-
-    Args:
-        parser: of overrides.
-        params: what the configuration sweeps over.
-        overrides: of the command line, which come before those.
-
-    Raises:
-        ConfigError: a sweep that is no list of values.
-    """
-    choices: dict[str, list[str]] = {}
-    for override in parser.parse_overrides([*(f"{k}={v}" for k, v in params.items()), *overrides]):
-        key = override.get_key_element()
-        if override.is_sweep_override():
-            if not override.is_discrete_sweep():
-                raise ConfigError(
-                    f"{override.input_line} is no list of values", f"Write {key}=VALUE,VALUE."
-                )
-            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
-        else:
-            choices[key] = [override.input_line or ""]
-    return [list(each) for each in itertools.product(*choices.values())]
 
 
 @dataclass(frozen=True)
@@ -187,64 +160,70 @@ def plan(
     Raises:
         UserError: no job can be composed, or all are refused for one reason.
     """
-    from experiments.experiment.forecast import Forecast, Forecaster
-
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     parsed = parser.parse_overrides(list(overrides))
     given = [each.input_line or "" for each in parsed if not each.is_sweep_override()]
     whole = compose(config_name, given, return_hydra_config=True)
     jobs = combinations(parser, whole.hydra.sweeper.get("params") or {}, overrides)
-    forecaster = Forecaster(Path(whole.store).parent, measures)
-    datasets: dict[str, Dataset] = {}
-    found = []
-    for job in jobs:
-        config = compose(config_name, job)
-        refuse_unknown(config, trust.arguments)
-        with _collected() as warnings:
-            try:
-                made = _forecast(forecaster, config, job, datasets)
-            except UserError as refusal:
-                made = Forecast(labels=dict(_split(each) for each in job), refusals=(refusal,))
-        found.append(replace(made, warnings=(*warnings, *made.warnings)))
+    if whole.hydra.sweeper._target_.endswith(".RaceSweeper"):
+        race.refuse(whole, jobs)
+    if whole.fidelity:
+        fidelity.refuse(jobs)
+    found = foresee(jobs, Path(whole.store).parent, config_name, measures)
     reasons = {str(reason): reason for job in found for reason in job.refusals}
     if len(reasons) == 1 and not any(job.keys for job in found):
         raise next(iter(reasons.values()))
-    return SweepPlan(found, _names(jobs), at_hand(whole.models))
+    return SweepPlan(found, names(jobs), at_hand(whole.models))
 
 
-def _forecast(
-    forecaster: Any, config: DictConfig, job: Sequence[str], datasets: dict[str, Dataset]
-) -> Forecast:
-    def dataset() -> Dataset:
-        key = OmegaConf.to_yaml(config.dataset, resolve=True)
+def foresee(
+    jobs: Sequence[Sequence[str]],
+    outputs: Path,
+    config_name: str = "config",
+    measures: bool = False,
+) -> list[Forecast]:
+    """Return what each of some jobs will take; why one is refused is in its forecast.
+
+    Args:
+        jobs: the overrides of each.
+        outputs: folder below which earlier runs are.
+        config_name: of the main configuration.
+        measures: measure this machine where no earlier run tells.
+    """
+    from experiments.experiment.forecast import Forecast, Forecaster
+
+    forecaster = Forecaster(outputs, measures)
+    datasets: dict[str, Dataset] = {}
+
+    def loaded(key: str, load: Callable[[], Dataset]) -> Dataset:
         if key not in datasets:
-            datasets[key] = trust.made(config.dataset, "dataset")
+            datasets[key] = load()
         return datasets[key]
 
-    settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
-    made: Forecast = forecaster.forecast(
-        settings,
-        dataset,
-        lambda **given: trust.made(config.backend, "backend", **given),
-        needs_weights=trust.needs_weights(config.backend),
-        overrides=[each for each in job if not each.startswith("hydra")],
-    )
-    return made
+    found = []
+    for job in jobs:
+        config = compose(config_name, list(job))
+        of_job = parts(config)
+        data = OmegaConf.to_yaml(config.dataset, resolve=True)
+        of_job["make_dataset"] = partial(loaded, data, of_job["make_dataset"])
+        words = [each for each in job if not each.startswith("hydra")]
+        with _collected() as warnings:
+            try:
+                made = forecaster.forecast(**of_job, overrides=words)
+            except UserError as refusal:
+                made = Forecast(labels=dict(split(each) for each in job), refusals=(refusal,))
+        found.append(replace(made, warnings=(*warnings, *made.warnings)))
+    return found
 
 
-def _split(override: str) -> tuple[str, str]:
-    key, _, value = override.partition("=")
-    return key.lstrip("+"), value
-
-
-def _names(jobs: Sequence[Sequence[str]]) -> list[str]:
+def names(jobs: Sequence[Sequence[str]]) -> list[str]:
     """Return what tells each job from the others."""
-    swept = [index for index, values in enumerate(zip(*jobs, strict=True)) if len(set(values)) > 1]
-    return [" · ".join(_name(job[index]) for index in swept) or "the run" for job in jobs]
+    places = swept(jobs)
+    return [" · ".join(_name(job[place]) for place in places) or "the run" for job in jobs]
 
 
 def _name(override: str) -> str:
-    key, value = _split(override)
+    key, value = split(override)
     return value if key in CHOICES else f"{key}={value}"
 
 

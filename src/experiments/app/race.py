@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.app import readable_config_errors, trust
+from experiments.app.continuing import identity
+from experiments.app.jobs import split, swept
 from experiments.environment.terminal import console
 from experiments.errors import ConfigError
 from experiments.records import Dataset, Outcome
-from experiments.schema import RaceConfig, SamplingConfig, check
+from experiments.report.racing import THAN
+from experiments.schema import RaceConfig, Rerun, SamplingConfig, check
 from experiments.store import runs, write_text
 
 if TYPE_CHECKING:
@@ -48,8 +51,7 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
     """
     from experiments.stats.race import Race
 
-    asked: RaceConfig = OmegaConf.to_object(config.race)  # type: ignore[assignment]
-    _check(config, asked, candidates)
+    asked = refuse(config, candidates)
     with readable_config_errors():
         dataset: Dataset = trust.made(config.dataset, "dataset")
     problems = [problem.id for problem in dataset.problems[: config.limit]]
@@ -69,6 +71,7 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
     OmegaConf.save(config, folder / "multirun.yaml")  # as Hydra's own sweeper leaves it
     folders = {name: folder / str(index) for index, name in enumerate(names)}
     overrides = dict(zip(names, candidates, strict=True))
+    asked_for = [identity(config), dataset.digest, [list(each) for each in candidates]]
     failed: list[str] = []
 
     def job(name: str, start: int, stop: int) -> list[str]:
@@ -76,6 +79,10 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
         part = [f"race.start={start}", f"race.stop={stop}"]
         return [*overrides[name], *part, f"hydra.sweep.subdir={folders[name].name}"]
 
+    ended = _ended(folder / runs.RACE, asked_for) if config.rerun is not Rerun.all else None
+    if ended is not None:  # the same command again: candidates that are complete say so
+        launch([job(name, 0, problems) for name, problems in ended.items()])
+        return
     while (block := going.next_block()) and not failed:
         running = going.running
         start = going.standing().runners[names.index(running[0])].problems
@@ -83,7 +90,7 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
         failed = [name for name in running if _has_failed(folders[name])]
         if not failed:
             going.observe({name: _outcomes(folders[name]) for name in running})
-            write(folder / runs.RACE, going, asked, overrides)
+            write(folder / runs.RACE, going, asked, overrides, asked_for)
             _tell_round(going.standing(), len(problems))
     standing = going.standing()
     launch(
@@ -95,11 +102,27 @@ def race(config: DictConfig, candidates: Sequence[Sequence[str]], launch: Launch
     )
 
 
-_than = {"worse": "worse than", "equal": "equal to"}
+def _ended(path: Path, asked_for: Sequence[Any]) -> dict[str, int] | None:
+    """Return how many problems each candidate answered in a race that is over, if it is the same.
+
+    None: the race has to go on, from the store.
+    """
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if not kept["over"] or kept["asked_for"] != asked_for:
+            return None
+        return {each["candidate"]: each["problems"] for each in kept["runners"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
-def _check(config: DictConfig, asked: RaceConfig, candidates: Sequence[Sequence[str]]) -> None:
-    """Refuse what is no race."""
+def refuse(config: DictConfig, candidates: Sequence[Sequence[str]]) -> RaceConfig:
+    """Refuse what is no race; return the settings of one.
+
+    Raises:
+        ConfigError: a setting is out of range, or these candidates cannot race.
+    """
+    asked: RaceConfig = OmegaConf.to_object(config.race)  # type: ignore[assignment]
     sampling: SamplingConfig = OmegaConf.to_object(config.sampling)  # type: ignore[assignment]
     check(asked, "race.")
     check(sampling, "sampling.")
@@ -108,7 +131,7 @@ def _check(config: DictConfig, asked: RaceConfig, candidates: Sequence[Sequence[
             "A race needs two candidates or more, and there is one",
             "Give several: python run.py -m hydra/sweeper=race quantization=q8_0,q4_k_m",
         )
-    for key in _swept(candidates):
+    for key in (split(candidates[0][place])[0] for place in swept(candidates)):
         block = next((name for name in SAME_FOR_ALL if f"{key}.".startswith(f"{name}.")), None)
         if block is not None:
             raise ConfigError(
@@ -120,15 +143,7 @@ def _check(config: DictConfig, asked: RaceConfig, candidates: Sequence[Sequence[
             f"A race compares one answer per problem, and sampling.samples={sampling.samples}",
             "Set sampling.samples=1, or sweep without hydra/sweeper=race.",
         )
-
-
-def _swept(candidates: Sequence[Sequence[str]]) -> list[str]:
-    """Return the keys in which candidates differ."""
-    return [
-        values[0].partition("=")[0].lstrip("+")
-        for values in zip(*candidates, strict=True)
-        if len(set(values)) > 1
-    ]
+    return asked
 
 
 def _names(candidates: Sequence[Sequence[str]]) -> list[str]:
@@ -137,11 +152,8 @@ def _names(candidates: Sequence[Sequence[str]]) -> list[str]:
     Raises:
         ConfigError: nothing does.
     """
-    swept = set(_swept(candidates))
-    names = []
-    for candidate in candidates:
-        parts = [override.partition("=") for override in candidate]
-        names.append(" · ".join(value for key, _, value in parts if key.lstrip("+") in swept))
+    places = swept(candidates)
+    names = [" · ".join(split(each[place])[1] for place in places) for each in candidates]
     if len(set(names)) < len(names):
         raise ConfigError("A candidate of the race is given twice", "Give each choice once.")
     return names
@@ -162,8 +174,14 @@ def _outcomes(folder: Path) -> dict[str, bool]:
     }
 
 
-def write(path: Path, going: Race, asked: RaceConfig, overrides: dict[str, Sequence[str]]) -> None:
-    """Write the race as it stands, for the page."""
+def write(
+    path: Path,
+    going: Race,
+    asked: RaceConfig,
+    overrides: dict[str, Sequence[str]],
+    asked_for: Sequence[Any] = (),
+) -> None:
+    """Write the race as it stands, for the page and for the same command."""
     standing = going.standing()
     runners = [
         {**asdict(each), "folder": str(index), "overrides": list(overrides[each.candidate])}
@@ -176,6 +194,7 @@ def write(path: Path, going: Race, asked: RaceConfig, overrides: dict[str, Seque
         "population": asked.population,
         "block": asked.block,
         "order": list(going.order),
+        "asked_for": asked_for,
         **asdict(standing),
         "saved": standing.saved,
         "runners": runners,
@@ -187,7 +206,7 @@ def _tell_round(standing: Standing, problems: int) -> None:
     """Say how far the race is and what the last block settled."""
     seen = max(each.problems for each in standing.runners)
     news = [
-        f"{each.candidate} is {_than[each.finding]} {each.other or 'the best'}"
+        f"{each.candidate} is {THAN[each.finding]} {each.other or 'the best'}"
         for each in standing.claims
         if each.problems == seen
     ]

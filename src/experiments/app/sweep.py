@@ -62,6 +62,8 @@ class SweepCallback(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Show all jobs in one table and name those that failed."""
+        if config.fidelity and _going:
+            _compare_levels(_going[-1][0].folder, config)
         _end()
 
 
@@ -80,9 +82,12 @@ def whose_jobs_may_die() -> Iterator[None]:
     except Exception as error:
         if not _going or not _died(_going[-1][0].folder):
             raise
-        log.debug("The launcher gave up: %s", error)
         _end()
-        log.error("error: %s", "A job's process died. The same command makes what is missing.")
+        log.error(
+            "error: The launcher gave up when a job's process died (%s). The same command makes "
+            "what is missing.",
+            type(error).__name__,
+        )
 
 
 def _end() -> None:
@@ -102,6 +107,20 @@ def _end() -> None:
     report.show_next_steps(sweep.folder, tracking)
 
 
+def _compare_levels(folder: Path, config: DictConfig) -> None:
+    """Hold the levels of a sweep against each other; its runs stand whatever becomes of it."""
+    from experiments.app import readable_config_errors
+    from experiments.app.fidelity import compare_levels
+    from experiments.environment.terminal import console
+
+    try:
+        with readable_config_errors():
+            compare_levels(folder, config)
+    except UserError as error:  # Hydra's log is on standard output by now
+        told = f"warning: levels were not compared: {error}"
+        console.print(told, style="yellow", markup=False, soft_wrap=True)
+
+
 def _died(folder: Path) -> list[Path]:
     """Return the jobs that ended without a word, when none runs any more."""
     from experiments import report
@@ -119,7 +138,8 @@ def _show_plan(config: DictConfig) -> None:
     from experiments.environment.terminal import console
 
     try:
-        found = plan([*config.hydra.overrides.hydra, *config.hydra.overrides.task])
+        overrides = [*config.hydra.overrides.hydra, *config.hydra.overrides.task]
+        found = plan(overrides, config_name=config.hydra.job.config_name)
     except (UserError, HydraException, OmegaConfBaseException) as error:
         log.debug("The sweep was not foreseen: %s", error)
         return

@@ -69,6 +69,7 @@ OF_HYDRA = {
         {
             f"{_PLUGINS}.basic_launcher.BasicLauncher",
             "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
+            "hydra_plugins.planned_launcher.PlannedLauncher",
         }
     ),
     "sweeper": frozenset(
@@ -166,7 +167,7 @@ def check_command(typed: Sequence[str], folder: Path) -> None:
         ConfigError: something is named that is not trusted.
         HydraException: the configuration cannot be composed.
     """
-    from experiments.app.plan import combinations
+    from experiments.app.jobs import combinations
 
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("overrides", nargs="*")

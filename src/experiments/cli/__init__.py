@@ -1,16 +1,6 @@
 """The console command `experiments`: what is done beside a run.
 
-experiments plan OVERRIDE ... [--measure]
-experiments report [FOLDER or MLflow run id ...] [--out DIR] [--sanitizer]
-experiments import SAMPLES_eval_results.json --dataset NAME
-experiments review RUN [...] [--text | --status | --collect]
-experiments judge DATASET SAMPLES.jsonl --out VERDICTS.jsonl
-experiments validate DATASET
-experiments models [NAME]
-experiments models fetch NAME quantization=LEVEL
-experiments fidelity model=NAME quantization=LEVEL,LEVEL,... [reference=LEVEL] [OVERRIDE ...]
-experiments store [--prune --model NAME --older-than 90d --unused]
-experiments doctor
+Each subcommand is a module of `commands`; `experiments --help` lists them.
 
 The shell completes commands, options and names once it is told so:
 

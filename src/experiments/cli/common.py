@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 CONF = PROJECT / "conf"
 OUTPUTS = at_hand("outputs")
 CACHE = OUTPUTS / "cache"
-TRACKING = "sqlite:///mlruns/mlflow.db"
+TRACKING = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlruns/mlflow.db"
 
 
 def add_command(commands: Any, name: str, does: str, *examples: str) -> argparse.ArgumentParser:

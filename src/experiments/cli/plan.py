@@ -10,9 +10,10 @@ from hydra import initialize_config_dir
 from rich.table import Table
 from rich.text import Text
 
-from experiments.app import readable_config_errors
+from experiments.app import readable_config_errors, register_launchers, sent
 from experiments.app.plan import SweepPlan, plan, size
 from experiments.environment.terminal import duration, results, spread
+from experiments.errors import printable
 from experiments.experiment.forecast import Forecast
 from experiments.weights import Fetch, Here, Make
 
@@ -32,8 +33,10 @@ def show(overrides: Sequence[str], conf: Path, measures: bool) -> int:
     Raises:
         UserError: there is no such run.
     """
+    register_launchers()
     with readable_config_errors(), initialize_config_dir(str(conf), version_base="1.3"):
-        found = plan(overrides, measures)
+        name, rest = sent.take(overrides)
+        found = plan(rest, measures, name)
     if len(found.jobs) > 1:
         results.print(_table(found))
         results.print()
@@ -42,7 +45,7 @@ def show(overrides: Sequence[str], conf: Path, measures: bool) -> int:
     if any(job.is_guessed for job in found.jobs):
         results.print(UNTIL_MEASURED, markup=False)
     for warning in found.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"warning: {printable(str(warning))}", file=sys.stderr)
     for refusal in found.refusals:
         print(f"error: {refusal}", file=sys.stderr)
     return 1 if found.refusals else 0

@@ -14,7 +14,6 @@ from experiments.errors import ConfigError, did_you_mean
 from experiments.store import pruning
 from experiments.store.keyed import generations_in, verdicts_in
 from experiments.store.pruning import Chooser, Count, Survey
-from experiments.weights.header import human_bytes
 
 
 def show(folder: Path) -> None:
@@ -60,7 +59,7 @@ def prune(
         )
     generations, verdicts = generations_in(folder), verdicts_in(_verdicts(folder))
     used = pruning.keys_in_use(unused_in) if unused_in else set()
-    before = time.time() - (older_than or 0.0)
+    before = float("inf") if older_than is None else time.time() - older_than
 
     def is_chosen(key: str, kept: float, model: str) -> bool:
         return (
@@ -84,12 +83,13 @@ def prune(
     for name, each in (("generation", found), ("verdict", also)):
         for model, count in sorted(each.chosen.items()):
             of = f" of {model}" if model else ""
-            freed = human_bytes(count.bytes)
+            freed = _size(count.bytes)
             results.print(f"Would remove {_number(count, name)}{of}, which frees {freed}.")
     if ask and not _agreed():
         results.print("Nothing was removed.")
         return 1
-    removed = pruning.prune(generations, is_chosen) + pruning.prune(verdicts, of_verdicts)
+    removed = pruning.prune(generations, is_chosen) if found.chosen else 0
+    removed += pruning.prune(verdicts, of_verdicts) if also.chosen else 0
     results.print(f"Removed {removed:,} entries. What a run asks for again is made again.")
     return 0
 
@@ -114,7 +114,7 @@ def _title(folder: Path, found: Survey, name: str) -> str:
     if not sum_of.entries:
         return f"{folder}: no {name}s"
     files = f"{found.files:,} file" + "s" * (found.files != 1)
-    return f"{folder}: {_number(sum_of, name)}, {human_bytes(sum_of.bytes)} in {files}"
+    return f"{folder}: {_number(sum_of, name)}, {_size(sum_of.bytes)} in {files}"
 
 
 def _sum(counts: Iterable[Count]) -> Count:
@@ -126,7 +126,13 @@ def _number(count: Count, name: str) -> str:
     return f"{count.entries:,} {name}" + "s" * (count.entries != 1)
 
 
-def _row(count: Count) -> tuple[str, str, str, str]:
+def _size(number: int) -> str:
+    units = ("kB", 1e3), ("MB", 1e6), ("GB", 1e9)
+    unit, scale = next((each for each in units if number < 1e3 * each[1]), units[-1])
+    return f"{number / scale:,.1f} {unit}"
+
+
+def _row(count: Count) -> list[str]:
     now = time.time()
-    ages = (f"{duration(max(0.0, now - moment))} ago" for moment in (count.oldest, count.newest))
-    return f"{count.entries:,}", human_bytes(count.bytes), *ages
+    ages = [f"{duration(max(0.0, now - moment))} ago" for moment in (count.oldest, count.newest)]
+    return [f"{count.entries:,}", _size(count.bytes), *ages]

@@ -114,6 +114,10 @@ class Bar:
         if remark is not None:
             self.remark(remark)
 
+    def reach(self, done: float, remark: str = "") -> None:
+        """Count so many as done, parts of one included."""
+        self._progress.update(self._task, completed=done, remark=remark)
+
     def each(self, items: Iterable[T]) -> Iterator[T]:
         """Yield the items and count each as done when the next is asked for."""
         for item in items:

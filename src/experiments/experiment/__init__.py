@@ -5,9 +5,10 @@ generates, judges, sums up and tracks. Results are written as they come, so that
 was cut short goes on where it stopped.
 """
 
+from experiments.experiment.folder import share
 from experiments.experiment.planning import Plan, plan
 from experiments.experiment.running import run
 from experiments.experiment.sweep import Sweep
-from experiments.experiment.tracked import catch_up
+from experiments.experiment.tracked import catch_up, catch_up_again
 
-__all__ = ["Plan", "Sweep", "catch_up", "plan", "run"]
+__all__ = ["Plan", "Sweep", "catch_up", "catch_up_again", "plan", "run", "share"]

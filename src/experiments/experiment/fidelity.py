@@ -23,13 +23,15 @@ from experiments.environment.provenance import provenance
 from experiments.environment.terminal import bar
 from experiments.errors import DatasetError, SandboxError, StoreError, WeightsError
 from experiments.experiment import resolving
+from experiments.experiment.measuring import setting
 from experiments.experiment.planning import Plan
 from experiments.experiment.running import judged, solution_of, split_thought
 from experiments.extract import thoughts
 from experiments.records import Generation, Request, Weights
+from experiments.stats.costs import Measured
 from experiments.stats.divergence import Estimate, Scores, compare
 from experiments.stats.metrics import pass_rates, summarise
-from experiments.store import GenerationStore
+from experiments.store import GenerationStore, runs
 from experiments.store.files import write_text
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,6 @@ log = logging.getLogger(__name__)
 FORMAT = 1
 """Version of the form of `fidelity.json`."""
 
-FILE = "fidelity.json"
 PRECISION = "float16"
 """Of the log-probabilities of the reference that are kept on the disk."""
 
@@ -131,8 +132,31 @@ def measure(plans: Sequence[Plan], folder: Path) -> Fidelity:
     reference = levels[0].scores
     compared = [replace(one, estimates=compare(reference, one.scores)) for one in levels[1:]]
     result = Fidelity(plans[0], [levels[0], *compared], source, is_greedy)
-    write_text(folder / FILE, json.dumps(as_data(result), indent=2) + "\n")
+    write_text(folder / runs.FIDELITY, json.dumps(as_data(result), indent=2) + "\n")
     return result
+
+
+def metrics(result: Fidelity, level: Level) -> dict[str, float]:
+    """Return what was found of a level as numbers of its run; nothing for the reference."""
+    if level is result.reference:
+        return {}
+    found: dict[str, float | None] = {}
+    for name, estimate in _told(result, level).items():
+        found[name] = estimate.value
+        found |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    if flips := result.flips(level):
+        found |= {"won": len(flips[0]), "lost": len(flips[1])}
+    return {
+        f"fidelity/{name}": float(value)
+        for name, value in found.items()
+        if value is not None and math.isfinite(value)
+    }
+
+
+def _told(result: Fidelity, level: Level) -> dict[str, Estimate]:
+    """Return a level's estimates; where texts part is known of greedy ones alone."""
+    greedy_alone = () if result.is_greedy else ("parts_at", "same_text")
+    return {name: e for name, e in level.estimates.items() if name not in greedy_alone}
 
 
 def as_data(result: Fidelity) -> dict[str, Any]:
@@ -162,8 +186,7 @@ def _level_as_data(result: Fidelity, level: Level) -> dict[str, Any]:
     flips = result.flips(level)
     estimates = {
         name: {bound: _finite(value) for bound, value in estimate._asdict().items()}
-        for name, estimate in level.estimates.items()
-        if result.is_greedy or name not in ("parts_at", "same_text")
+        for name, estimate in _told(result, level).items()
     }
     return {
         "name": level.name,
@@ -336,5 +359,6 @@ def _of_store(
     except SandboxError as error:
         log.warning("pass@1 is left out: %s", error)
         return level
-    metrics = summarise(verdicts, solutions, generations, plan.dataset.problems)
+    measured = Measured(made_on=setting(plan.backend))
+    metrics = summarise(verdicts, solutions, generations, plan.dataset.problems, measured)
     return replace(level, metrics=metrics, rates=pass_rates(verdicts))

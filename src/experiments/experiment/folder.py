@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from omegaconf import DictConfig
+
 from experiments.environment.provenance import provenance
 from experiments.errors import without
+from experiments.experiment import shared
 from experiments.experiment.planning import Plan
 from experiments.records import Generation, RunReport, Solution, Verdict
 from experiments.store import runs
@@ -23,22 +26,32 @@ def write(
 ) -> None:
     """Write the files of a run into its folder."""
     first = plan.requests[0] if plan.requests else None
-    described = without(plan.backend.describe(), plan.hidden)
+    kept = manifest(plan, verdicts)
     runs.write_run(
         plan.folder,
         generations=generations,
         verdicts=verdicts,
         programs=map(runs.program_of, solutions),
         problems=plan.dataset.problems,
-        manifest=_manifest(plan, verdicts, described),
+        manifest=kept,
         metrics=report.metrics,
-        audit=audit(first, plan.weights, described) if first else None,
+        audit=audit(first, plan.weights, kept["backend"]) if first else None,
         prompts={each.problem_id: each.prompt for each in plan.requests}.values(),
     )
 
 
-def _manifest(plan: Plan, verdicts: Sequence[Verdict], described: dict[str, Any]) -> dict[str, Any]:
-    """Return all that is needed to repeat the run."""
+def share(config: DictConfig, plan: Plan) -> None:
+    """Write the run as one file that can be sent, before it begins (see `shared`).
+
+    Args:
+        config: of the run, as Hydra composed it.
+        plan: the run.
+    """
+    shared.write(config, manifest(plan), plan.folder)
+
+
+def manifest(plan: Plan, verdicts: Sequence[Verdict] = ()) -> dict[str, Any]:
+    """Return all that is needed to repeat the run; the verdicts say how programs were isolated."""
     weights = plan.weights
     return {
         "labels": plan.labels,
@@ -61,11 +74,13 @@ def _manifest(plan: Plan, verdicts: Sequence[Verdict], described: dict[str, Any]
             "parameters": weights.parameters,
             "chat_template": weights.template_source,
             "importance_matrix": weights.facts.get("importance_matrix"),
+            "repository": weights.facts.get("repository"),
+            "commit": weights.facts.get("commit"),
             "recipe": weights.facts.get("recipe"),
         },
         "prompt_kind": plan.kind,
         "sampling": asdict(plan.sampling),
-        "backend": described,
+        "backend": without(plan.backend.describe(), plan.hidden),
         "isolation": sorted({verdict.isolation for verdict in verdicts}),
         **provenance(),
     }

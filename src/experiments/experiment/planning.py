@@ -9,7 +9,7 @@ from pathlib import Path
 
 from experiments.backends import Backend
 from experiments.environment.project import at_hand
-from experiments.errors import without
+from experiments.errors import ConfigError, DatasetError, WeightsError, without
 from experiments.experiment import resolving
 from experiments.experiment.sweep import read_sweep
 from experiments.prompts import Kind, render
@@ -90,13 +90,22 @@ def plan(
         UserError: a mistake in the configuration, the problems or the weights.
     """
     check(settings)
+    if settings.fidelity and not needs_weights:
+        raise ConfigError(
+            "Only weights of this disk can be compared: a server tells no distributions",
+            "Set backend=llama_cpp, or leave fidelity=true out.",
+        )
     thinking = resolving.thinking(settings)
     sampling = resolving.sampling(settings)
     settings = replace(settings, sampling=sampling)
     dataset = _limited(make_dataset(), settings)
+    if settings.pinned.dataset not in (None, dataset.digest):
+        raise DatasetError(*_other(f"The data set {dataset.name}", dataset.digest, "dataset"))
     weights = None
     if needs_weights:
         weights = find_weights(settings.model, settings.quantization, at_hand(settings.models))
+        if weights.sha256 and settings.pinned.weights not in (None, weights.sha256):
+            raise WeightsError(*_other(f"{weights.path}", weights.sha256, "weights"))
     backend = make_backend(weights=weights, thinking=thinking)
     kind = _kind(settings, weights)
     prompts = [render(settings.prompt, problem, kind) for problem in dataset.problems]
@@ -116,6 +125,15 @@ def plan(
         identity=identity,
         claim=claim,
         hidden=hidden or {},
+    )
+
+
+def _other(what: str, digest: str, pinned: str) -> tuple[str, str]:
+    """Return what is wrong with a file of another digest than a run is held to, and a way on."""
+    return (
+        f"{what} has the SHA-256 {digest[:12]}…, and this run is held to another by "
+        f"pinned.{pinned}: results would not be comparable",
+        f"To go on with what is here: pinned.{pinned}=null",
     )
 
 
@@ -149,5 +167,6 @@ def _labels(
     return chosen | {
         key: value
         for key, _, value in others
-        if key not in chosen and not key.startswith("race.")  # how far it came tells no run
+        # How far a race came, and what a run is held to, tell no run from another.
+        if key not in chosen and not key.startswith(("race.", "pinned."))
     }

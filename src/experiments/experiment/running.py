@@ -118,9 +118,9 @@ def _generate(plan: Plan, tracked: TrackedRun) -> tuple[list[Generation], float]
             progress.advance()
             new_tokens += generation.new_tokens
             tracked.progress(len(found), new_tokens, time.monotonic() - started)
+        seconds = time.monotonic() - started - plan.backend.statistics().get("load_seconds", 0.0)
     _warn_of_prompts_too_long(list(found.values()))
     _warn_of_unfinished_thoughts(plan, list(found.values()))
-    seconds = time.monotonic() - started - plan.backend.statistics().get("load_seconds", 0.0)
     if plan.kind == "chat":
         found = {key: split_thought(generation) for key, generation in found.items()}
     return [

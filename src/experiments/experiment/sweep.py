@@ -13,7 +13,7 @@ from experiments.schema import TrackingConfig
 from experiments.store import claims
 from experiments.tracking import notes
 from experiments.tracking.notes import NewRun
-from experiments.tracking.opening import address
+from experiments.tracking.opening import absolute, address
 from experiments.tracking.recorder import Recorder
 
 
@@ -44,7 +44,7 @@ class Sweep:
         said = masked(" ".join(overrides))
         self._recorder = Recorder(
             NewRun(
-                address(tracking.uri),
+                absolute(address(tracking.uri)),
                 tracking.artifacts,
                 tracking.experiment,
                 name=f"sweep · {said}"[:250],

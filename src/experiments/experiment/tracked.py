@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from experiments.records import CHOICES
 from experiments.schema import Config, dotted
 from experiments.tracking import notes, syncing
 from experiments.tracking.notes import NewRun, Status
-from experiments.tracking.opening import address
+from experiments.tracking.opening import absolute, address
 from experiments.tracking.recorder import Recorder
 
 PATIENCE_SECONDS: dict[Status, float] = {"FINISHED": 5.0, "FAILED": 10.0, "KILLED": 1.0}
@@ -36,7 +37,7 @@ class TrackedRun:
         if tracking.enabled:
             data = plan.dataset
             new = NewRun(
-                address(tracking.uri),
+                absolute(address(tracking.uri)),
                 tracking.artifacts,
                 tracking.experiment,
                 name=" · ".join(plan.labels[label] for label in CHOICES if plan.labels[label]),
@@ -105,9 +106,16 @@ def catch_up(folder: Path, uri: str) -> None:
     if note is None or note.is_complete:
         return
     try:
-        syncing.sync_apart(folder, uri)
+        syncing.sync_apart([folder], uri)
     except TrackingError as error:
         log.warning("warning: %s", error)
+
+
+def catch_up_again(folder: Path, uri: str) -> None:
+    """Bring a complete run to MLflow whose folder has more than when it ended."""
+    if (note := notes.read(folder)) is not None:
+        notes.write(replace(note, is_complete=False))
+        catch_up(folder, uri)
 
 
 def _identity(plan: Plan) -> str:

@@ -20,6 +20,7 @@ answer has, or take a method (`class Solution`) for the function that was asked 
 The time is linear in the length of the text. Nothing of the answer is executed.
 """
 
+from itertools import chain
 from typing import Literal
 
 from experiments.extract import thoughts
@@ -101,18 +102,14 @@ def _chosen(answer: str, fenced: list[Block], statement: str, entry_point: str) 
         if tree is not None and defines(tree, entry_point):
             stubs.append(block.source)
     mended = [tolerated(block.source) for block in named]
-    for source in [*mended, *([] if fenced else [answer, tolerated(answer)])]:
-        part = longest_valid_start(source, entry_point)
-        if part:
-            return part
-    for source in around_definition(answer, entry_point, _MOST):
-        part = longest_valid_start(source, entry_point)
-        if part:
+    whole = [] if fenced else [answer]
+    pieces = around_definition(answer, entry_point, _MOST)
+    for source in chain(mended, whole, map(tolerated, whole), pieces):
+        if part := longest_valid_start(source, entry_point):
             return part
     bodies = [block.source for block in fenced[-_MOST:] if block.python]
-    for source in [*reversed(bodies), *([] if fenced else [answer])]:
-        program = with_body(statement, source, entry_point)
-        if program:
+    for source in [*reversed(bodies), *whole]:
+        if program := with_body(statement, source, entry_point):
             return program
     return stubs[0] if stubs else _anything(answer, fenced)
 

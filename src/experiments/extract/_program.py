@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from experiments.extract.grammar import defines, parse
+from experiments.extract.grammar import DEFINING, defines, parse
 
 # Beyond this a program is taken as it is: nobody writes so many statements by hand, and
 # each is looked at by itself.
@@ -124,13 +124,8 @@ def _units(source: str, tree: ast.Module) -> list[_Unit] | None:
             groups.append([node])
         end = max(end, node.end_lineno or node.lineno)
     lines = source.split("\n")
-    units = []
-    for nodes in groups:
-        unit = _unit(lines, nodes)
-        if unit is None:
-            return None
-        units.append(unit)
-    return units
+    units = [unit for nodes in groups if (unit := _unit(lines, nodes))]
+    return units if len(units) == len(groups) else None
 
 
 def _unit(lines: list[str], nodes: list[ast.stmt]) -> _Unit | None:
@@ -152,21 +147,12 @@ def _unit(lines: list[str], nodes: list[ast.stmt]) -> _Unit | None:
         binds=frozenset(binds | changed),
         uses=frozenset(uses),
         imports=all(isinstance(node, ast.Import | ast.ImportFrom) for node in nodes),
-        defines=all(isinstance(node, _DEFINING) for node in nodes),
+        defines=all(isinstance(node, DEFINING) for node in nodes),
         shows=bool(uses & _SHOWING or _SHOWING_ATTRIBUTE.search(text)),
         idle=all(_is_idle(node) for node in nodes),
         checks=all(isinstance(node, ast.Assert) for node in nodes),
         text=text,
     )
-
-
-_DEFINING = (
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-    ast.ClassDef,
-    ast.Import,
-    ast.ImportFrom,
-)
 
 
 def _names(table: symtable.SymbolTable) -> tuple[set[str], set[str]]:

@@ -15,6 +15,7 @@ from experiments.extract.grammar import (
     dedented,
     defines,
     implements,
+    margin,
     parse,
 )
 
@@ -56,8 +57,7 @@ def tolerated(source: str) -> str:
     if parse(source) is not None:
         return source
     lines = source.replace("\\_", "_").replace("\u00a0", " ").replace("\u200b", "").split("\n")
-    first = next((line for line in lines if line.strip()), "")
-    if first.startswith(">>>"):
+    if next(filter(str.strip, lines), "").startswith(">>>"):
         lines = [line[4:] for line in lines if line.startswith((">>>", "..."))]
     lines = [line for line in lines if not line.startswith(("!", "%"))]
     return dedented("\n".join(_spaced(line) for line in lines))
@@ -189,13 +189,12 @@ def _start_of_code(lines: list[str], number: int) -> int | None:
 
 def _width(line: str) -> int:
     """Return the width of a line's indentation."""
-    return len(line) - len(line.lstrip(" \t"))
+    return len(margin(line))
 
 
 def _spaced(line: str) -> str:
     """Return a line indented with spaces only; tabs reach to the next multiple of eight."""
-    code = line.lstrip(" \t")
-    return line[: len(line) - len(code)].expandtabs() + code
+    return margin(line).expandtabs() + line.lstrip(" \t")
 
 
 def _indented(source: str, indentation: str) -> str:
@@ -205,8 +204,7 @@ def _indented(source: str, indentation: str) -> str:
 
 def _body_indentation(statement: str) -> str:
     """Return the indentation of the last line: of the docstring's end, usually."""
-    last = statement.rstrip().rsplit("\n", 1)[-1]
-    return last[: len(last) - len(last.lstrip(" \t"))] or "    "
+    return margin(statement.rstrip().rsplit("\n", 1)[-1]) or "    "
 
 
 def _bodies(text: str, indentation: str) -> Iterator[str]:
@@ -216,7 +214,7 @@ def _bodies(text: str, indentation: str) -> Iterator[str]:
     first, *others = lines
     if not indentation or not first.strip() or _starts_anew(first.lstrip()):
         return
-    second = next((line for line in others if line.strip()), "")
+    second = next(filter(str.strip, others), "")
     only_first = indentation + first.lstrip() + "\n" + "\n".join(others)
     all_lines = _indented(dedented("\n".join(lines)), indentation)
     opens = first.rstrip().endswith(":")

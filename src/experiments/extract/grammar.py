@@ -31,6 +31,9 @@ _CODE = re.compile(r"(?:async[ \t]+)?(?:def|class|import|from)[ \t]+\w")
 
 _STRING = re.compile(r"""(?P<triple>\"{3}|'{3})|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\#.*|\\.""")
 _STRING_END = {quote: re.compile(rf"(?:\\.|(?!{quote}).)*{quote}") for quote in ('"""', "'''")}
+DEFINING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+"""Statements that bind names and, by themselves, show nothing."""
+
 _ONLY_A_STATEMENT = re.compile(r"(?:def|class|import|assert|return|print)\b|@|```")
 
 
@@ -155,8 +158,7 @@ def implements(tree: ast.Module | None, name: str) -> bool:
 
 def is_program(tree: ast.Module | None) -> bool:
     """Tell source from prose that happens to parse, such as `Yes`."""
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
-    return tree is not None and any(isinstance(node, kinds) for node in tree.body)
+    return tree is not None and any(isinstance(node, DEFINING) for node in tree.body)
 
 
 def dedented(source: str) -> str:
@@ -164,14 +166,18 @@ def dedented(source: str) -> str:
 
     Lines that are indented less (text in a triple-quoted string) lose what they have.
     """
-    first = next((line for line in source.split("\n") if line.strip()), "")
-    width = len(first) - len(first.lstrip(" \t"))
+    lines = source.split("\n")
+    width = len(margin(next(filter(str.strip, lines), "")))
     if not width:
         return source
     return "\n".join(
-        line[width:] if line[:width].isspace() else line.lstrip(" \t")
-        for line in source.split("\n")
+        line[width:] if line[:width].isspace() else line.lstrip(" \t") for line in lines
     )
+
+
+def margin(line: str) -> str:
+    """Return the blanks and tabs that a line begins with."""
+    return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 @dataclass(frozen=True)
@@ -298,17 +304,19 @@ def _definitions(tree: ast.Module, name: str) -> Iterator[ast.stmt]:
     """Yield the statements that bind a name at the top level, also under `if` and `try`."""
     for node in _top_level(tree.body):
         match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                if node.name == name:
-                    yield node
+            case ast.FunctionDef(name=bound) | ast.AsyncFunctionDef(name=bound):
+                names = [bound]
+            case (
+                ast.ClassDef(name=bound)
+                | ast.AnnAssign(target=ast.Name(id=bound), value=ast.expr())
+            ):
+                names = [bound]
             case ast.Assign(targets=targets):
-                if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-                    yield node
-            case ast.AnnAssign(target=ast.Name(id=bound), value=ast.expr()):
-                if bound == name:
-                    yield node
+                names = [target.id for target in targets if isinstance(target, ast.Name)]
             case _:
-                pass
+                continue
+        if name in names:
+            yield node
 
 
 def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:

@@ -15,7 +15,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from experiments.sandbox import wire
@@ -49,6 +48,9 @@ MOST_VALUES_FACTOR = 8
 MOST_VALUES_MARGIN = 100
 """An output of more than 8 values for each value that is expected, and 100, is not equal: the most
 that one value can become is an array of numpy, with its kind, its shape and its items."""
+
+LONGEST_DECIMAL = 1200
+"""Digits of a decimal that is compared with other numbers; no float has as many."""
 
 LONGEST_FACTOR = 64
 LONGEST_MARGIN = 1 << 16
@@ -192,7 +194,8 @@ def canonical(value: Any) -> bytes:
         case wire.Special(kind="range", parts=(start, stop, step)):
             return b"r" + canonical(_range_identity(start, stop, step))
         case wire.Special(kind="fraction", parts=(numerator, denominator)):
-            return _canonical_ratio(Fraction(numerator, denominator))
+            # as it came, without a gcd: one that is not in lowest terms is none of Python's
+            return _canonical_ratio(numerator, denominator)
         case wire.Special(kind="decimal", parts=(text,)):
             return _canonical_decimal(text)
         case wire.Special(kind="digest", parts=(size, digest)):
@@ -289,11 +292,10 @@ def _is_float(value: Any) -> bool:
 def _canonical_float(value: float) -> bytes:
     if not math.isfinite(value):
         return b"f%s;" % repr(value).encode()
-    return _canonical_ratio(value)
+    return _canonical_ratio(*value.as_integer_ratio())
 
 
-def _canonical_ratio(value: float | Fraction | Decimal) -> bytes:
-    numerator, denominator = value.as_integer_ratio()
+def _canonical_ratio(numerator: int, denominator: int) -> bytes:
     if denominator == 1:
         return canonical(numerator)
     return b"q" + canonical(numerator) + canonical(denominator)
@@ -306,11 +308,11 @@ def _canonical_decimal(text: str) -> bytes:
         return b"?decimal;"
     if not number.is_finite():
         return _canonical_float(float(number)) if not number.is_snan() else b"?decimal;"
-    if number and abs(number.adjusted()) > 10_000:
+    if len(text) > LONGEST_DECIMAL or (number and abs(number.adjusted()) > LONGEST_DECIMAL):
         sign, digits, _ = number.as_tuple()
         figures = "".join(map(str, digits)).strip("0")
         return b"d%d,%s,%d;" % (sign, figures.encode(), number.adjusted())
-    return canonical(0) if not number else _canonical_ratio(number)
+    return canonical(0) if not number else _canonical_ratio(*number.as_integer_ratio())
 
 
 def _range_identity(start: int, stop: int, step: int) -> tuple[int, int | None, int | None]:
@@ -360,8 +362,10 @@ def _real(value: Any) -> float | int | None:
         case wire.Array(shape=shape, items=[item]) if shape is None or shape:
             return _real(item)
         case wire.Special(kind="fraction", parts=(numerator, denominator)):
-            with_overflow = Fraction(numerator, denominator)
-            return float(with_overflow) if abs(with_overflow) < 1e300 else None
+            try:
+                return float(numerator / denominator)
+            except OverflowError:
+                return None
         case bool() | int() | float():
             return value
     return None

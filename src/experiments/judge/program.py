@@ -7,12 +7,15 @@ only counts how many tests pass, and gets little time:
   input may take;
 - after a timeout, they share a quarter of that, and only in the last judgement of the program.
 
+The time for comparing their outputs is in it.
+
 So a program that never ends costs its limit, its limit once more to be sure, and a quarter of it.
 Inputs that were not run are counted in the verdict: its number of passed tests is then a lower
 bound.
 """
 
 import builtins
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -86,6 +89,7 @@ class _Tests:
         self.failure: Failure | None = None
         self.timed_out = self.doubtful = False
         self.cpu_seconds = 0.0
+        self.comparing_seconds = 0.0  # of this process, after the failure
 
     def run(self, is_second: bool) -> None:
         """Run the program on all inputs, until a limit or the settings end it."""
@@ -105,7 +109,7 @@ class _Tests:
                 is_enough = self.settings.stop_at_first_failure or self.timed_out
                 if is_enough or (self.doubtful and not is_second):
                     return
-            if spent - until_failure > self.limit_after_failure:
+            if spent - until_failure + self.comparing_seconds > self.limit_after_failure:
                 return
         if self.failure is None and self.given < self.total:
             self.outcome, self.failed_at, self.doubtful = Outcome.TIMED_OUT, self.given, True
@@ -123,7 +127,7 @@ class _Tests:
                 return
             self._passes(reply, first + reply.index)
             self.given += 1
-            if spent > limit_of_all:
+            if spent + self.comparing_seconds > limit_of_all:
                 return
 
     def verdict(self) -> Verdict:
@@ -169,18 +173,28 @@ class _Tests:
             self.cpu_seconds += self.sandbox.cpu_seconds
 
     def _passes(self, reply: Reply, index: int) -> bool:
-        """Return whether a reply is right, and count it."""
+        """Return whether a reply is right, and count it.
+
+        After a failure it counts what that takes: wrong outputs can be slow to compare.
+        """
+        if self.failure is None:
+            is_right = self._is_right(reply, index)
+        else:
+            began = time.thread_time()
+            is_right = self._is_right(reply, index)
+            self.comparing_seconds += time.thread_time() - began
+        self.passed[index >= self.base] += is_right
+        return is_right
+
+    def _is_right(self, reply: Reply, index: int) -> bool:
         expected, problem = self.reference.expected[index], self.reference.problem
         if expected.raises:
             nearest = _lineage(reply.builtin_types[:1])
-            is_right = reply.kind is Kind.RAISED and expected.raises in nearest
-        else:
-            blob = self.reference.calls.blobs[index]
-            is_right = reply.kind is Kind.VALUE and compare.is_right(
-                reply.payload, expected, problem.comparison, blob
-            )
-        self.passed[index >= self.base] += is_right
-        return is_right
+            return reply.kind is Kind.RAISED and expected.raises in nearest
+        blob = self.reference.calls.blobs[index]
+        return reply.kind is Kind.VALUE and compare.is_right(
+            reply.payload, expected, problem.comparison, blob
+        )
 
     def _fail(self, reply: Reply) -> None:
         """Note the first failure; later ones change nothing."""

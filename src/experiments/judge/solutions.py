@@ -11,6 +11,7 @@ import logging
 import platform
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -27,6 +28,7 @@ from experiments.records import Dataset, Solution, Verdict
 from experiments.sandbox import Sandbox, choose
 from experiments.schema import SandboxConfig
 from experiments.store import VerdictStore
+from experiments.store.lock import locked
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,8 @@ class Judging(Iterator[Verdict]):
                     f"A solution is for {solution.problem_id}, which is not in {dataset.name}"
                 )
         self._store = _verdict_store(cache_folder)
-        self._references = References(self._problems, cache_folder if self._store else None)
+        self._cache = cache_folder if self._store else None
+        self._references = References(self._problems, self._cache)
         self._all = self._verdicts()
 
     def __next__(self) -> Verdict:
@@ -108,12 +111,19 @@ class Judging(Iterator[Verdict]):
             yield from _for_each(equal[key], verdict)
 
     def _compute_references(self, names: set[str]) -> None:
-        """Have the outputs of these problems' references at hand; their sandboxes end with it."""
+        """Have the outputs of these problems' references at hand; their sandboxes end with it.
+
+        Runs that start together would all compute them: one does, and the others wait for it.
+        """
         wanted = [name for name in self._problems if name in names]
         missing = [name for name in wanted if not self._references.load(name)]
-        with self._workers(reference_limits(self._settings), len(missing), 0) as workers:
-            for _ in workers.each(self._references.compute, missing):
-                pass
+        if not missing:
+            return
+        with locked(self._cache / "references", "computes") if self._cache else nullcontext():
+            missing = [name for name in missing if not self._references.load(name)]
+            with self._workers(reference_limits(self._settings), len(missing), 0) as workers:
+                for _ in workers.each(self._references.compute, missing):
+                    pass
 
     def _judged(self, solutions: dict[str, Solution]) -> Iterator[tuple[str, Verdict]]:
         """Judge a solution for each key, and keep verdicts that are certain."""

@@ -137,11 +137,11 @@ def _problem(task: dict[str, Any], plus: bool) -> Problem:
         base_inputs=tuple(tuple(arguments) for arguments in task["base_input"]),
         extra_inputs=tuple(tuple(arguments) for arguments in extra),
         atol=task["atol"],
-        comparison=_comparison(task),
+        comparison=comparison_of(task),
     )
 
 
-def _comparison(task: dict[str, Any]) -> str:
+def comparison_of(task: dict[str, Any]) -> str:
     """Return the judge's name for how EvalPlus compares the outputs of a task."""
     if task["task_id"].startswith(_MBPP.prefix) and task["entry_point"] in _NOT_NONE:
         return "not_none"

@@ -1,10 +1,13 @@
 """A JSON Lines file of somebody's own problems -> a data set.
 
-Each line is one problem, in one of two forms:
+Each line is one problem: `task_id`, `prompt`, `entry_point`, and its tests in one of four forms.
 
-    {"task_id", "prompt", "entry_point", "canonical_solution", "test"}    as HumanEval has it
-    {"task_id", "prompt", "entry_point", "inputs", "outputs"}             explicit, and perhaps
-                                                                          "canonical_solution"
+    "canonical_solution", "test"                      as HumanEval has it
+    "inputs", "outputs"                               explicit, and perhaps a solution
+    "canonical_solution", "base_input", "plus_input"  as HumanEval+ has it
+    "canonical_solution", "inputs"                    what is expected comes from the solution; each
+                                                      input may be the source text of the arguments,
+                                                      as EvoEval has it
 
 Verdicts cannot be forged because a program under test gets inputs and gives outputs, and the
 assertions of a file would have to run beside it. So assertions are turned into inputs: the
@@ -14,9 +17,11 @@ confirmed. That holds only where each assertion says that one call gives one val
 assertion is held against a few forms:
 
     assert candidate(…) == value        also the other way round, and `is`
-    assert candidate(…)                 also `not candidate(…)`
+    assert candidate(…)                 also `not candidate(…)`, if the outputs are true or false
     assert abs(candidate(…) - value) < tolerance        also `math.isclose(candidate(…), value)`
     assert set(candidate(…)) == set(value)              if all assertions of the problem do
+    assertion(candidate(…), value, tolerance)           a function of the tests that asserts that
+    output = candidate(…); assert output == value       each of these, with a variable between
 
 A problem with another assertion is left out, and the reason is told.
 """
@@ -24,21 +29,24 @@ A problem with another assertion is left out, and the reason is told.
 from __future__ import annotations
 
 import ast
+import copy
 import gzip
 import hashlib
 import json
 import logging
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments.errors import DatasetError
+from experiments.judge.compare import FLOAT_ATOL
+from experiments.problems.evalplus_sets import comparison_of
 from experiments.problems.own import canonical, imports_of
 from experiments.problems.run import called, plain
 from experiments.problems.source import parse
-from experiments.records import Dataset, Problem
+from experiments.records import Dataset, Inputs, Problem
 from experiments.sandbox import Kind, Reply, Sandbox, decode
 from experiments.sandbox.wire import WireError
 
@@ -48,6 +56,16 @@ RECORDING_SECONDS = 20.0
 """CPU time for running the tests of one problem with its own solution."""
 
 REASONS_SHOWN = 5
+
+MOST_RELATIVE = 1e-6
+"""A larger relative tolerance is one that our comparison of floats does not have."""
+
+SEVERAL_RIGHT = {
+    "EvoEval_difficult": ("EvoEval/10", "EvoEval/32"),
+    "EvoEval_creative": ("EvoEval/26", "EvoEval/30", "EvoEval/69"),
+    "EvoEval_subtle": ("EvoEval/32",),
+}
+"""Problems of EvoEval's files that have several right outputs, which its own program knows."""
 
 _FORM = (
     'Each line is {"task_id", "prompt", "entry_point"} with {"canonical_solution", "test"} or '
@@ -108,6 +126,7 @@ def read_jsonl(file: Path, name: str | None = None) -> tuple[Dataset, list[LeftO
             if task["task_id"] in turned:
                 raise DatasetError(f"{where}: the task_id '{task['task_id']}' is there twice")
             try:
+                _refuse_several_right(file, task["task_id"])
                 problems.append(_problem(task, sandbox))
                 turned.add(task["task_id"])
             except _CannotBeTurnedError as error:
@@ -169,12 +188,24 @@ def _problem(task: dict[str, Any], sandbox: Sandbox) -> Problem:
     Raises:
         _CannotBeTurnedError: its tests are no inputs and outputs.
     """
-    if "inputs" in task or "outputs" in task:
+    if "outputs" in task:
         return _explicit(task, sandbox)
-    for key in ("canonical_solution", "test"):
-        if not isinstance(task.get(key), str):
-            raise _CannotBeTurnedError(f"it has no '{key}', and no inputs and outputs")
+    if not isinstance(task.get("canonical_solution"), str):
+        raise _CannotBeTurnedError("it has no 'canonical_solution', and no inputs and outputs")
     reference = _program(task)
+    if "base_input" in task:
+        if task["task_id"].startswith("Mbpp/"):
+            raise _CannotBeTurnedError("MBPP+ keeps inputs that JSON has not: dataset=mbpp_plus")
+        base = _calls(task["base_input"])
+        extra = _calls(task["plus_input"]) if task.get("plus_input") else ()
+        return _made(task, reference, base, _tolerance(task), comparison_of(task), extra)
+    if "inputs" in task:
+        if all(isinstance(each, str) for each in _listed(task["inputs"])):
+            inputs = _evaluated(reference, task["inputs"], sandbox)
+            return _made(task, reference, inputs, _tolerance(task) or FLOAT_ATOL)
+        return _made(task, reference, _calls(task["inputs"]), _tolerance(task))
+    if not isinstance(task.get("test"), str):
+        raise _CannotBeTurnedError("it has no 'test', and no inputs and outputs")
     tests = _Tests(task["test"], task["entry_point"])
     inputs = _recorded(reference, tests, task["entry_point"], sandbox)
     return _made(task, reference, inputs, tests.tolerance, tests.comparison)
@@ -182,34 +213,64 @@ def _problem(task: dict[str, Any], sandbox: Sandbox) -> Problem:
 
 def _explicit(task: dict[str, Any], sandbox: Sandbox) -> Problem:
     """Return a problem that names its inputs and outputs."""
-    inputs, outputs = task.get("inputs"), task.get("outputs")
-    if not isinstance(inputs, list) or not isinstance(outputs, list):
-        raise _CannotBeTurnedError("inputs and outputs are not both lists")
-    if len(inputs) != len(outputs) or not inputs:
-        raise _CannotBeTurnedError(f"it has {len(inputs)} inputs and {len(outputs)} outputs")
-    if not all(isinstance(arguments, list) for arguments in inputs):
-        raise _CannotBeTurnedError("each input is to be the list of a call's arguments")
-    calls = tuple(tuple(arguments) for arguments in inputs)
-    tolerance = task.get("atol", 0.0)
-    if not isinstance(tolerance, int | float) or not tolerance >= 0:
-        raise _CannotBeTurnedError(f"atol is {tolerance!r}")
+    calls, outputs, tolerance = _calls(task.get("inputs")), task["outputs"], _tolerance(task)
+    if not isinstance(outputs, list) or len(calls) != len(outputs):
+        count = len(outputs) if isinstance(outputs, list) else "no list of"
+        raise _CannotBeTurnedError(f"it has {len(calls)} inputs and {count} outputs")
     if "canonical_solution" not in task:
-        program = _lookup(task["entry_point"], calls, outputs)
-        return _made(task, program, calls, float(tolerance), "equal")
+        return _made(task, _lookup(task["entry_point"], calls, outputs), calls, tolerance)
     program = _program(task)
     given = program + _HELD_AGAINST.format(entry_point=task["entry_point"])
     wrong = _result(given, "_held_against", (calls, outputs, tolerance), sandbox)
     if wrong:
         raise _CannotBeTurnedError(f"its solution does not give its outputs: {wrong}")
-    return _made(task, program, calls, float(tolerance), "equal")
+    return _made(task, program, calls, tolerance)
+
+
+def _refuse_several_right(file: Path, task_id: str) -> None:
+    for name, tasks in SEVERAL_RIGHT.items():
+        if file.name.startswith(name) and task_id in tasks:
+            raise _CannotBeTurnedError("several outputs are right, and the file does not say which")
+
+
+def _listed(inputs: Any) -> list[Any]:
+    if not isinstance(inputs, list) or not inputs:
+        raise _CannotBeTurnedError("its inputs are no list, or an empty one")
+    return inputs
+
+
+def _calls(inputs: Any) -> Inputs:
+    """Return inputs as the arguments of calls."""
+    if not all(isinstance(arguments, list) for arguments in _listed(inputs)):
+        raise _CannotBeTurnedError("each input is to be the list of a call's arguments")
+    return tuple(tuple(arguments) for arguments in inputs)
+
+
+def _tolerance(task: dict[str, Any]) -> float:
+    tolerance = task.get("atol", 0.0)
+    if not isinstance(tolerance, int | float) or not tolerance >= 0:
+        raise _CannotBeTurnedError(f"atol is {tolerance!r}")
+    return float(tolerance)
+
+
+def _evaluated(reference: str, sources: list[str], sandbox: Sandbox) -> Inputs:
+    """Return the arguments that are written as source text, each between the parentheses of a call.
+
+    They may be anything that Python evaluates, so that is done in the sandbox.
+    """
+    given = "\n\ndef _arguments(sources):\n    return [eval(f'[{each}]') for each in sources]\n"
+    failed = "its inputs cannot be evaluated"
+    found = _result(reference + given, "_arguments", (sources,), sandbox, failed)
+    return tuple(tuple(arguments) for arguments in found)
 
 
 def _made(
     task: dict[str, Any],
     reference: str,
-    inputs: tuple[tuple[Any, ...], ...],
+    inputs: Inputs,
     tolerance: float,
-    comparison: str,
+    comparison: str = "equal",
+    extra: Inputs = (),
 ) -> Problem:
     title, difficulty = task.get("title"), task.get("difficulty")
     return Problem(
@@ -218,6 +279,7 @@ def _made(
         prompt=task["prompt"],
         reference=reference,
         base_inputs=inputs,
+        extra_inputs=extra,
         atol=tolerance,
         comparison=comparison,
         title=title if isinstance(title, str) else "",
@@ -231,8 +293,10 @@ def _program(task: dict[str, Any]) -> str:
     Raises:
         _CannotBeTurnedError: it does not define the entry point.
     """
-    solution = task["canonical_solution"]
-    for program in (solution, task["prompt"] + solution):
+    prompt, solution = task["prompt"], task["canonical_solution"]
+    if not isinstance(solution, str):
+        raise _CannotBeTurnedError("its 'canonical_solution' is no text")
+    for program in (solution, prompt + solution, f"{prompt}\n{solution}"):
         try:
             tree = parse(program)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -243,7 +307,7 @@ def _program(task: dict[str, Any]) -> str:
     raise _CannotBeTurnedError(f"its solution does not define {task['entry_point']}")
 
 
-def _lookup(entry_point: str, inputs: tuple[tuple[Any, ...], ...], outputs: list[Any]) -> str:
+def _lookup(entry_point: str, inputs: Inputs, outputs: list[Any]) -> str:
     """Return a program that gives the outputs for the inputs, where there is no solution."""
     return (
         f"_CASES = {list(zip(inputs, outputs, strict=True))!r}\n\n\n"
@@ -277,7 +341,7 @@ _RECORDER = """
 def _recorded():
     import copy, inspect, random
     random.seed(0)
-    calls = []
+    calls, outputs = [], []
     function = {entry_point}
     signature = inspect.signature(function)
 
@@ -286,34 +350,41 @@ def _recorded():
         if bound.kwargs:
             raise TypeError("the tests name arguments that cannot be given by place")
         calls.append(copy.deepcopy(bound.args))
-        return function(*arguments, **named)
+        outputs.append(function(*arguments, **named))
+        return outputs[-1]
 
     check(candidate)
-    return calls
+    return calls, all(type(output) is bool for output in outputs)
 """
 
 
-def _recorded(
-    reference: str, tests: _Tests, entry_point: str, sandbox: Sandbox
-) -> tuple[tuple[Any, ...], ...]:
+def _recorded(reference: str, tests: _Tests, entry_point: str, sandbox: Sandbox) -> Inputs:
     """Return the arguments of the calls that the tests make, each once.
 
     Raises:
         _CannotBeTurnedError: the solution fails its tests, or an argument is no plain data.
     """
     program = f"{reference}\n{tests.source}\n{_RECORDER.format(entry_point=entry_point)}"
-    calls = _result(program, "_recorded", (), sandbox)
+    calls, are_booleans = _result(program, "_recorded", (), sandbox)
     if not calls:
         raise _CannotBeTurnedError(f"its tests do not call {entry_point}")
+    if tests.has_bare_calls and not are_booleans:
+        raise _CannotBeTurnedError("an assertion wants an output that counts as true, not a value")
     unique = {canonical(arguments): arguments for arguments in calls}
     return tuple(unique.values())
 
 
-def _result(program: str, entry_point: str, arguments: tuple[Any, ...], sandbox: Sandbox) -> Any:
+def _result(
+    program: str,
+    entry_point: str,
+    arguments: tuple[Any, ...],
+    sandbox: Sandbox,
+    failed: str = "its solution fails its tests",
+) -> Any:
     """Return what a call gives in the sandbox, as plain data."""
     reply = called(sandbox, program, entry_point, arguments, RECORDING_SECONDS)
     if reply.kind is not Kind.VALUE:
-        raise _CannotBeTurnedError(f"its solution fails its tests ({_ending(reply)})")
+        raise _CannotBeTurnedError(f"{failed} ({_ending(reply)})")
     try:
         return plain(decode(reply.payload))
     except (WireError, ValueError) as error:
@@ -332,6 +403,8 @@ class _Tests:
     Attributes:
         source: a program that defines `check`.
         tolerance: the largest that an assertion allows; 0 if all want equal values.
+        has_bare_calls: some assertions are a call alone, which only fixes an output that is true
+            or false.
         comparison: `equal`, or `set` where only the set of the items counts.
 
     Raises:
@@ -344,6 +417,12 @@ class _Tests:
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise _CannotBeTurnedError(f"its tests are no Python: {error}") from None
         self.tolerance = 0.0
+        self.has_bare_calls = False
+        self._helpers = {
+            part.name
+            for part in ast.walk(tree)
+            if isinstance(part, ast.FunctionDef) and _asserts_equality(part)
+        }
         self._sets = self._others = 0
         check = _check_of(tree)
         if check is None:
@@ -358,7 +437,7 @@ class _Tests:
             self._name, check = "candidate", function
         else:
             self._name = check.args.args[0].arg
-        self._inspect(check)
+        self._inspect(_with_outputs_in_place(check, self._is_call))
         self.comparison = "set" if self._sets else "equal"
         if self._sets and self._others:
             raise _CannotBeTurnedError("some assertions compare sets of items, and some do not")
@@ -377,6 +456,8 @@ class _Tests:
                 seen.update(ast.walk(call.func))
             if isinstance(node, ast.Assert) and node.msg is not None:
                 seen.update(ast.walk(node.msg))  # which is for a person
+            if isinstance(node, ast.Expr) and (helped := self._helped_call(node.value)):
+                seen.update(ast.walk(helped.func))
         for node in ast.walk(check):
             if isinstance(node, ast.Name) and node.id == self._name and node not in seen:
                 raise _CannotBeTurnedError(f"{self._name} is used outside of an assertion's call")
@@ -391,6 +472,7 @@ class _Tests:
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             test = test.operand
         if self._is_call(test):
+            self.has_bare_calls = True
             self._others += 1
             return test  # type: ignore[return-value]
         if isinstance(test, ast.Call):
@@ -423,7 +505,18 @@ class _Tests:
         options = {word.arg: _number(word.value) for word in test.keywords}
         if set(options) - {"abs_tol", "rel_tol"} or None in options.values():
             return None
+        if (options.get("rel_tol") or 0.0) > MOST_RELATIVE:
+            return None
         return self._within(test.args[0], test.args[1], options.get("abs_tol", 0.0))
+
+    def _helped_call(self, node: ast.expr) -> ast.Call | None:
+        """Return the call in `assertion(candidate(…), value, atol)`, for a known `assertion`."""
+        if not isinstance(node, ast.Call) or node.keywords or len(node.args) not in (2, 3):
+            return None
+        if not any(_named(node.func, helper) for helper in self._helpers):
+            return None
+        tolerance = _number(node.args[2]) if len(node.args) == 3 else 0.0
+        return self._within(node.args[0], node.args[1], tolerance)
 
     def _within(self, one: ast.expr, other: ast.expr, tolerance: float | None) -> ast.Call | None:
         if tolerance is None:
@@ -442,6 +535,46 @@ class _Tests:
             and _named(node.func, self._name)
             and not any(map(self._uses, [*node.args, *(word.value for word in node.keywords)]))
         )
+
+
+def _with_outputs_in_place(
+    check: ast.FunctionDef, is_call: Callable[[ast.expr], bool]
+) -> ast.FunctionDef:
+    """Return a copy in which assertions hold the call whose output the line before them kept.
+
+    As it is, where such a variable is used elsewhere, too.
+    """
+    changed, kept = copy.deepcopy(check), set()
+    for node in ast.walk(changed):
+        for block in (getattr(node, "body", None), getattr(node, "orelse", None)):
+            if not isinstance(block, list):
+                continue
+            for place, statement in enumerate(block):
+                if not isinstance(statement, ast.Assign) or not is_call(statement.value):
+                    continue
+                (target, *others) = statement.targets
+                if others or not isinstance(target, ast.Name):
+                    continue
+                kept.add(target.id)
+                block[place] = ast.Pass()
+                put = _Put(target.id, statement.value)
+                for following in range(place + 1, len(block)):
+                    if not isinstance(block[following], ast.Assert):
+                        break
+                    block[following] = put.visit(block[following])
+    left = {node.id for node in ast.walk(changed) if isinstance(node, ast.Name)}
+    return check if left & kept else changed
+
+
+class _Put(ast.NodeTransformer):
+    """Puts an expression in the place of a variable."""
+
+    def __init__(self, name: str, value: ast.expr) -> None:
+        self._name, self._value = name, value
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Return the name, or the expression."""
+        return copy.deepcopy(self._value) if node.id == self._name else node
 
 
 class _Renamed(ast.NodeTransformer):
@@ -463,6 +596,71 @@ def _check_of(tree: ast.Module) -> ast.FunctionDef | None:
         if len(statement.args.args) == 1:
             return statement
     return None
+
+
+def _asserts_equality(function: ast.FunctionDef) -> bool:
+    """Tell whether a function of the tests asserts that its first two arguments are equal.
+
+    Or close, by numpy's `assert_allclose`. Each way through it has to end in such an assertion, and
+    before it may stand conditions and assignments alone: the form in which EvalPlus publishes its
+    data sets.
+    """
+    names = [argument.arg for argument in function.args.args]
+    if len(names) < 2:
+        return False
+    one, other = names[:2]
+
+    def is_equality(node: ast.expr) -> bool:
+        return (
+            isinstance(node, ast.Compare)
+            and [type(operator) for operator in node.ops] == [ast.Eq]
+            and _named(node.left, one)
+            and _named(node.comparators[0], other)
+        )
+
+    nodes = [node for statement in function.body for node in ast.walk(statement)]
+    equal = {
+        target.id
+        for node in nodes
+        if isinstance(node, ast.Assign) and is_equality(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+    def is_closeness(node: ast.expr) -> bool:
+        return (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "assert_allclose"
+            and len(node.args) == 2
+            and _named(node.args[0], one)
+            and _named(node.args[1], other)
+            and all(
+                word.arg == "atol"
+                or (word.arg == "rtol" and (_number(word.value) or 1.0) <= MOST_RELATIVE)
+                for word in node.keywords
+            )
+        )
+
+    def ends_well(block: list[ast.stmt]) -> bool:
+        match block:
+            case [*_, ast.Assert(test=test)]:
+                return is_equality(test) or (isinstance(test, ast.Name) and test.id in equal)
+            case [*_, ast.Expr(value=value)]:
+                return is_closeness(value)
+            case [*_, ast.If(body=body, orelse=orelse)]:
+                return ends_well(body) and ends_well(orelse)
+        return False
+
+    statements = [node for node in nodes if isinstance(node, ast.stmt)]
+    known = (ast.Assign, ast.If, ast.Assert, ast.Expr)
+    stored = [node.id for node in nodes if isinstance(node, ast.Name) and _is_stored(node)]
+    once = all(stored.count(name) == 1 for name in equal) and not {one, other} & set(stored)
+    return once and all(isinstance(each, known) for each in statements) and ends_well(function.body)
+
+
+def _is_stored(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store)
 
 
 def _argument_of(node: ast.expr, function: str) -> ast.expr | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -16,7 +16,7 @@ from statistics import fmean
 from experiments.records import Outcome, Verdict
 from experiments.report import racing
 from experiments.report.collect import KINDS, Group, Run, Sample
-from experiments.report.labels import named
+from experiments.report.labels import context, named
 from experiments.stats.comparing import Comparison, Finding, compare, same_programs
 from experiments.stats.intervals import Interval
 from experiments.stats.intervals import wilson_interval as _wilson
@@ -24,6 +24,8 @@ from experiments.store.runs import ProblemInfo
 
 UNPAIRED = frozenset({"dataset", "limit"})
 """Labels whose levels are not asked the same problems."""
+
+PUBLISHED = "published/plus"
 
 BITS = "weights/bits_per_weight"
 
@@ -64,7 +66,7 @@ class Axis:
     single: tuple[Pair, ...] = ()
 
 
-def axes(group: Group, labels: Iterable[str]) -> list[Axis]:
+def axes(group: Group, labels: Sequence[str]) -> list[Axis]:
     """Return each label's levels paired with each other, all else being equal.
 
     None of a race, whose own tests allow for the problems at which it stopped; these do not.
@@ -77,8 +79,8 @@ def axes(group: Group, labels: Iterable[str]) -> list[Axis]:
             continue
         contexts: dict[str, dict[str, Run]] = defaultdict(dict)
         for run in group.runs:
-            others = [v for k, v in sorted(run.labels.items()) if k != label and k in labels and v]
-            contexts[" · ".join(others)].setdefault(run.labels.get(label, ""), run)
+            rest = context(run.labels, labels, label)
+            contexts[rest].setdefault(run.labels.get(label, ""), run)
         paired = {name: runs for name, runs in contexts.items() if len(runs) > 1}
         levels = {level for runs in paired.values() for level in runs}
         if paired and math.comb(len(levels), 2) <= MOST_PAIRS:
@@ -341,7 +343,7 @@ def headline(group: Group) -> str:
     solved = f"{named([best.name, *equals])} {'solve' if equals else 'solves'}"
     where = "" if group.dataset == "problems" else f" in {group.dataset}"
     told = (
-        f"{solved} {100 * share:.1f} % of the {len(best.rates)} problems{where} "
+        f"{solved} {100 * share:.1f} % of {_problems(len(best.rates))}{where} "
         f"(95 % interval {low:.0f} to {high:.0f})."
     )
     compared = against_the_best(group) if others else []
@@ -356,6 +358,16 @@ def headline(group: Group) -> str:
         return f"{told} None of the other {len(others)} is shown to be worse."
     verb = "is" if len(equal) == 1 else "are"
     return f"{told} Of the other {len(others)}, {named(equal)} {verb} not shown to be worse."
+
+
+def _problems(number: int) -> str:
+    return "the one problem" if number == 1 else f"the {number} problems"
+
+
+def sources(runs: Sequence[Run]) -> list[str]:
+    """Return where the published figures are from, of those runs that have some."""
+    found = {run.config.get("model.published.source") for run in runs if PUBLISHED in run.metrics}
+    return sorted(str(each) for each in found if each)
 
 
 def shared_settings(runs: Sequence[Run]) -> tuple[dict[str, str], dict[str, list[str]]]:

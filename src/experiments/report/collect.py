@@ -18,11 +18,11 @@ from typing import Any
 
 from experiments.errors import StoreError, without
 from experiments.records import Generation, Outcome, RunReport, Verdict
-from experiments.report import labels, racing
+from experiments.report import fidelity, labels, racing
 from experiments.report.terminal import shown
 from experiments.schema import dotted
 from experiments.stats.metrics import pass_rates
-from experiments.store import runs
+from experiments.store import claims, runs
 from experiments.store.runs import ProblemInfo, Program
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,8 @@ class Run:
     Attributes:
         report: labels, metrics and note.
         manifest: `manifest.json`.
-        config: `.hydra/config.yaml` under dotted names, as it is written; empty for imported runs.
+        config: `.hydra/config.yaml` under dotted names, as it is written; of runs from elsewhere,
+            what their `run.yaml` has, if they have one.
         problems: in the order of the data set.
         samples: one per problem and sample.
         sanitized: verdicts of the programs that EvalPlus's sanitizer finds.
@@ -132,6 +133,7 @@ class Group:
 
     Attributes:
         races: that some of the runs were made in.
+        fidelities: levels that were held against a reference on this data set.
     """
 
     dataset: str
@@ -139,6 +141,7 @@ class Group:
     problems: tuple[ProblemInfo, ...]
     digests: frozenset[str] = frozenset()
     races: tuple[racing.Race, ...] = ()
+    fidelities: tuple[fidelity.Fidelity, ...] = ()
 
     @property
     def race(self) -> racing.Race | None:
@@ -158,7 +161,7 @@ class Collection:
         groups: runs by data set.
         failures: folders of jobs that have no result, and why.
         command: the overrides of the sweep, if it was one.
-        labels: in which the runs differ.
+        labels: in which the runs differ, beside the data set.
         notes: what was done with runs that are not shown as they are.
     """
 
@@ -199,15 +202,17 @@ def collect(folders: Sequence[Path]) -> Collection:
     from experiments.report.pooling import pooled  # which makes runs of these
 
     races, damaged = racing.races(run.report.folder for run in readable)
-    failures += damaged
+    held, unreadable = fidelity.fidelities(folders)
+    failures += damaged + unreadable
     asked, notes = pooled(readable)
-    named, shown_labels = _named(asked)
+    named, different = _named(asked)
+    beside = tuple(label for label in different if label != "dataset")
     groups = []
     for dataset, members in groupby(
         sorted(named, key=lambda run: run.dataset), key=lambda run: run.dataset
     ):
-        groups.append(_group(dataset, list(members), races))
-    return Collection(tuple(groups), tuple(failures), _command(folders), shown_labels, tuple(notes))
+        groups.append(_group(dataset, list(members), races, held))
+    return Collection(tuple(groups), tuple(failures), _command(folders), beside, tuple(notes))
 
 
 def newest(outputs: Path) -> Path:
@@ -247,9 +252,15 @@ def find_runs(folders: Iterable[Path]) -> tuple[list[Path], list[tuple[Path, str
             found[path.parent.resolve()] = None
         for job in sorted(_jobs(folder), key=_natural):
             if not runs.is_finished(job):
-                reason = runs.read_failure(job) or "it has no result: it was stopped, or goes on"
-                failures.append((job, reason))
+                failures.append((job, runs.read_failure(job) or _without_result(job)))
     return list(found), failures
+
+
+def _without_result(job: Path) -> str:
+    """Return why a job has neither a result nor a reason."""
+    if claims.is_claimed(job):
+        return f"it goes on: {claims.holder(job)}"
+    return "it has no result: its process was stopped, or died (killed, or out of memory)"
 
 
 def _jobs(folder: Path) -> set[Path]:
@@ -297,7 +308,7 @@ def _read(folder: Path) -> Run:
             "Restore the file, or make the run again: what it generated is in the store.",
         )
     manifest = runs.read_manifest(folder)
-    config = _config(folder / ".hydra" / "config.yaml")
+    config = _config(folder / ".hydra" / "config.yaml") or _config(folder / runs.SHARED)
     return Run(
         report=replace(report, metrics=_with_known(report, manifest, config)),
         manifest=manifest,
@@ -414,7 +425,12 @@ def _choices(folder: Path) -> dict[str, str]:
     return {str(k): str(v) for k, v in chosen.items()} if isinstance(chosen, Mapping) else {}
 
 
-def _group(dataset: str, members: Sequence[Run], races: Sequence[racing.Race]) -> Group:
+def _group(
+    dataset: str,
+    members: Sequence[Run],
+    races: Sequence[racing.Race],
+    held: Sequence[fidelity.Fidelity],
+) -> Group:
     problems: dict[str, ProblemInfo] = {}
     for run in members:
         for problem in run.problems:
@@ -423,7 +439,14 @@ def _group(dataset: str, members: Sequence[Run], races: Sequence[racing.Race]) -
     folders = {run.report.folder.parent for run in members}
     own = tuple(race for race in races if race.folder in folders)
     best = sorted(members, key=partial(_rank, alike=len({len(run.rates) for run in members}) == 1))
-    group = Group(dataset, tuple(best), tuple(problems.values()), frozenset(digests - {""}), own)
+    group = Group(
+        dataset,
+        tuple(best),
+        tuple(problems.values()),
+        frozenset(digests - {""}),
+        own,
+        tuple(each for each in held if each.labels["dataset"] == dataset),
+    )
     if race := group.race:
         best.sort(key=lambda run: race.place(run.report.folder))
     return replace(group, runs=tuple(best))

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.environment.terminal import results
-from experiments.report import analysis, racing, thinking
+from experiments.report import analysis, fidelity, racing, thinking
 from experiments.report.collect import Collection, Group
 from experiments.report.recommending import advised, recommend
 from experiments.stats.comparing import Finding
@@ -20,7 +20,6 @@ def show_comparisons(collection: Collection) -> None:
 
     Pairs that are decided come first, the largest difference before others.
     """
-    labels = [label for label in collection.labels if label != "dataset"]
     for group in collection.groups:
         if len(group.runs) < 2:
             continue
@@ -30,7 +29,7 @@ def show_comparisons(collection: Collection) -> None:
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(style="dim", no_wrap=True)
         table.add_column()
-        for axis in analysis.axes(group, labels):
+        for axis in analysis.axes(group, collection.labels):
             pairs = sorted(axis.overall, key=_of_interest)
             for number, pair in enumerate(pairs[:MOST_SENTENCES]):
                 style = "" if pair.comparison.finding is not Finding.UNKNOWN else "dim"
@@ -40,7 +39,11 @@ def show_comparisons(collection: Collection) -> None:
                 more = len(pairs) - MOST_SENTENCES
                 table.add_row("", Text(f"and {more} more pairs in the report", style="dim"))
         results.print(table)
-        for each in thinking.worth(group, labels)[:MOST_SENTENCES]:
+        for held in group.fidelities:
+            results.print(Text(f"\nFidelity: {fidelity.question(held)}"), soft_wrap=True)
+            for level in held.compared:
+                results.print(Text(f"  {fidelity.sentence(level)}"), soft_wrap=True)
+        for each in thinking.worth(group, collection.labels)[:MOST_SENTENCES]:
             said = f"{thinking.costs(each)} {thinking.remedy(each)}".rstrip()
             results.print(Text(said), soft_wrap=True)
         _show_advice(group)

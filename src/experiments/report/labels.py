@@ -15,7 +15,10 @@ from typing import Any
 from experiments.records import CHOICES
 
 _BESIDE = frozenset(
-    {"models", "store", "cache", "experiment", "dataset.folder", "sandbox.workers", "seed"}
+    {
+        *("models", "store", "cache", "experiment", "dataset.folder", "sandbox.workers", "seed"),
+        "fidelity",
+    }
 )
 """Settings that do not decide what a model writes, or that only name other settings."""
 
@@ -78,6 +81,17 @@ def names(labels: Sequence[Mapping[str, str]], shown: Sequence[str]) -> list[str
         counts[name] = counts.get(name, 0) + 1
         found.append((name, counts[name]))
     return [f"{name} #{number}" if counts[name] > 1 else name for name, number in found]
+
+
+def context(run: Mapping[str, str], shown: Sequence[str], *without: str) -> str:
+    """Return what a run has in common with those that differ from it in some labels alone.
+
+    Args:
+        run: its labels.
+        shown: in which runs differ.
+        without: the labels that are not looked at.
+    """
+    return " · ".join(run[each] for each in shown if each not in without and run.get(each))
 
 
 def named(names: Sequence[str], most: int = 3) -> str:

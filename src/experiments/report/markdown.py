@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.report import analysis, racing, thinking
+from experiments.report import analysis, fidelity, racing, thinking
 from experiments.report.caveats import caveats
 from experiments.report.collect import Collection, Group, Run
 from experiments.report.recommending import advised, recommend
@@ -13,8 +13,7 @@ from experiments.stats.columns import Column, columns
 
 def markdown(collection: Collection) -> str:
     """Return the tables of all data sets."""
-    labels = [label for label in collection.labels if label != "dataset"]
-    return "\n".join(_group(group, labels) for group in collection.groups)
+    return "\n".join(_group(group, collection.labels) for group in collection.groups)
 
 
 def _group(group: Group, labels: Sequence[str]) -> str:
@@ -33,6 +32,9 @@ def _group(group: Group, labels: Sequence[str]) -> str:
     for axis in analysis.axes(group, labels):
         lines += ["", f"**{_text(axis.label)}**", ""]
         lines += [f"- {_text(analysis.sentence(pair))}." for pair in axis.overall]
+    for held in group.fidelities:
+        lines += ["", f"**fidelity: {_text(fidelity.question(held))}**", ""]
+        lines += [f"- {_text(fidelity.sentence(level))}" for level in held.compared]
     if worth := thinking.worth(group, labels):
         lines += ["", "**what thinking is worth**", ""]
         for each in worth:

@@ -22,13 +22,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from experiments.errors import printable
-from experiments.report import analysis, racing, thinking
+from experiments.report import analysis, fidelity, racing, thinking
 from experiments.report.caveats import caveats
 from experiments.report.collect import KINDS, Collection, Group, Run, Sample
 from experiments.report.plots import inline, race_plot
 from experiments.report.recommending import advised, recommend
 from experiments.report.reviewed import reviewed
-from experiments.stats.columns import MIXED, PER_SOLVED, columns
+from experiments.stats.columns import MIXED, columns, percent
 from experiments.stats.comparing import Finding
 from experiments.stats.costs import is_mixed
 
@@ -47,6 +47,7 @@ SECTIONS = {
     "race": "Race",
     "leaderboard": "Leaderboard",
     "ladder": "Quantization ladder",
+    "fidelity": "Fidelity",
     "cost": "What it costs",
     "thinking": "What thinking is worth",
     "axes": "Level against level",
@@ -64,6 +65,8 @@ _FIGURES = {
     "ladder-score": "pass@1 against bits per weight, with 95 % intervals",
     "ladder-speed": "Speed against bits per weight",
     "ladder-memory": "Memory against bits per weight",
+    "fidelity": "Divergence per token from the reference, and pass@1 of the same levels, with "
+    "95 % intervals",
     "cost-seconds": "pass@1 against seconds per problem",
     "cost-memory": "pass@1 against peak memory",
     "kinds": "What became of the samples",
@@ -133,7 +136,7 @@ def page(collection: Collection, drawn: Mapping[str, str]) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    made = Environment(
         loader=PackageLoader("experiments.report"),
         autoescape=True,
         trim_blocks=True,
@@ -141,6 +144,20 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         finalize=_shown,
     )
+    made.globals |= {
+        "analysis": analysis,
+        "fidelity": fidelity,
+        "racing": racing,
+        "thinking": thinking,
+        "findings": _FINDINGS,
+        "mixed": MIXED,
+        "most_in_matrix": MOST_IN_MATRIX,
+        "fewest_of_a_topic": FEWEST_OF_A_TOPIC,
+        "percent": percent,
+        "numbers": _numbers,
+        "zip": zip,
+    }
+    return made
 
 
 def _shown(value: Any) -> Any:
@@ -149,9 +166,7 @@ def _shown(value: Any) -> Any:
 
 
 def _rendered(template: str, **values: Any) -> Markup:
-    given = {"findings": _FINDINGS, "rounded": analysis.rounded, "percent": _percent}
-    found = _environment().get_template(f"{template}.html")
-    return Markup(found.render(**given, numbers=_numbers, **values))
+    return Markup(_environment().get_template(f"{template}.html").render(**values))
 
 
 def _source(name: str) -> Markup:
@@ -159,10 +174,6 @@ def _source(name: str) -> Markup:
     loader = _environment().loader
     assert loader is not None
     return Markup(loader.get_source(_environment(), name)[0])
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f}"
 
 
 def _numbers(runs: Sequence[object]) -> list[str]:
@@ -181,24 +192,20 @@ def _sections(
             if (svg := drawn.get(f"{group.dataset}-{name}"))
         ]
 
-    labels = [label for label in collection.labels if label != "dataset"]
     values = {
-        "labels": labels,
+        "group": group,
         "runs": group.runs,
-        **_races(group, drawn),
-        **_leaderboard(group),
+        "labels": collection.labels,
+        "columns": columns("page", [run.metrics for run in group.runs]),
+        "caveats": caveats(group),
+        "races": _races(group, drawn),
         "ladder": figures("ladder-score", "ladder-speed", "ladder-memory"),
+        "fidelity_plots": figures("fidelity"),
         "costs": figures("cost-seconds", "cost-memory"),
         "kinds": figures("kinds"),
-        **_thinking(group, labels),
-        "axes": analysis.axes(group, labels),
         **_map(group, f"programs-{number}", budget),
-        **_extraction(group),
-        **_topics(group),
-        **_agreement(group),
         "review": reviewed(group),
         "advice": [(each.limit, advised(each)) for each in recommend(group)],
-        "mixed": MIXED,
         "is_mixed": any(is_mixed(run.metrics) for run in group.runs),
     }
     contents = {name: _rendered(name, **values).strip() for name in SECTIONS}
@@ -209,7 +216,8 @@ def _sections(
     ]
 
 
-def _races(group: Group, drawn: Mapping[str, str]) -> dict[str, Any]:
+def _races(group: Group, drawn: Mapping[str, str]) -> list[tuple[racing.Race, list[Figure]]]:
+    """Return the races of a data set, each with the curves of its candidates."""
     found = []
     for number, race in enumerate(group.races):
         figures = []
@@ -217,42 +225,8 @@ def _races(group: Group, drawn: Mapping[str, str]) -> dict[str, Any]:
             if svg := drawn.get(race_plot(group, number, place)):
                 told = f"{runner.candidate}: {racing.finding(race, runner)}"
                 figures.append(Figure(Markup(inline(svg, told)), told))
-        found.append(
-            {
-                "race": race,
-                "headline": racing.headline(race),
-                "runners": [(each, racing.finding(race, each)) for each in race.runners],
-                "pairs": racing.pairs(race),
-                "figures": figures,
-            }
-        )
-    return {"races": found, "is_race": group.race is not None}
-
-
-def _thinking(group: Group, labels: Sequence[str]) -> dict[str, Any]:
-    def tokens(run: Run) -> str:
-        number = thinking.tokens_per_solved(run)
-        return "" if number is None else f"{number:,.0f}"
-
-    return {
-        "worth": thinking.worth(group, labels),
-        "remedy": thinking.remedy,
-        "seconds": lambda run: PER_SOLVED.number(run.metrics),
-        "tokens": tokens,
-        "thought": lambda run: _percent(thinking.thought_share(run)),
-        "unfinished": lambda run: _percent(thinking.unfinished(run)),
-    }
-
-
-def _leaderboard(group: Group) -> dict[str, Any]:
-    with_published = [run for run in group.runs if "published/plus" in run.metrics]
-    sources = {str(run.config.get("model.published.source") or "") for run in with_published}
-    return {
-        "columns": columns("page", [run.metrics for run in group.runs]),
-        "sources": sorted(sources - {""}),
-        "caveats": caveats(group),
-        "against_the_best": analysis.against_the_best(group),
-    }
+        found.append((race, figures))
+    return found
 
 
 def _map(group: Group, name: str, budget: int) -> dict[str, Any]:
@@ -365,34 +339,6 @@ def _programs(
         "failures": list(failures),
         "cells": cells,
     }, was_cut
-
-
-def _extraction(group: Group) -> dict[str, Any]:
-    found = [(run, analysis.extraction(run)) for run in group.runs]
-    return {
-        "extractions": found,
-        "sanitized": any(each.sanitizer is not None for _, each in found),
-    }
-
-
-def _topics(group: Group) -> dict[str, Any]:
-    topics = analysis.by_topic(group)
-    common = [topic for topic in topics if topic.problems >= FEWEST_OF_A_TOPIC]
-    return {
-        "levels": analysis.by_difficulty(group),
-        "common": common,
-        "rare": topics[len(common) :],
-        "fewest": FEWEST_OF_A_TOPIC,
-    }
-
-
-def _agreement(group: Group) -> dict[str, Any]:
-    shown = group.runs[:MOST_IN_MATRIX]
-    return {
-        "together": analysis.together(group),
-        "problems": len(group.problems),
-        "matrix": [(run, [analysis.agreement(run, each) for each in shown]) for run in shown],
-    }
 
 
 def _repeat(collection: Collection) -> Markup:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import io
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import compress
+from dataclasses import dataclass, replace
+from html import escape
 from typing import TYPE_CHECKING, Any
 
+from experiments.report import fidelity
 from experiments.report.analysis import ALL_KINDS, BITS, front, kinds
 from experiments.report.collect import Collection, Group, Run
+from experiments.report.labels import context
 from experiments.report.racing import Race
-from experiments.stats.columns import MEMORY, SECONDS, SPEED, Column
+from experiments.stats.columns import MEMORY, PASS, SECONDS, SPEED
 from experiments.stats.costs import is_mixed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
     from experiments.stats.race import Runner
 
@@ -30,6 +34,10 @@ NEARLY_MET = 9.0
 """Points (1/72 inch) between markers whose labels could not be told apart."""
 
 MOST_LINES = 8
+
+PERCENT = (-3.0, 103.0)
+"""Limits of an axis of shares, so that a point at its end is whole."""
+
 _INK = "#010203"  # stands for the page's colour of text, whichever that is
 
 COLOURS = ("#3b7dd8", "#d9822b", "#1d9a6c", "#b0529b", "#8a7a1f", "#c8443c", "#3aa3b0", "#7d6bd6")
@@ -56,7 +64,7 @@ def plots(collection: Collection) -> dict[str, str]:
     """
     drawn: dict[str, str] = {}
     for group in collection.groups:
-        for name, plot in _plots_of(group).items():
+        for name, plot in _plots_of(group, collection.labels).items():
             drawn[f"{group.dataset}-{name}"] = plot
         for number, race in enumerate(group.races):
             for place, runner in enumerate(race.runners):
@@ -72,38 +80,29 @@ def race_plot(group: Group, number: int, place: int) -> str:
 
 def inline(svg: str, title: str) -> str:
     """Return an SVG for a page: no prolog, the page's colour, a title for screen readers."""
-    from html import escape
-
     body = svg[svg.index("<svg") :].replace(_INK, "currentColor")
     return body.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
 
 
 def standalone(svg: str) -> str:
     """Return an SVG for a file of its own: dark on white."""
-    head, _, rest = svg.partition(">\n <metadata>")
-    if not rest:
-        head, _, rest = svg.partition(">\n <defs>")
-        return f'{head} style="background:#fff">\n <defs>{rest}' if rest else svg
-    return f'{head} style="background:#fff">\n <metadata>{rest}'
+    return svg.replace("<svg", '<svg style="background:#fff"', 1)
 
 
-def _plots_of(group: Group) -> dict[str, str]:
+def _plots_of(group: Group, labels: Sequence[str]) -> dict[str, str]:
     found = {
-        "ladder-speed": _ladder(group, "new tokens per second", _value(SPEED)),
-        "ladder-memory": _ladder(group, "peak memory, MB", _value(MEMORY)),
+        "ladder-speed": _ladder(group, labels, "new tokens per second", SPEED.metric),
+        "ladder-memory": _ladder(group, labels, "peak memory, MB", MEMORY.metric),
+        "fidelity": _fidelity(group),
         "kinds": _kinds(group),
     }
     if not group.race:  # whose candidates are not compared by pass@1
         found |= {
-            "ladder-score": _ladder(group, "pass@1, %", _percent, interval=True),
+            "ladder-score": _ladder(group, labels, "pass@1, %", PASS.metric),
             "cost-seconds": _cost(group, SECONDS.metric, "seconds per problem"),
             "cost-memory": _cost(group, MEMORY.metric, "peak memory, MB"),
         }
     return {name: plot for name, plot in found.items() if plot}
-
-
-def _value(column: Column) -> Callable[[Run], float | None]:
-    return lambda run: run.metrics.get(column.metric)
 
 
 def _percent(run: Run) -> float | None:
@@ -111,47 +110,130 @@ def _percent(run: Run) -> float | None:
     return None if share is None else 100 * share
 
 
-def _ladder(
-    group: Group, title: str, value: Callable[[Run], float | None], interval: bool = False
-) -> str:
-    """Draw a number against bits per weight, one line for all that is equal otherwise."""
-    lines: dict[str, list[tuple[float, float, Run]]] = defaultdict(list)
+@dataclass(frozen=True)
+class _Point:
+    """A number of one level, with the bounds of its interval if it has one."""
+
+    bits: float
+    value: float
+    low: float | None = None
+    high: float | None = None
+    is_mixed: bool = False
+
+
+def _ladder(group: Group, labels: Sequence[str], title: str, metric: str) -> str:
+    """Draw a number of the runs against bits per weight, one line for all that is equal otherwise.
+
+    Args:
+        group: of runs.
+        labels: in which runs differ.
+        title: of the number.
+        metric: its name.
+    """
+    is_share = metric == PASS.metric
+    lines: dict[str, list[_Point]] = defaultdict(list)
     for run in group.runs:
-        bits, number = run.metrics.get(BITS), value(run)
-        if bits is not None and number is not None:
-            others = [v for k, v in run.labels.items() if k not in ("quantization", "dataset")]
-            lines[" · ".join(v for v in others if v)].append((bits, number, run))
-    levels = {bits for points in lines.values() for bits, _, _ in points}
-    if len(levels) < 2:
+        if point := _point(run.metrics, run.metrics.get(BITS), metric):
+            mixed = not is_share and is_mixed(run.metrics)
+            rest = context(run.labels, labels, "quantization")
+            lines[rest].append(replace(point, is_mixed=mixed))
+    if len({point.bits for points in lines.values() for point in points}) < 2:
         return ""
-    many = len(lines) > MOST_LINES
-    with _figure(WIDTH, 2.7 if many or len(lines) == 1 else 2.7 + 0.17 * len(lines)) as (ax, save):
-        names = _without_common([*lines])
-        for index, (points, name) in enumerate(zip(lines.values(), names, strict=True)):
-            points.sort(key=lambda point: point[0])
-            x = [bits for bits, _, _ in points]
-            colour = _INK if many else COLOURS[index % len(COLOURS)]
-            shift = 0.0 if many else 0.06 * (index - (len(lines) - 1) / 2)
-            x = [bits + shift for bits in x]
-            y = [number for _, number, _ in points]
-            ax.plot(x, y, "o-", color=colour, ms=4, lw=1.4, alpha=0.35 if many else 1.0, label=name)
-            mixed = [not interval and is_mixed(run.metrics) for _, _, run in points]
-            if any(mixed):
-                marked = compress(zip(x, y, strict=True), mixed)
-                ax.plot(*zip(*marked, strict=True), "s", color=colour)
-            if interval and not many:
-                low = [100 * run.metrics["pass_at_1/plus_low"] for _, _, run in points]
-                high = [100 * run.metrics["pass_at_1/plus_high"] for _, _, run in points]
-                ax.vlines(x, low, high, color=colour, lw=1, alpha=0.5)
+    with _figure(WIDTH, 2.7 + _legend_height(lines)) as ([ax], save):
+        _draw_lines(ax, lines)
         ax.set_xlabel("bits per weight")
         ax.set_ylabel(title)
-        if interval:
-            ax.set_ylim(-3, 103)
+        if is_share:
+            ax.set_ylim(*PERCENT)
         else:
-            ax.set_ylim(0, 1.1 * max(y for points in lines.values() for _, y, _ in points))
-        if len(lines) > 1 and not many:
-            ax.legend(loc="upper left", bbox_to_anchor=(0, -0.22), frameon=False, borderaxespad=0)
+            ax.set_ylim(0, 1.1 * max(point.value for points in lines.values() for point in points))
+        _add_legend(ax, lines)
         return save()
+
+
+def _point(metrics: Mapping[str, float], bits: float | None, metric: str) -> _Point | None:
+    """Return a metric of a level; shares as percent, with their interval."""
+    value = metrics.get(metric)
+    if value is None or bits is None:
+        return None
+    if metric != PASS.metric:
+        return _Point(bits, value)
+    low, high = (metrics.get(f"{metric}_{end}", value) for end in ("low", "high"))
+    return _Point(bits, 100 * value, 100 * low, 100 * high)
+
+
+def _fidelity(group: Group) -> str:
+    """Draw divergence from the reference and pass@1 of the same levels, one below the other."""
+    named = list(zip(fidelity.names(group.fidelities), group.fidelities, strict=True))
+    divergences, scores = {}, {}
+    for name, each in named:
+        divergences[name] = [
+            _Point(level.bits, *level.estimates["divergence"]) for level in each.compared
+        ]
+        found = (_point(level.metrics, level.bits, PASS.metric) for level in each.levels)
+        scores[name] = [point for point in found if point]
+    if not named:
+        return ""
+    rows = 2 if any(scores.values()) else 1
+    with _figure(WIDTH, 2.2 * rows + _legend_height(divergences), rows) as (axes, save):
+        for ax, lines in zip(axes, (divergences, scores), strict=False):
+            _draw_lines(ax, lines)
+        axes[0].set_ylabel("divergence, nats")
+        axes[-1].set_xlabel("bits per weight")
+        if rows == 2:
+            axes[1].set_ylabel("pass@1, %")
+            axes[1].set_ylim(*PERCENT)
+        _upwards(axes[0], divergences)
+        _add_legend(axes[-1], divergences)
+        return save()
+
+
+def _draw_lines(ax: Axes, lines: Mapping[str, Sequence[_Point]]) -> None:
+    """Draw numbers against bits per weight, one line each, with their intervals if they are few."""
+    many = len(lines) > MOST_LINES
+    for index, (name, points) in enumerate(lines.items()):
+        points = sorted(points, key=lambda each: each.bits)
+        colour = _INK if many else COLOURS[index % len(COLOURS)]
+        shift = 0.0 if many else 0.06 * (index - (len(lines) - 1) / 2)
+        x = [point.bits + shift for point in points]
+        y = [point.value for point in points]
+        ax.plot(x, y, "o-", color=colour, ms=4, lw=1.4, alpha=0.35 if many else 1.0, label=name)
+        for at, point in zip(x, points, strict=True):
+            if point.is_mixed:
+                ax.plot([at], [point.value], "s", color=colour)
+            if point.low is not None and point.high is not None and not many:
+                ax.vlines(at, point.low, point.high, color=colour, lw=1, alpha=0.5)
+
+
+def _upwards(ax: Axes, lines: Mapping[str, Sequence[_Point]]) -> None:
+    """Let numbers begin at 0, or stand on a logarithmic scale where they differ widely."""
+    points = [point for each in lines.values() for point in each]
+    if _differ_widely([point.value for point in points]):
+        ax.set_yscale("log")
+        _plain(ax.yaxis)
+    else:
+        ax.set_ylim(0, 1.1 * max(point.high or point.value for point in points))
+
+
+def _legend_height(lines: Mapping[str, object]) -> float:
+    return 0.0 if not 1 < len(lines) <= MOST_LINES else 0.17 * len(lines)
+
+
+def _add_legend(ax: Axes, lines: Mapping[str, object]) -> None:
+    """Name the lines below the axis, if there are several and not too many."""
+    if _legend_height(lines):
+        ax.legend(loc="upper left", bbox_to_anchor=(0, -0.22), frameon=False, borderaxespad=0)
+
+
+def _plain(axis: Axis) -> None:
+    """Write the powers of ten of a logarithmic axis as numbers, since no text is parsed as math."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
+
+
+def _differ_widely(numbers: Sequence[float]) -> bool:
+    """Return whether a scale from 0 up would crowd the small ones together."""
+    return min(numbers) > 0 and max(numbers) / min(numbers) > 20
 
 
 def _cost(group: Group, metric: str, title: str) -> str:
@@ -165,7 +247,7 @@ def _cost(group: Group, metric: str, title: str) -> str:
         return ""
     points = [(cost, share) for _, _, _, cost, share in runs]
     best = front(points)
-    with _figure(WIDTH, 2.7) as (ax, save):
+    with _figure(WIDTH, 2.7) as ([ax], save):
         chosen = sorted({point for point, kept in zip(points, best, strict=True) if kept})
         if len(chosen) > 1:
             ax.plot(*zip(*chosen, strict=True), "-", color=COLOURS[2], lw=1.4, zorder=1)
@@ -175,8 +257,9 @@ def _cost(group: Group, metric: str, title: str) -> str:
             face = colour if kept else "none"
             ax.plot([x], [y], mark, ms=6, mec=colour, mfc=face, zorder=2)
         costs = [cost for cost, _ in points]
-        if min(costs) > 0 and max(costs) / min(costs) > 20:
+        if _differ_widely(costs):
             ax.set_xscale("log")
+            _plain(ax.xaxis)
             ax.margins(x=0.12)
         else:
             ax.set_xlim(0, 1.15 * max(costs))
@@ -251,7 +334,7 @@ def _curve(race: Race, runner: Runner) -> str:
     ahead = [-100 * point.behind for point in runner.curve]
     low = [-100 * point.high for point in runner.curve]
     high = [-100 * point.low for point in runner.curve]
-    with _figure(WIDTH, 1.9) as (ax, save):
+    with _figure(WIDTH, 1.9) as ([ax], save):
         ax.fill_between(x, low, high, color=COLOURS[0], alpha=0.2, lw=0)
         ax.plot(x, ahead, "-", color=COLOURS[0], lw=1.4)
         ax.vlines(x, low, high, color=COLOURS[0], lw=0.8, alpha=0.5)
@@ -285,7 +368,7 @@ def _kinds(group: Group) -> str:
     if not present:
         return ""
     height = 0.9 + 0.2 * len(runs) + 0.17 * ((len(present) + 1) // 2)
-    with _figure(WIDTH, height) as (ax, save):
+    with _figure(WIDTH, height) as ([ax], save):
         left = [0.0] * len(runs)
         totals = [max(1, sum(count.values())) for count in counted]
         for kind in present:
@@ -309,16 +392,11 @@ def _shortened(name: str) -> str:
     return name if len(name) <= 26 else f"…{name[-25:]}"
 
 
-def _without_common(names: Sequence[str]) -> list[str]:
-    """Return names without the parts that all of them have."""
-    parts = [name.split(" · ") for name in names]
-    common = set.intersection(*map(set, parts)) if len(parts) > 1 else set()
-    return [" · ".join(p for p in each if p not in common) or "–" for each in parts]
-
-
 @contextmanager
-def _figure(width: float, height: float) -> Iterator[tuple[Axes, Callable[[], str]]]:
-    """Yield axes to draw on and a function that returns the drawing as SVG.
+def _figure(
+    width: float, height: float, rows: int = 1
+) -> Iterator[tuple[Sequence[Axes], Callable[[], str]]]:
+    """Yield axes to draw on, one below the other, and a function that returns the drawing as SVG.
 
     It draws on a canvas of its own, so no display is needed and no state is left behind.
     """
@@ -349,7 +427,7 @@ def _figure(width: float, height: float) -> Iterator[tuple[Axes, Callable[[], st
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=(width, height))
         FigureCanvasSVG(figure)
-        ax = figure.add_subplot()
+        axes = [*figure.subplots(rows, sharex=True, squeeze=False)[:, 0]]
 
         def save() -> str:
             buffer = io.StringIO()
@@ -358,4 +436,4 @@ def _figure(width: float, height: float) -> Iterator[tuple[Axes, Callable[[], st
             )
             return buffer.getvalue()
 
-        yield ax, save
+        yield axes, save

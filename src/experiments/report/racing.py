@@ -20,6 +20,9 @@ from experiments.store import runs
 if TYPE_CHECKING:
     from experiments.stats.race import Runner, Standing
 
+THAN = {"worse": "worse than", "equal": "equal to"}
+"""What is claimed of one candidate against another, by the finding."""
+
 _ORDER = ("best", "equal", "not known", "worse")
 
 
@@ -191,12 +194,11 @@ def pairs(race: Race) -> list[tuple[str, str, str, int | None]]:
         for claim in race.standing.claims
         if claim.other
     }
-    words = {"worse": "worse than", "equal": "equal to"}
     found: list[tuple[str, str, str, int | None]] = []
     for first, second in combinations([each.candidate for each in race.runners], 2):
         claim = known.get(frozenset((first, second)))
         if claim is None:
             found.append((first, "not told apart from", second, None))
         else:
-            found.append((claim.candidate, words[claim.finding], claim.other, claim.problems))
+            found.append((claim.candidate, THAN[claim.finding], claim.other, claim.problems))
     return found

@@ -49,7 +49,7 @@ class Shown:
 def reviewed(group: Group) -> dict[str, Any]:
     """Return what the section of a data set's runs shows; nothing where no grade is."""
     graded = _graded(group)
-    rows = list(_rows(group, graded))
+    rows = _rows(group, graded)
     tables = [(title, rows) for title, rows in _tables(group, graded) if rows]
     down, up = scoring.missed(graded)
     return {
@@ -92,65 +92,57 @@ def _read(folders: tuple[Path, ...]) -> Sequence[Graded]:
     return scoring.read(folders) if folders else []
 
 
-def _rows(group: Group, graded: Sequence[Graded]) -> Iterator[Row]:
-    """Yield one row per run that has grades."""
-    for run in group.runs:
-        yield from _row(run.name, graded, _of_runs([run]))
+def _rows(group: Group, graded: Sequence[Graded]) -> list[Row]:
+    """Return a row for each run that has grades."""
+    return _scored(graded, ((run.name, [run], None) for run in group.runs))
 
 
 def _tables(group: Group, graded: Sequence[Graded]) -> Iterator[tuple[str, list[Row]]]:
     """Yield rows by difficulty, and by each label in which the runs differ."""
-    levels = dict.fromkeys(problem.difficulty for problem in group.problems if problem.difficulty)
+    levels: dict[str, set[str]] = {}
+    for problem in group.problems:
+        if problem.difficulty:
+            levels.setdefault(problem.difficulty, set()).add(problem.id)
     if len(levels) > 1:
-        members = {
-            level: {problem.id for problem in group.problems if problem.difficulty == level}
-            for level in levels
-        }
-        yield (
-            "difficulty",
-            [
-                row
-                for run in group.runs
-                for level in levels
-                for row in _row(
-                    f"{run.name}: {level}" if len(group.runs) > 1 else level,
-                    graded,
-                    _of_runs([run], members[level]),
-                )
-            ],
+        several = len(group.runs) > 1
+        by_level = (
+            (f"{run.name}: {level}" if several else level, [run], problems)
+            for run in group.runs
+            for level, problems in levels.items()
         )
+        yield "difficulty", _scored(graded, by_level)
     for label in COMPARED:
-        values = dict.fromkeys(run.labels.get(label, "") for run in group.runs)
-        if len(values) > 1 and len(group.runs) > len(values):
-            yield (
-                label,
-                [
-                    row
-                    for value in values
-                    for row in _row(
-                        value,
-                        graded,
-                        _of_runs([r for r in group.runs if r.labels.get(label, "") == value]),
-                    )
-                ],
-            )
+        of_value: dict[str, list[Run]] = {}
+        for run in group.runs:
+            of_value.setdefault(run.labels.get(label, ""), []).append(run)
+        if 1 < len(of_value) < len(group.runs):
+            yield label, _scored(graded, ((name, runs, None) for name, runs in of_value.items()))
 
 
-def _of_runs(runs: Iterable[Run], problems: set[str] | None = None) -> Callable[[Place], bool]:
+def _scored(
+    graded: Sequence[Graded], parts: Iterable[tuple[str, Sequence[Run], set[str] | None]]
+) -> list[Row]:
+    """Return a row for each part of the samples that there is an estimate for.
+
+    Args:
+        graded: what was graded.
+        parts: a name, the runs, and the problems; None: all.
+    """
+    rows = []
+    for name, chosen, problems in parts:
+        counts = _of_runs(chosen, problems)
+        if (score := scoring.score(graded, counts)) is not None:
+            weights = [(sum(map(counts, each.work.places)), each.work.passed) for each in graded]
+            passed = sum(weight for weight, passed in weights if passed)
+            rows.append(Row(name, passed / sum(weight for weight, _ in weights), score))
+    return rows
+
+
+def _of_runs(runs: Iterable[Run], problems: set[str] | None) -> Callable[[Place], bool]:
     folders = {folder for run in runs for folder in run.folders}
     return lambda place: (
         place.folder in folders and (problems is None or place.problem_id in problems)
     )
-
-
-def _row(name: str, graded: Sequence[Graded], counts: Callable[[Place], bool]) -> Iterator[Row]:
-    """Yield a row for some samples, if there is an estimate for them."""
-    score = scoring.score(graded, counts)
-    if score is None:
-        return
-    weights = [(sum(map(counts, each.work.places)), each.work.passed) for each in graded]
-    total = sum(weight for weight, _ in weights)
-    yield Row(name, sum(weight for weight, passed in weights if passed) / total, score)
 
 
 def _pair(agreed: Agreed) -> str:

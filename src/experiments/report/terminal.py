@@ -147,11 +147,12 @@ def show_next_steps(folder: Path, tracking: TrackingConfig) -> None:
 
 
 def _view(folder: Path) -> str:
-    """Return where MLflow shows a sweep's jobs side by side; nothing for a single run."""
+    """Return where MLflow shows a sweep's jobs side by side, or the only run; else nothing."""
     note = notes.read(folder)
-    if note is None or not note.run_id or note.new.tags.get("kind") != "sweep":
+    if note is None or not note.run_id:
         return ""
-    return f"/#/experiments/{note.experiment_id}/runs?viewStateShareKey={note.run_id}"
+    runs = f"/#/experiments/{note.experiment_id}/runs"
+    return f"{runs}?viewStateShareKey={note.run_id}" if note.is_sweep else f"{runs}/{note.run_id}"
 
 
 def shown(folder: Path) -> Path:

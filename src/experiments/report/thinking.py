@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from experiments.report.analysis import Pair, compared, sentence
 from experiments.report.collect import Group, Run
-from experiments.stats.columns import PER_SOLVED
+from experiments.report.labels import context
+from experiments.stats.columns import PER_SOLVED, percent
 from experiments.stats.comparing import Comparison
 
 LABEL = "thinking"
@@ -52,14 +53,13 @@ def worth(group: Group, labels: Sequence[str]) -> list[Worth]:
     contexts: dict[str, dict[str, Run]] = defaultdict(dict)
     for run in group.runs:
         if (mode := _mode(run)) in MODES:
-            others = [value for name in labels if name != LABEL and (value := run.labels.get(name))]
-            contexts[" · ".join(others)].setdefault(mode, run)
+            contexts[context(run.labels, labels, LABEL)].setdefault(mode, run)
     asked = []
-    for context, by_mode in contexts.items():
+    for common, by_mode in contexts.items():
         least, *rest = sorted(by_mode, key=MODES.index)
         base = by_mode[least]
         asked += [
-            (context, least, more, base, by_mode[more])
+            (common, least, more, base, by_mode[more])
             for more in rest
             if base.rates.keys() & by_mode[more].rates.keys()
         ]
@@ -93,12 +93,26 @@ def unfinished(run: Run) -> float:
     return run.metrics.get("thoughts/unfinished", 0.0)
 
 
+def _tokens(run: Run) -> str:
+    number = tokens_per_solved(run)
+    return "" if number is None else f"{number:,.0f}"
+
+
+NUMBERS: dict[str, Callable[[Run], str]] = {
+    "s/solved": lambda run: PER_SOLVED.number(run.metrics),
+    "tokens/solved": _tokens,
+    "thought %": lambda run: percent(thought_share(run)),
+    "unfinished %": lambda run: percent(unfinished(run)),
+}
+"""What is shown of both runs, as it is written."""
+
+
 def cost(run: Run) -> str:
     """Return what a solved problem took, to stand behind a name."""
     if not math.fsum(run.rates.values()):
         return "solved none"
-    seconds, tokens = PER_SOLVED.number(run.metrics), tokens_per_solved(run)
-    parts = [f"{seconds} s" if seconds else "", f"{tokens:,.0f} tokens" if tokens else ""]
+    seconds, tokens = PER_SOLVED.number(run.metrics), _tokens(run)
+    parts = [f"{seconds} s" if seconds else "", f"{tokens} tokens" if tokens else ""]
     return f"took {' and '.join(filter(None, parts)) or 'what is not known'}"
 
 

@@ -131,29 +131,27 @@ COLUMNS: tuple[Column, ...] = (
     ),
     SPEED,
     MEMORY,
+    Column(
+        "fidelity/divergence",
+        "KL nats",
+        "mean divergence per token from the reference level, on the same texts",
+        4,
+        views=_WIDE,
+    ),
     CUT,
     Column("cost/usd", "USD", "what the server’s tokens cost, at the configured prices", 4),
     _share("published/plus", "published %", "pass@1 that others published for this model", _WIDE),
-    Column(
-        "pass_at_1/base",
-        "base %",
-        "pass@1 on the data set’s own tests alone",
-        1,
-        percent=True,
-        views=_ALL,
-    ),
+    _share("pass_at_1/base", "base %", "pass@1 on the data set’s own tests alone", _ALL),
     _share("published/base", "published base %", "the published pass@1 on base tests", _WIDE),
     _share("pass_at_1_easy/plus", "easy", "pass@1 on easy problems, in percent", ("terminal",)),
     _share("pass_at_1_medium/plus", "medium", "the same on medium ones", ("terminal",)),
     _share("pass_at_1_hard/plus", "hard", "the same on hard ones", ("terminal",)),
     _share("tests_passed/all", "tests %", "tests that a program passes, mean over problems"),
-    Column(
+    _share(
         "format/kept",
         "format %",
         "completions in the asked format: one closed Python block with the function",
-        1,
-        percent=True,
-        views=_ALL,
+        _ALL,
     ),
     SECONDS,
     PER_SOLVED,
@@ -177,6 +175,11 @@ MIXED = (
     "or what they cost is not known."
 )
 """What a mark behind a measured number means."""
+
+
+def percent(share: float | None) -> str:
+    """Return a share as it is written; nothing if it is not known."""
+    return "" if share is None else f"{100 * share:.1f}"
 
 
 def columns(view: View, runs: Sequence[Mapping[str, float]]) -> list[Column]:

@@ -45,7 +45,7 @@ def cost_metrics(
         measured: what was measured of the run as a whole.
     """
     timed = [each for each in generations if not each.cached or each.wall_seconds > 0]
-    paid = list({(each.problem_id, each.key): each for each in timed}.values())
+    paid = _each_once(timed)
     made = [each for each in paid if not each.cached]
     solved = _Solved(verdicts)
     seconds = math.fsum(each.wall_seconds for each in paid if each.cached)
@@ -71,8 +71,9 @@ def cost_metrics(
         result["engine/peak_memory_megabytes"] = peak
     if measured.usd_per_token is not None and generations:
         prompt, new = measured.usd_per_token
-        each_once = {(each.problem_id, each.key): each for each in generations}.values()
-        usd = math.fsum(each.prompt_tokens * prompt + each.new_tokens * new for each in each_once)
+        usd = math.fsum(
+            each.prompt_tokens * prompt + each.new_tokens * new for each in _each_once(generations)
+        )
         result["cost/usd"] = usd
         if share := solved.by(generations):
             result["cost/usd_per_solved_problem"] = usd / share
@@ -87,6 +88,10 @@ def is_mixed(metrics: Mapping[str, float]) -> bool:
     if "count/untimed" in metrics:
         return bool(metrics["count/untimed"] or metrics.get("count/elsewhere"))
     return bool(metrics.get("count/cached"))
+
+
+def _each_once(generations: Iterable[Generation]) -> list[Generation]:
+    return list({(each.problem_id, each.key): each for each in generations}.values())
 
 
 class _Solved:

@@ -53,12 +53,15 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
+from typing import TypeVar
 
 from experiments.records import FinishReason, Generation, Outcome, Problem, Solution, Verdict
 from experiments.stats.costs import Measured, cost_metrics
 from experiments.stats.intervals import bootstrap_interval, wilson_interval
 
 NOTHING_MEASURED = Measured()
+
+T = TypeVar("T")
 
 
 def pass_at_k(samples: int, passed: int, k: int) -> float:
@@ -102,10 +105,7 @@ def pass_rates(verdicts: Iterable[Verdict], tests: str = "plus") -> dict[str, fl
         verdicts: of one run.
         tests: `base`, or `plus` for base and extra tests.
     """
-    passed: dict[str, list[bool]] = defaultdict(list)
-    for verdict in verdicts:
-        passed[verdict.problem_id].append(_outcome(verdict, tests) is Outcome.PASSED)
-    return {problem: fmean(results) for problem, results in passed.items()}
+    return {problem: fmean(results) for problem, results in _passed(verdicts, tests).items()}
 
 
 def summarise(
@@ -153,6 +153,20 @@ def _outcome(verdict: Verdict, tests: str) -> Outcome:
     return verdict.base if tests == "base" else verdict.plus
 
 
+def _passed(verdicts: Iterable[Verdict], tests: str) -> dict[str, list[bool]]:
+    """Return, for each problem, which of its samples pass."""
+    return _by_problem(
+        (each.problem_id, _outcome(each, tests) is Outcome.PASSED) for each in verdicts
+    )
+
+
+def _by_problem(values: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
+    found: dict[str, list[T]] = defaultdict(list)
+    for problem, value in values:
+        found[problem].append(value)
+    return found
+
+
 def _share(name: str, values: Sequence[float], single: bool, seed: int) -> dict[str, float]:
     """Return a mean over problems with its interval.
 
@@ -182,11 +196,9 @@ def _pass_metrics(
             levels[re.sub(r"\W", "_", problem.difficulty, flags=re.ASCII)].add(problem.id)
     result: dict[str, float] = {}
     for tests in ("plus", "base"):
-        outcomes: dict[str, list[bool]] = defaultdict(list)
-        for verdict in verdicts:
-            outcomes[verdict.problem_id].append(_outcome(verdict, tests) is Outcome.PASSED)
-        fewest = min((len(results) for results in outcomes.values()), default=0)
-        single = max((len(results) for results in outcomes.values()), default=0) == 1
+        outcomes = _passed(verdicts, tests)
+        fewest = min(map(len, outcomes.values()), default=0)
+        single = max(map(len, outcomes.values()), default=0) == 1
         for k in _ks(fewest):
             values = [pass_at_k(len(each), sum(each), k) for each in outcomes.values()]
             result |= _share(f"pass_at_{k}/{tests}", values, single, seed)
@@ -214,11 +226,8 @@ def _test_metrics(verdicts: Sequence[Verdict], seed: int) -> dict[str, float]:
     }
     result: dict[str, float] = {}
     for tests, count in counts.items():
-        shares: dict[str, list[float]] = defaultdict(list)
-        for verdict in verdicts:
-            passed, total = count(verdict)
-            if total:
-                shares[verdict.problem_id].append(passed / total)
+        counted = ((verdict.problem_id, *count(verdict)) for verdict in verdicts)
+        shares = _by_problem((name, passed / total) for name, passed, total in counted if total)
         values = [fmean(each) for each in shares.values()]
         result |= _share(f"tests_passed/{tests}", values, single=False, seed=seed)
     return result
@@ -226,16 +235,13 @@ def _test_metrics(verdicts: Sequence[Verdict], seed: int) -> dict[str, float]:
 
 def _format_metrics(solutions: Sequence[Solution], seed: int) -> dict[str, float]:
     """Return how many completions kept the format, and how many hold a program."""
-    kept: dict[str, list[bool]] = defaultdict(list)
-    valid: dict[str, list[bool]] = defaultdict(list)
-    for solution in solutions:
-        kept[solution.problem_id].append(solution.format_kept)
-        valid[solution.problem_id].append(solution.syntax_valid)
+    kept = _by_problem((each.problem_id, each.format_kept) for each in solutions)
+    valid = _by_problem((each.problem_id, each.syntax_valid) for each in solutions)
     single = all(len(each) == 1 for each in kept.values())
-    result = _share("format/kept", [fmean(each) for each in kept.values()], single, seed)
-    return result | _share(
-        "format/syntax_valid", [fmean(each) for each in valid.values()], single, seed
-    )
+    result: dict[str, float] = {}
+    for name, flags in (("format/kept", kept), ("format/syntax_valid", valid)):
+        result |= _share(name, [fmean(each) for each in flags.values()], single, seed)
+    return result
 
 
 def _token_metrics(generations: Sequence[Generation]) -> dict[str, float]:
@@ -253,8 +259,7 @@ def _token_metrics(generations: Sequence[Generation]) -> dict[str, float]:
     if prompt:
         shared = sum(generation.shared_tokens for generation in generations)
         result["tokens/shared"] = shared / prompt
-    thoughtful = [each for each in generations if each.thought or not each.thought_finished]
-    if thoughtful:
+    if any(each.thought or not each.thought_finished for each in generations):
         thought = sum(each.thought_tokens for each in generations)
         result["tokens/thought"] = float(thought)
         result["tokens/thought_mean"] = thought / len(generations)

@@ -74,16 +74,23 @@ def read_label(line: bytes, written: float) -> tuple[str, float, str] | None:
     return None if match is None else _label(match, written)
 
 
+def is_entry(line: bytes) -> bool:
+    """Return whether a line has the form of an entry."""
+    return _LINE.fullmatch(line) is not None
+
+
 def is_of_later_version(line: bytes) -> bool:
     """Return whether a later version of this project wrote a line: it is left alone."""
     return _LATER_VERSION.fullmatch(line) is not None
 
 
 def _label(match: re.Match[bytes], written: float) -> tuple[str, float, str]:
-    key = match["key"].decode()
-    if match["time"] is None:
-        return key, written, ""
-    return key, float(match["time"]), json.loads(match["model"])
+    key, time, model = match.group("key", "time", "model")
+    if time is None:
+        return key.decode(), written, ""
+    # Nearly all names are as they are in JSON, and there are millions of lines.
+    name = json.loads(model) if b"\\" in model else model[1:-1].decode()
+    return key.decode(), float(time), name
 
 
 def _checksum(parts: Iterable[bytes]) -> bytes:

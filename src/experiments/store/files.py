@@ -12,7 +12,9 @@ import fcntl
 import json
 import logging
 import os
+import re
 import secrets
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
@@ -25,6 +27,9 @@ from experiments.records import Failure, FinishReason, Generation, Outcome, Verd
 log = logging.getLogger(__name__)
 
 _Record = TypeVar("_Record")
+
+HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
+"""This machine, as a part of names of files."""
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 """What file systems say that have no locks."""
@@ -172,18 +177,22 @@ _FORMER_NAMES = {
 """Names of fields in files of earlier versions, which stay readable."""
 
 
+def known_fields(record: type[Any], data: dict[str, Any]) -> dict[str, Any]:
+    """Return what a record has of some plain data; fields of later versions are left out."""
+    names = {field.name for field in fields(record)}
+    return {name: value for name, value in data.items() if name in names}
+
+
 def to_generation(data: dict[str, Any]) -> Generation:
-    """Return a generation from plain data; fields of later versions are left out."""
-    known = {field.name for field in fields(Generation)}
+    """Return a generation from plain data."""
     data = {_FORMER_NAMES.get(name, name): value for name, value in data.items()}
-    data = {name: value for name, value in data.items() if name in known}
+    data = known_fields(Generation, data)
     return Generation(**{**data, "finish_reason": FinishReason(data["finish_reason"])})
 
 
 def to_verdict(data: dict[str, Any]) -> Verdict:
-    """Return a verdict from plain data; fields of later versions are left out."""
-    known = {field.name for field in fields(Verdict)}
-    data = {name: value for name, value in data.items() if name in known}
+    """Return a verdict from plain data."""
+    data = known_fields(Verdict, data)
     failure = Failure(**data["failure"]) if data.get("failure") else None
     outcomes = {"base": Outcome(data["base"]), "plus": Outcome(data["plus"])}
     return Verdict(**{**data, **outcomes, "failure": failure})

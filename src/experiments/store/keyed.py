@@ -71,8 +71,8 @@ class _KeyedStore(Generic[_Record]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        self._segments.close(merges=failure is None)  # whoever interrupts a run does not wait
 
     def _find(self, keys: Collection[str]) -> Iterator[tuple[str, _Record]]:
         if self._mode == "off" or not keys:

@@ -15,7 +15,7 @@ from experiments.errors import StoreError
 from experiments.store.entries import read_label
 from experiments.store.files import cannot_use
 from experiments.store.runs import GENERATIONS
-from experiments.store.segments import Found, Segments
+from experiments.store.segments import GONE, Found, Segments
 
 Chooser = Callable[[str, float, str], bool]
 """Whether an entry may go, by its key, time and model."""
@@ -78,20 +78,19 @@ def prune(segments: Segments, is_chosen: Chooser) -> int:
             What is not chosen is all there.
     """
     removed = 0
-    with segments.alone() as is_alone:
-        if not is_alone:
-            raise StoreError(
-                f"Another process puts the files of {segments.folder} together just now",
-                "Type the same command again in a minute.",
-            )
-        for file in segments.files():
-            count = sum(may_go for *_, may_go in _entries(file, is_chosen))
-            if count:
-                try:
+    try:
+        with segments.alone() as is_alone:
+            if not is_alone:
+                raise StoreError(
+                    f"Another process puts the files of {segments.folder} together just now",
+                    "Type the same command again in a minute.",
+                )
+            for file in segments.files():
+                if count := sum(may_go for *_, may_go in _entries(file, is_chosen)):
                     segments.rewrite(file, lambda *label: not is_chosen(*label))
-                except OSError as error:
-                    raise cannot_use(file.path, error) from error
-            removed += count
+                    removed += count
+    except OSError as error:
+        raise cannot_use(segments.folder, error) from error
     return removed
 
 
@@ -101,7 +100,7 @@ def keys_in_use(outputs: Path) -> set[bytes]:
     Raises:
         StoreError: a file cannot be read.
     """
-    keys = set()
+    keys: set[bytes] = set()
     for path in outputs.rglob(GENERATIONS):
         try:
             with path.open("rb") as lines:
@@ -120,7 +119,7 @@ def _entries(file: Found, is_chosen: Chooser) -> Iterator[tuple[int, float, str,
                 if label := read_label(line, file.written):
                     _, time, model = label
                     yield len(line), time, model, file.is_done and is_chosen(*label)
-    except FileNotFoundError:
-        return
     except OSError as error:
+        if error.errno in GONE:
+            return
         raise cannot_use(file.path, error) from error

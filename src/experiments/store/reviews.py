@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments.errors import StoreError
-from experiments.store.files import append_lines, cannot_use, read_lines, write_text
+from experiments.store.files import append_lines, cannot_use, known_fields, read_lines, write_text
 
 REVIEWS = "reviews.jsonl"
 PLAN = "review.json"
@@ -104,9 +104,5 @@ def read_note(path: Path) -> dict[str, Any]:
     return content
 
 
-_NAMES = {field.name for field in fields(Review)}
-
-
 def _review(line: dict[str, Any]) -> Review:
-    known = {name: value for name, value in line.items() if name in _NAMES}
-    return Review(**{**known, "reasons": tuple(line["reasons"])})
+    return Review(**{**known_fields(Review, line), "reasons": tuple(line["reasons"])})

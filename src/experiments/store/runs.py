@@ -6,6 +6,7 @@
 | `verdicts.jsonl` | what became of each program, with the first failing input |
 | `samples.jsonl` | the programs, in EvalPlus's form |
 | `problems.jsonl` | what a report shows of the problems |
+| `run.yaml` | the whole run as one file, for `python run.py run.yaml` elsewhere |
 | `prompts.jsonl` | what the model was asked, by problem |
 | `manifest.json` | labels, versions, digests, machine |
 | `audit.json` | one prompt as the model reads it |
@@ -13,6 +14,7 @@
 | `sanitizer.jsonl` | verdicts on the programs that EvalPlus's sanitizer finds |
 | `failure.txt` | why a job has no result |
 | `tracking.json` | where the run is in MLflow, and what of it |
+| `fidelity.json` | levels of its model held against this run's, where that was asked |
 | `.lock` | what the folder is for, and who works there (see `claims`) |
 | `reviews.jsonl`, `review.json`, `review-key.json` | a person's grades (see `reviews`) |
 
@@ -25,7 +27,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ from experiments.records import (
     Verdict,
 )
 from experiments.store.files import (
+    known_fields,
     read_lines,
     to_generation,
     to_verdict,
@@ -54,6 +57,7 @@ GENERATIONS = "generations.jsonl"
 VERDICTS = "verdicts.jsonl"
 SAMPLES = "samples.jsonl"
 PROBLEMS = "problems.jsonl"
+SHARED = "run.yaml"
 PROMPTS = "prompts.jsonl"
 MANIFEST = "manifest.json"
 AUDIT = "audit.json"
@@ -66,6 +70,7 @@ SWEEP = "sweep.json"
 CONFIGURATION = ".hydra/config.yaml"
 RACE = "race.json"
 """In the folder of a sweep that was a race: its settings, findings and curves."""
+FIDELITY = "fidelity.json"
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,16 @@ def write_run(
         _write_json(folder / AUDIT, audit)
     finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
     _write_json(folder / METRICS, {"format": FORMAT, **finite})
+
+
+def add_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
+    """Add numbers to those of a finished run.
+
+    Raises:
+        StoreError: its file is damaged, or cannot be written.
+    """
+    path = folder / METRICS
+    _write_json(path, {**_read_json(path), **metrics})
 
 
 def program_of(solution: Solution) -> Program:
@@ -264,19 +279,12 @@ _FORMER_METRICS = {
 
 
 def _described(problem: Problem) -> dict[str, Any]:
-    shown = ("id", "title", "difficulty", "topics", "entry_point", "prompt")
-    return {name: getattr(problem, name) for name in shown}
+    return {field.name: getattr(problem, field.name) for field in fields(ProblemInfo)}
 
 
 def _problem(line: dict[str, Any]) -> ProblemInfo:
-    return ProblemInfo(
-        id=str(line["id"]),
-        title=line.get("title", ""),
-        difficulty=line.get("difficulty", ""),
-        topics=tuple(line.get("topics", ())),
-        entry_point=line.get("entry_point", ""),
-        prompt=line.get("prompt", ""),
-    )
+    known = known_fields(ProblemInfo, line)
+    return ProblemInfo(**{**known, "topics": tuple(line.get("topics", ()))})
 
 
 def _sample(program: Program) -> dict[str, Any]:

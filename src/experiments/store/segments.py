@@ -25,7 +25,6 @@ import logging
 import os
 import re
 import secrets
-import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -33,10 +32,18 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
-from experiments.store.entries import KEY, Entry, is_of_later_version, read_entry, read_label
-from experiments.store.files import append_whole, cannot_use
+from experiments.store import searching
+from experiments.store.entries import (
+    KEY,
+    Entry,
+    is_entry,
+    is_of_later_version,
+    read_entry,
+    read_label,
+)
+from experiments.store.files import HOST, append_whole, cannot_use
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +61,10 @@ MOST = 64
 SMALL_BYTES = 4 << 20
 """Files are of about the same size up to here, and then up to each `MANY` times as much."""
 
-_GONE = (errno.ENOENT, errno.ESTALE)
-_DIGITS = re.compile(rb"[0-9a-f]{64}")
-_LOOK_BYTES = 32 << 10
-_BEFORE_KEY = KEY.start - len('"key":"')
+TOLD_BYTES = 1 << 30
+"""A merge of so much, which happens once in a million generations, takes a minute: it is told."""
+
+GONE = (errno.ENOENT, errno.ESTALE)
 
 
 @dataclass(frozen=True)
@@ -138,14 +145,14 @@ class Segments:
             try:
                 self._write(line)
             except OSError as error:
-                if error.errno not in _GONE:
+                if error.errno not in GONE:
                     raise
                 self._begin()  # it was idle for so long that others merged it
                 self._write(line)
         except OSError as error:
             raise cannot_use(self._own or self.folder, error) from error
 
-    def close(self) -> None:
+    def close(self, merges: bool = True) -> None:
         """Give the file of this process its final name, and merge files if there are many."""
         if self._own is None or self._process != os.getpid():
             return
@@ -153,7 +160,8 @@ class Segments:
             self._own.rename(self._own.with_name(self._own.name.removesuffix(OPEN) + DONE))
         self._own = None
         try:
-            self.merge()
+            if merges:
+                self.merge()
         except OSError as error:
             log.warning("Files of %s were not merged (%s).", self.folder, error.strerror or error)
 
@@ -163,14 +171,16 @@ class Segments:
         Raises:
             OSError: a file cannot be read or written; nothing is lost.
         """
-        if not _to_merge(self._listed()):
+        if not to_merge(self._listed()):
             return
         with self.alone() as is_alone:
             left: set[Path] = set()
             while is_alone:
-                chosen = _to_merge(file for file in self._listed() if file.path not in left)
+                chosen = to_merge(file for file in self._listed() if file.path not in left)
                 if not chosen:
                     break
+                if (size := sum(file.bytes for file in chosen)) > TOLD_BYTES:
+                    log.info("Merging files of %s: %.1f GB.", self.folder, size / 1e9)
                 left.update(self._merge(chosen))
 
     @contextmanager
@@ -285,8 +295,7 @@ class Segments:
         return sorted(found, key=lambda file: file.path.name)
 
     def _new_path(self, ending: str) -> Path:
-        host = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
-        return self.folder / f"{self.kind}s-{host}-{os.getpid()}-{secrets.token_hex(6)}{ending}"
+        return self.folder / f"{self.kind}s-{HOST}-{os.getpid()}-{secrets.token_hex(6)}{ending}"
 
     def _begin(self) -> None:
         """Make a file for this process alone."""
@@ -307,7 +316,7 @@ class Segments:
             os.close(descriptor)
 
 
-def _to_merge(files: Iterable[Found]) -> list[Found]:
+def to_merge(files: Iterable[Found]) -> list[Found]:
     """Return the files to be merged next: a large one that is not sorted, or many of a size."""
     done = [file for file in files if file.is_done]
     large = [file for file in done if not file.is_sorted and file.bytes > SMALL_BYTES]
@@ -358,17 +367,17 @@ def _search(file: Found, wanted: Sequence[bytes]) -> Iterator[Entry]:
     try:
         with file.path.open("rb") as content:
             lines: Iterable[bytes] = content
-            if file.is_sorted and file.bytes > len(wanted) * _LOOK_BYTES:
-                lines = _sorted_lines(content, file.bytes, wanted)
+            if file.is_sorted and file.bytes > len(wanted) * searching.LOOK_BYTES:
+                lines = searching.lines_with(content, file.bytes, wanted)
             keys = set(wanted)
             for line in lines:
                 is_wanted = line[KEY] in keys
                 if is_wanted and (entry := read_entry(line, file.written)):
                     yield entry
-                elif is_wanted or read_label(line, file.written) is None:
+                elif is_wanted or not is_entry(line):
                     damaged += _is_damaged(line)
     except OSError as error:
-        if error.errno in _GONE:  # what it held is in a file with a new name
+        if error.errno in GONE:  # what it held is in a file with a new name
             return
         raise cannot_use(file.path, error) from error
     if damaged:
@@ -387,97 +396,6 @@ def _is_damaged(line: bytes) -> bool:
     earlier versions made of damaged lines.
     """
     return line.endswith(b"\n") and bool(line.strip()) and not is_of_later_version(line)
-
-
-def _sorted_lines(content: BinaryIO, size: int, keys: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield the lines with some keys, which are in order, of a file that is in the order of keys.
-
-    Keys are digests, so a key's place in the file is about its place among all digests. Each look
-    reads a piece there and tells on which side of it the key is: some three looks find one in
-    gigabytes. Where a piece is damaged, all lines are yielded.
-    """
-    start = _Mark(0, 0.0)
-    try:
-        for key in keys:
-            start, line = _sorted_line(content.fileno(), key, start, _Mark(size, 1.0))
-            if line:
-                yield line
-    except ValueError:
-        content.seek(0)
-        yield from content
-
-
-class _Mark(NamedTuple):
-    """Where a line begins in a file, and where its key is among all digests, from 0 to 1."""
-
-    place: int
-    share: float
-
-
-def _sorted_line(descriptor: int, key: bytes, low: _Mark, high: _Mark) -> tuple[_Mark, bytes]:
-    """Return the line with a key, empty if there is none, and where larger keys may begin.
-
-    Args:
-        descriptor: of the file.
-        key: what is looked for.
-        low: all lines before have smaller keys.
-        high: all lines from here on have larger ones.
-
-    Raises:
-        ValueError: what stands where a key should be is none.
-    """
-    share = _share(key)
-    length = _LOOK_BYTES
-    looks = 0
-    while low.place < high.place:
-        looks += 1
-        expected = 0.5  # every fourth time, should keys not be spread evenly
-        if looks % 4 and high.share > low.share:
-            expected = (share - low.share) / (high.share - low.share)
-        middle = low.place + int(expected * (high.place - low.place))
-        at = max(low.place, min(middle - length // 2, high.place - length))
-        piece = os.pread(descriptor, min(length, high.place - at), at)
-        first = 0 if at == low.place else piece.find(b"\n") + 1
-        last = piece.rfind(b"\n", 0, max(0, len(piece) - KEY.stop)) + 1
-        if (at > low.place and not first) or len(piece) - first < KEY.stop:
-            if not piece:
-                raise ValueError("the file is shorter than it was")
-            length *= 2  # no line begins in it
-            continue
-        last = max(first, last)
-        least, largest = _key_in(piece, first), _key_in(piece, last)
-        if key < least:
-            high = _Mark(at + first, _share(least))
-        elif key > largest and (at + last > low.place and at + len(piece) < high.place):
-            low = _Mark(at + last, _share(largest))
-        elif key > largest and at + len(piece) < high.place:
-            length *= 2  # a long line fills it
-        else:
-            found = piece.find(b'"key":"' + key, first)
-            low = _Mark(at + first, _share(least))
-            return low, _line_at(descriptor, at + found - _BEFORE_KEY) if found >= 0 else b""
-    return low, b""
-
-
-def _key_in(piece: bytes, start: int) -> bytes:
-    key = piece[start:][KEY]
-    if not _DIGITS.fullmatch(key):
-        raise ValueError(f"{key!r} is no key")
-    return key
-
-
-def _share(key: bytes) -> float:
-    return int(key[:13], 16) / 16**13
-
-
-def _line_at(descriptor: int, start: int) -> bytes:
-    line = b""
-    while b"\n" not in line:
-        more = os.pread(descriptor, _LOOK_BYTES, start + len(line))
-        if not more:
-            break
-        line += more
-    return line.partition(b"\n")[0] + b"\n"
 
 
 def _sync(folder: Path) -> None:

@@ -71,9 +71,21 @@ def address(uri: str | None) -> str:
     return uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT
 
 
+def absolute(uri: str) -> str:
+    """Return an address that means the same in every folder of this machine."""
+    database = database_file(uri)
+    return uri if database is None else f"sqlite:///{database.absolute()}"
+
+
 def without_password(uri: str) -> str:
     """Return an address that may be kept and shown."""
     return masked(uri).replace(":***@", "@")
+
+
+def with_password(uri: str) -> str:
+    """Return an address with the password that the environment has for it."""
+    given = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return given if without_password(given) == uri else uri
 
 
 def is_server(uri: str) -> bool:

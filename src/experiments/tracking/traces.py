@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.errors import TrackingAway
+from experiments.errors import TrackingAway, printable
 from experiments.records import Generation, Prompt, Solution, Verdict
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def fenced(text: str, language: str = "") -> str:
     """Return a text as Markdown that keeps its lines: MLflow shows a trace's texts as such."""
     longest = max((len(ticks) for ticks in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}" if text else ""
+    return f"{fence}{language}\n{printable(text.rstrip())}\n{fence}" if text else ""
 
 
 def explanation(verdict: Verdict) -> str:

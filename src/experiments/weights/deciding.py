@@ -6,8 +6,8 @@ Only this disk is asked: no network, and nothing is written but digests that are
 way. `experiments.weights` says in which order sources are taken.
 
 In `model.files`, `FILE` is a file of the model's own repository, and `OWNER/NAME:FILE` one of
-another: a repository with every quantized level often has no unquantized file. On this disk, a
-file may have that name or the plain one: `MODEL-LEVEL.gguf`.
+another (`OWNER/NAME@REVISION:FILE`): a repository with every quantized level often has no
+unquantized file. On this disk, a file may have that name or the plain one: `MODEL-LEVEL.gguf`.
 """
 
 from __future__ import annotations
@@ -274,7 +274,8 @@ def origin(model: ModelConfig, level: str) -> Origin | None:
         return None
     other, _, name = listed.rpartition(":")
     if other:
-        return Origin(other, "main", name)
+        repository, _, revision = other.partition("@")
+        return Origin(repository, revision or "main", name)
     return Origin(model.repository, model.revision, name) if model.repository else None
 
 

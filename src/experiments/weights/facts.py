@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 from experiments.weights.header import Header
@@ -24,7 +23,7 @@ _ORIGIN = re.compile(r".+\.(quantized_(by|at|on)|quantize_version|convert\w*|dat
 def facts(found: Header) -> dict[str, Any]:
     """Return what a file says of itself, as plain data."""
     ends = {name: found.token(f"tokenizer.ggml.{name}_token_id") for name in _ENDS}
-    origin = _fetched_from(found.path)
+    origin = _fetched_from(found)
     says = {key: found.text(key) for key in found.metadata if _ORIGIN.fullmatch(key)}
     named = [text for key, text in says.items() if key.endswith(".quantized_by")]
     whole = max(1, found.parameters)
@@ -37,6 +36,7 @@ def facts(found: Header) -> dict[str, Any]:
         "importance_matrix": importance_matrix(found),
         "quantizer": "this project" if found.made_from else next(iter(named), None),
         "uploader": origin.get("repository", "").partition("/")[0] or None,
+        "repository": origin.get("repository"),
         "commit": origin.get("commit"),
         "date": next(iter(dates), None),
         "recipe": "of before January 2024" if has_old_recipe(found) else None,
@@ -78,10 +78,18 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _fetched_from(path: Path) -> dict[str, str]:
-    """Return the note that fetching leaves beside a file; empty if it came otherwise."""
-    try:
-        note = json.loads(path.with_name(f".{path.name}.origin.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return note if isinstance(note, dict) else {}
+def _fetched_from(found: Header) -> dict[str, str]:
+    """Return the note that fetching left beside a file, or beside that which it was made from.
+
+    Empty if it came otherwise.
+    """
+    path, source = found.path, found.made_from
+    for beside in sorted(path.parent.glob(".*.origin.json")):
+        try:
+            note = json.loads(beside.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        its = beside.name == f".{path.name}.origin.json"
+        if isinstance(note, dict) and (note.get("sha256") == source if source else its):
+            return note
+    return {}

@@ -33,10 +33,10 @@ from typing import TYPE_CHECKING
 
 from experiments.errors import WeightsError
 from experiments.store import write_text
+from experiments.store.lock import draft_of, left_over, locked
 from experiments.weights import digests, header
 from experiments.weights.deciding import Origin
 from experiments.weights.header import Header
-from experiments.weights.lock import draft_of, left_over, locked
 from experiments.weights.progress import Transfer
 
 if TYPE_CHECKING:

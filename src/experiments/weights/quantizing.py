@@ -21,9 +21,9 @@ from pathlib import Path
 from experiments.environment import machine
 from experiments.errors import WeightsError
 from experiments.sandbox import confinement
+from experiments.store.lock import draft_of, left_over, locked
 from experiments.weights import header
 from experiments.weights.header import Header
-from experiments.weights.lock import draft_of, left_over, locked
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ figures are used for.
 from __future__ import annotations
 
 import json
+import secrets
 import statistics
 import struct
 import subprocess
@@ -82,7 +83,7 @@ def measure(kind: TensorType, threads: int, folder: Path) -> Speed:
     Raises:
         BackendError: llama.cpp failed, or the file cannot be written.
     """
-    path = folder / f".measured-{kind.name}.gguf"
+    path = folder / f".measured-{kind.name}-{secrets.token_hex(6)}.gguf"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write(path, kind)

@@ -30,6 +30,9 @@ MEMORY_BYTES = 2**30
 CHARACTERS = 4_000_000
 """The longest prompt: far more than any context holds."""
 
+ALL_CHARACTERS = 64_000_000
+"""The prompts of a run together, which the other side holds as well."""
+
 
 class _Refused(Exception):
     """The template called `raise_exception`."""
@@ -57,11 +60,18 @@ def fill(
     environment.globals["strftime_now"] = datetime.fromisoformat(today).strftime
     template = environment.from_string(source)
 
+    left = ALL_CHARACTERS
+
     def filled(turns: list[dict[str, str]]) -> str:
+        nonlocal left
         known = {"tools": None, "documents": None} | variables
         text = template.render(known | {"messages": turns, "add_generation_prompt": True})
         if len(text) > CHARACTERS:
             raise ValueError(f"it makes {len(text)} characters of one prompt")
+        left -= len(text)
+        if left < 0:
+            count = len(chats)
+            raise ValueError(f"it makes more than {ALL_CHARACTERS} characters of {count} prompts")
         return text
 
     return [_despite_system(filled, turns) for turns in chats]

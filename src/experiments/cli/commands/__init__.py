@@ -6,30 +6,23 @@ Each has `add`, which adds it to the parser, and is light to import: `--help` co
 from experiments.cli.commands import (
     clean,
     doctor,
+    export,
     fidelity,
     imported,
     judge,
     models,
     plan,
     report,
+    reproduce,
     review,
     runs,
     store,
+    sync,
     validate,
 )
 
 COMMANDS = (
-    plan,
-    report,
-    imported,
-    review,
-    judge,
-    validate,
-    models,
-    fidelity,
-    store,
-    runs,
-    clean,
-    doctor,
+    *(plan, report, export, imported, reproduce, review, judge, validate, models, fidelity),
+    *(runs, clean, store, sync, doctor),
 )
 """In the order of the help."""

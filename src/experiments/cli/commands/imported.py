@@ -1,4 +1,4 @@
-"""Bring in results of EvalPlus as a run."""
+"""Bring in runs of another machine, or results of EvalPlus as a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.cli.common import OUTPUTS, add_command, complete, load_dataset
+from experiments.cli.common import (
+    CACHE,
+    OUTPUTS,
+    TRACKING,
+    add_command,
+    complete,
+    load_dataset,
+)
 from experiments.environment.terminal import results
 from experiments.errors import ConfigError
 
@@ -16,28 +23,73 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "import",
-        "bring in results of EvalPlus as a run",
-        "experiments import samples_eval_results.json --dataset humaneval_plus --name peer",
+        "bring in runs of another machine, or results of EvalPlus as a run",
+        "experiments import out.zip --judge",
+        "experiments import samples_eval_results.json --dataset humaneval_plus",
     )
-    parser.add_argument("file", metavar="EVAL_RESULTS.json", type=Path, help="of evalplus.evaluate")
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="of experiments export, or of evalplus.evaluate"
+    )
+    parser.add_argument(
+        "--judge", action="store_true", help="of an archive: judge its programs here"
+    )
     dataset = parser.add_argument(
-        "--dataset", required=True, metavar="NAME", help="as in conf/dataset/"
+        "--dataset", metavar="NAME", help="as in conf/dataset/, or FILE.jsonl; EvalPlus needs it"
     )
     complete(dataset, "dataset")
-    parser.add_argument("--name", help="of the model; default: the file's name")
+    parser.add_argument("--name", help="of EvalPlus's model, or of the folder; default: the file's")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: outputs/imported/NAME")
+    parser.add_argument("--no-mlflow", action="store_true", help="leave MLflow out")
+    parser.add_argument("--uri", default=TRACKING, help=f"of MLflow; default: {TRACKING}")
     parser.set_defaults(do=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Do what was chosen, and return the exit code."""
-    from experiments import report
+    """Do what was chosen, and return the exit code; the file's content says which of the two."""
+    from experiments.store.archive import is_archive
 
-    name = chosen.name or chosen.file.name.removesuffix(".json").removesuffix("_eval_results")
-    if Path(name).name != name or name == "..":
+    of_runs = is_archive(chosen.file)
+    endings = (".zip",) if of_runs else (".json", "_eval_results")
+    name = chosen.name or chosen.file.name
+    for ending in endings if not chosen.name else ():
+        name = name.removesuffix(ending)
+    if Path(name).name != name or name in ("", ".", ".."):
         raise ConfigError(f"--name is '{name}', which is no name", "Choose one without slashes.")
     folder = chosen.out or OUTPUTS / "imported" / name
-    report.import_evalplus(chosen.file, load_dataset(chosen.dataset), name, folder)
-    report.show([report.read_report(folder)])
+    if of_runs:
+        _runs(chosen, folder)
+    else:
+        _evalplus(chosen, name, folder)
     results.print(f"\nImported: {folder}", soft_wrap=True)
     return 0
+
+
+def _runs(chosen: argparse.Namespace, folder: Path) -> None:
+    from experiments.cli.archive import bring_in
+    from experiments.experiment import elsewhere
+    from experiments.schema import TrackingConfig
+
+    load = (lambda name: load_dataset(chosen.dataset or name)) if chosen.judge else None
+    found = bring_in(chosen.file, folder, load, CACHE)
+    if not chosen.judge:
+        again = f"experiments import {chosen.file} --judge --out DIR"
+        results.print(f"Verdicts are those of the archive. To judge its programs here: {again}")
+    if not chosen.no_mlflow:
+        elsewhere.track(found, folder, TrackingConfig(uri=chosen.uri))
+
+
+def _evalplus(chosen: argparse.Namespace, name: str, folder: Path) -> None:
+    from experiments import report
+
+    if chosen.judge:
+        raise ConfigError(
+            f"{chosen.file} is no archive of runs, and --judge is for one",
+            "Judge samples of EvalPlus with: experiments judge DATASET SAMPLES.jsonl --out FILE",
+        )
+    if chosen.dataset is None:
+        raise ConfigError(
+            f"{chosen.file} is no archive of runs, and results of EvalPlus need their data set",
+            "Name it: --dataset humaneval_plus",
+        )
+    report.import_evalplus(chosen.file, load_dataset(chosen.dataset), name, folder)
+    report.show([report.read_report(folder)])

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from experiments.cli.common import OUTPUTS
+from experiments.cli.common import OUTPUTS, add_command
 
 _SECONDS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -21,8 +21,14 @@ def age(text: str) -> float:
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
-    parser = commands.add_parser(
-        "store", help="say how large the store of generations is, or remove some of it"
+    parser = add_command(
+        commands,
+        "store",
+        "say how large the store of generations is, or remove some of it",
+        "experiments store",
+        "experiments store --prune --older-than 90d",
+        "experiments store --prune --unused --older-than 4w --yes",
+        "experiments store --prune --model mistral",
     )
     parser.add_argument(
         "--store", type=Path, default=OUTPUTS / "store", help="folder of the generations"

@@ -256,19 +256,8 @@ def _receive(control: socket.socket) -> tuple[Any, list[int]]:
     The message is None once the host is gone.
     """
     start, descriptors, _, _ = socket.recv_fds(control, protocol.LENGTH.size, 2)
-    head = _exactly(control, protocol.LENGTH.size, start) if start else None
-    body = None if head is None else _exactly(control, protocol.LENGTH.unpack(head)[0])
+    body = protocol.message(control.fileno(), start) if start else None
     return None if body is None else marshal.loads(body), descriptors
-
-
-def _exactly(control: socket.socket, size: int, start: bytes = b"") -> bytes | None:
-    parts = bytearray(start)
-    while len(parts) < size:
-        part = control.recv(min(size - len(parts), 1 << 20))
-        if not part:
-            return None
-        parts += part
-    return bytes(parts)
 
 
 def _prepare(settings: dict[str, Any]) -> None:

@@ -64,7 +64,9 @@ def execute(
         kernel.keep_capabilities(settings["capset"])
     if settings["filter"]:
         kernel.filter_calls(settings["filter"], settings["filter_pids"])
-    program = _read(host, protocol.LENGTH.unpack(_read(host, protocol.LENGTH.size))[0])
+    program = protocol.message(host)
+    if program is None:
+        os._exit(70)  # the host is gone
     frames = _Frames(pipe)
     control.send(protocol.STATUS.pack(protocol.STARTED, os.getpid(), 0.0, 0))
     control.close()
@@ -72,16 +74,6 @@ def execute(
     if call is not None:
         _run(call, inputs, options, frames, host)
         frames.send(protocol.FINISHED, time.process_time_ns())
-
-
-def _read(descriptor: int, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = os.read(descriptor, size - len(data))
-        if not part:
-            os._exit(70)  # the host is gone
-        data += part
-    return data
 
 
 def _limit(settings: Settings, options: Settings) -> None:

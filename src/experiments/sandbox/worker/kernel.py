@@ -62,8 +62,12 @@ def keep_capabilities(capset: int, kept: int = 0) -> None:
 
     Args:
         capset: number of the call.
-        kept: one bit each, of the first 32.
+        kept: one bit each, of the first 32; those that it has not are not gained.
     """
+    if kept:
+        with open("/proc/self/status") as lines:
+            permitted = next(line for line in lines if line.startswith("CapPrm:"))
+        kept &= int(permitted.split()[1], 16)
     header = struct.pack("=Ii", 0x20080522, 0)
     _refused_if(_libc.syscall(capset, header, struct.pack("=6I", kept, kept, 0, 0, 0, 0)))
 
@@ -110,12 +114,15 @@ def main() -> None:
 
     settings = json.loads(sys.argv[1])
     keep_privileges()
-    if settings["capset"]:
-        keep_capabilities(settings["capset"], settings["capabilities"])
-    if rules := settings["landlock"]:
-        restrict(ruleset(rules | {"attributes": bytes.fromhex(rules["attributes"])}))
-    if settings["filter"]:
-        filter_calls(bytes.fromhex(settings["filter"]), settings["filter_pids"])
+    try:
+        if settings["capset"]:
+            keep_capabilities(settings["capset"], settings["capabilities"])
+        if rules := settings["landlock"]:
+            restrict(ruleset(rules | {"attributes": bytes.fromhex(rules["attributes"])}))
+        if settings["filter"]:
+            filter_calls(bytes.fromhex(settings["filter"]), settings["filter_pids"])
+    except OSError as error:  # a model runs everywhere
+        print(f"warning: this process is not confined: {error}", file=sys.stderr)
     is_module = sys.argv[2] == "-m"
     del sys.argv[: 3 if is_module else 2]
     if is_module:

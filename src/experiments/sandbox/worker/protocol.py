@@ -17,6 +17,7 @@ payload). Where inputs are given in blocks, it says by the socket that one is do
 the word to go on.
 """
 
+import os
 import struct
 
 LENGTH = struct.Struct("=Q")
@@ -46,3 +47,19 @@ LONG = 1 << 17
 
 LONGEST_TEXT = 4096
 """Bytes of a frame that tells why, rather than what came back."""
+
+
+def message(descriptor: int, start: bytes = b"") -> bytes | None:
+    """Return what follows a `LENGTH`, of which some has come; None at the end of all messages."""
+    head = _exactly(descriptor, LENGTH.size, start)
+    return None if head is None else _exactly(descriptor, LENGTH.unpack(head)[0])
+
+
+def _exactly(descriptor: int, size: int, start: bytes = b"") -> bytes | None:
+    parts = bytearray(start)
+    while len(parts) < size:
+        part = os.read(descriptor, min(size - len(parts), 1 << 20))
+        if not part:
+            return None
+        parts += part
+    return bytes(parts)

@@ -1,26 +1,25 @@
-"""One process at a time makes or fetches a file; the others wait for it.
+"""One process at a time makes, fetches or computes something; the others wait for it.
 
 Locks hold among the processes of one machine. Between machines that share a folder they may not:
 then two do the same work, each in a draft of its own, and the last one's draft takes the name.
 """
 
-import errno
 import fcntl
 import logging
 import os
 import re
 import secrets
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from experiments.store.files import HOST, NO_LOCKS
+
 log = logging.getLogger(__name__)
 
 _WAITING_SECONDS = 0.2
 _IDLE_SECONDS = 600.0
-_HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
 _DRAFT = re.compile(r"\.(?P<host>\w+)-\d+-[0-9a-f]{8}\.part")
 
 
@@ -32,7 +31,7 @@ def locked(target: Path, doing: str) -> Iterator[int]:
     second holds the old. A process that dies gives its lock back.
 
     Args:
-        target: the file that is to be written; its folder exists.
+        target: the file that is to be written, or what stands for it; its folder exists.
         doing: what is done, for a person who waits ("makes", "fetches").
 
     Raises:
@@ -52,7 +51,7 @@ def locked(target: Path, doing: str) -> Iterator[int]:
                     told = True
                 time.sleep(_WAITING_SECONDS)
             except OSError as error:
-                if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                if error.errno not in NO_LOCKS:
                     raise
                 log.info("%s cannot be locked: another run may do the same work.", target)
                 break
@@ -68,7 +67,7 @@ def draft_of(target: Path, about: str = "") -> Path:
         target: the file.
         about: what the name of the draft has to say.
     """
-    own = f"{_HOST}-{os.getpid()}-{secrets.token_hex(4)}"
+    own = f"{HOST}-{os.getpid()}-{secrets.token_hex(4)}"
     return target.parent / f".{target.name}.{about}{own}.part"
 
 
@@ -84,6 +83,6 @@ def left_over(target: Path) -> list[Path]:
             with suppress(FileNotFoundError):
                 state = path.stat()
                 is_idle = time.time() - state.st_mtime > _IDLE_SECONDS
-                if match is None or match["host"] == _HOST or is_idle:
+                if match is None or match["host"] == HOST or is_idle:
                     found.append((state.st_size, path))
     return [path for _, path in sorted(found)]

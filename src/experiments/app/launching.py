@@ -1,0 +1,399 @@
+"""A sweep's jobs through one of Hydra's launchers, each with what its plan asks for.
+
+The launchers themselves are Hydra's plugins. What is added to them here:
+
+- Memory, time and threads come from the plan of each job, where the configuration says `auto`.
+- Jobs whose worker was killed are started again, some times, and are told as failed then.
+- There is one progress for all (see `watching`); a job draws none of its own.
+
+Jobs are handed on in batches: joblib takes all of them, Slurm gets an array for those that ask
+for the same, Ray and submitit's local executor get each by itself. Whatever happens to a batch
+is nothing to the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_class
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from experiments.app.plan import foresee, names
+from experiments.app.share import Share, take
+from experiments.app.watching import Job, watched
+from experiments.environment import machine
+from experiments.environment.terminal import console
+from experiments.errors import ConfigError
+from experiments.experiment import sharing
+from experiments.tracking.opening import address, database_file
+
+if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
+    from hydra.types import HydraContext
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of Hydra's launchers.
+
+    Attributes:
+        target: its class.
+        package: that has it.
+        is_here: its jobs run on this machine and share it.
+    """
+
+    target: str
+    package: str
+    is_here: bool = False
+
+
+_SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher"
+
+KINDS = {
+    "joblib": Kind(
+        "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
+        "hydra-joblib-launcher",
+        is_here=True,
+    ),
+    "submitit_local": Kind(f"{_SUBMITIT}.LocalLauncher", "hydra-submitit-launcher", is_here=True),
+    "submitit_slurm": Kind(f"{_SUBMITIT}.SlurmLauncher", "hydra-submitit-launcher"),
+    "ray": Kind("hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher", "hydra-ray-launcher"),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a launcher, and what Hydra gave it.
+
+    Attributes:
+        launcher: its name.
+        threads: of each job, or `auto`.
+        retries: how often jobs whose worker was killed are started again.
+        settings: of the launcher.
+        hydra_context, task_function, config: Hydra's.
+    """
+
+    launcher: str
+    threads: int | str
+    retries: int
+    settings: Mapping[str, Any]
+    hydra_context: HydraContext
+    task_function: Callable[[DictConfig], Any]
+    config: DictConfig
+
+
+@dataclass(frozen=True)
+class Task:
+    """Hydra's task function where a job runs: with its share, and in the folder of the sweep.
+
+    Attributes:
+        function: Hydra's.
+        shares: by the name of a job's folder.
+        started_in: the folder that relative paths begin at.
+    """
+
+    function: Callable[[DictConfig], Any]
+    shares: Mapping[str, Share]
+    started_in: str
+
+    def __call__(self, config: DictConfig) -> Any:
+        """Run the job."""
+        os.chdir(self.started_in)
+        console.quiet = True  # run.log has it all, and `watching` shows it from there
+        logging.getLogger("submitit").setLevel(logging.WARNING)
+        take(self.shares[str(HydraConfig.get().sweep.subdir)])
+        return self.function(config)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Jobs that are handed to a launcher together, and the settings that it gets."""
+
+    jobs: tuple[Job, ...]
+    settings: Mapping[str, Any]
+
+
+def launch(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
+    """Have jobs run; return what those returned that came to an end.
+
+    Args:
+        asked: launcher, settings, and what Hydra gave it.
+        overrides: of each job.
+        first: number of the first.
+
+    Raises:
+        ConfigError: there is no such launcher, or it is not installed.
+    """
+    kind, launcher = _find(asked.launcher)
+    logging.getLogger("hydra_plugins").setLevel(logging.WARNING)  # they name each job once more
+    jobs = _jobs(asked, overrides, first)
+    settings = _plain(asked.settings)
+    at_once = _at_once(kind, settings, jobs)
+    threads = _threads(asked, kind, settings, at_once)
+    shares = {job.name: Share(threads, None if kind.is_here else job.parallel) for job in jobs}
+    if not kind.is_here:
+        _warn_of_sqlite(asked.config)
+    task = Task(asked.task_function, shares, os.getcwd())
+    if asked.launcher == "ray":
+        _start_ray(settings["ray"]["init"])
+
+    def run(batch: Batch) -> Sequence[JobReturn]:
+        inner = launcher(**batch.settings)
+        inner.setup(hydra_context=asked.hydra_context, task_function=task, config=asked.config)
+        lines = [[*job.overrides, f"hydra.sweep.subdir={job.name}"] for job in batch.jobs]
+        results: Sequence[JobReturn] = inner.launch(lines, initial_job_idx=first)
+        return results
+
+    results: list[JobReturn] = []
+    with watched(jobs) as watch:
+        left, retries = list(jobs), asked.retries
+        while left:
+            batches = list(_batches(asked.launcher, settings, left, at_once))
+            done, broken = _run_all(run, batches, at_once if kind.is_here else len(batches))
+            results += done
+            if broken and asked.launcher == "submitit_slurm":
+                _wait_for_slurm(Path(str(asked.config.hydra.sweep.dir)))
+            left = [job for job in left if broken and not watch.has_ended(job)]
+            if not left or not retries:
+                break
+            retries -= 1
+            _warn(f"{len(left)} of {len(jobs)} jobs were cut off, and start again: {broken[0]}")
+        for job in left:
+            watch.give_up(job, str(broken[0]))
+    return results
+
+
+def _find(name: str) -> tuple[Kind, Callable[..., Any]]:
+    """Return a launcher's class.
+
+    Raises:
+        ConfigError: there is none of that name, or it is not installed.
+    """
+    if name not in KINDS:
+        raise ConfigError(f"There is no launcher '{name}'", f"Known: {', '.join(KINDS)}.")
+    kind = KINDS[name]
+    try:
+        return kind, get_class(kind.target)
+    except Exception as error:
+        raise ConfigError(
+            f"This launcher needs the package {kind.package}, which is not installed ({error})",
+            f"Type: .venv/bin/pip install {kind.package}",
+        ) from error
+
+
+def _jobs(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
+    """Return the jobs with what their plans say."""
+    config = asked.config
+    forecasts = foresee(overrides, Path(config.store).parent, config.hydra.job.config_name)
+    taken = [each.memory.needed if each.memory else 0.0 for each in forecasts]
+    jobs = []
+    for number, (forecast, name) in enumerate(zip(forecasts, names(overrides), strict=True)):
+        # One whose generations another job makes may have to make them, where that is later.
+        is_new = bool(forecast.keys - forecast.kept)
+        memory = taken[number] or (max(taken) if is_new else 0.0)
+        folder = _folder(asked, overrides[number], first + number)
+        jobs.append(
+            Job(
+                overrides=tuple(overrides[number]),
+                name=folder.name,
+                folder=folder,
+                title=name,
+                new=forecast.new,
+                memory=memory + sharing.BESIDE,
+                seconds=forecast.seconds.high if forecast.seconds else 0.0,
+                parallel=forecast.parallel,
+            )
+        )
+    return jobs
+
+
+def _folder(asked: Asked, overrides: Sequence[str], number: int) -> Path:
+    """Return the folder of a job, as Hydra's own launcher finds it."""
+    hydra = asked.config.hydra
+    folder = Path(str(hydra.sweep.dir)).resolve()
+    raw = OmegaConf.to_container(hydra.sweep, resolve=False)
+    assert isinstance(raw, dict)
+    given = [each for each in overrides if each.startswith("hydra.sweep.subdir=")]
+    if given:
+        return folder / given[-1].partition("=")[2]
+    if raw["subdir"] == "${hydra.job.num}":
+        return folder / str(number)
+    config = asked.hydra_context.config_loader.load_sweep_config(asked.config, list(overrides))
+    with open_dict(config):
+        config.hydra.job.num = number
+    return folder / str(config.hydra.sweep.subdir)
+
+
+def _at_once(kind: Kind, settings: dict[str, Any], jobs: Sequence[Job]) -> int:
+    """Return how many jobs go on at once on this machine."""
+    if not kind.is_here:
+        return len(jobs)
+    asked = settings["n_jobs"]
+    free = machine.memory_available()
+    needs = [job.memory for job in jobs]
+    count = sharing.at_once(needs, machine.cores(), free) if asked == "auto" else int(asked)
+    return max(1, min(count if count > 0 else machine.cores(), len(jobs)))
+
+
+def _threads(asked: Asked, kind: Kind, settings: dict[str, Any], at_once: int) -> int:
+    """Return the threads of each job."""
+    if asked.threads != "auto":
+        return int(asked.threads)
+    if not kind.is_here:
+        return int(settings.get("cpus_per_task") or settings["ray"]["remote"]["num_cpus"])
+    threads = max(1, machine.cores() // at_once)
+    each = f"{threads} of {machine.cores()} cores"
+    console.print(f"{at_once} jobs at once, each with {each}.", markup=False)
+    return threads
+
+
+def _batches(
+    launcher: str, settings: dict[str, Any], jobs: Sequence[Job], at_once: int
+) -> Iterator[Batch]:
+    """Yield jobs that are handed on together, with what is asked for them."""
+    if launcher == "joblib":
+        yield Batch(tuple(jobs), {**settings, "n_jobs": at_once})
+        return
+    if launcher == "ray":
+        for job in jobs:
+            remote = dict(settings["ray"]["remote"])
+            if remote.get("memory") == "auto":
+                remote["memory"] = sharing.gibibytes(job.memory) * sharing.GIBIBYTE
+            yield Batch((job,), {"ray": OmegaConf.create({**settings["ray"], "remote": remote})})
+        return
+    alike: defaultdict[tuple[Any, Any], list[Job]] = defaultdict(list)
+    for job in jobs:
+        size, limit = settings.get("mem_gb"), settings["timeout_min"]
+        alike[
+            sharing.gibibytes(job.memory) if size == "auto" else size,
+            sharing.minutes(job.seconds) if limit == "auto" else limit,
+        ].append(job)
+    for (size, limit), some in alike.items():
+        given = {**settings, "mem_gb": size, "timeout_min": limit}
+        if launcher == "submitit_slurm":
+            yield Batch(tuple(some), given)
+        else:
+            given = {name: value for name, value in given.items() if name != "n_jobs"}
+            yield from (Batch((job,), given) for job in some)
+
+
+def _run_all(
+    run: Callable[[Batch], Sequence[JobReturn]], batches: Sequence[Batch], at_once: int
+) -> tuple[list[JobReturn], list[str]]:
+    """Run batches, some at once; return their results, and why some were cut off.
+
+    The threads are left behind by Ctrl-C: whoever waits in them waits for other processes.
+    """
+    if len(batches) == 1:
+        try:
+            return list(run(batches[0])), []
+        except Exception as error:
+            return [], [_cut_off(error)]
+    waiting: queue.SimpleQueue[Batch] = queue.SimpleQueue()
+    for batch in batches:
+        waiting.put(batch)
+    results: list[JobReturn] = []
+    broken: list[str] = []
+    bugs: list[Exception] = []
+
+    def work() -> None:
+        while not bugs:
+            try:
+                batch = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                results.extend(run(batch))
+            except Exception as error:
+                try:
+                    broken.append(_cut_off(error))
+                except Exception as bug:
+                    bugs.append(bug)
+
+    threads = [
+        threading.Thread(target=work, name=f"jobs {number}", daemon=True)
+        for number in range(min(at_once, len(batches)))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(1.0)
+    if bugs:
+        raise bugs[0]
+    return results, broken
+
+
+def _cut_off(error: Exception) -> str:
+    """Return in a line why jobs were cut off; raise what says anything else."""
+    if _is_lost_worker(error):
+        return f"a worker was killed ({type(error).__name__})"
+    raise error
+
+
+def _is_lost_worker(error: Exception) -> bool:
+    """Return whether an error says that a process or a machine is gone."""
+    from concurrent.futures import BrokenExecutor
+
+    kinds: list[type[Exception]] = [BrokenExecutor]
+    try:
+        from submitit.core.utils import UncompletedJobError
+
+        kinds.append(UncompletedJobError)
+    except ImportError:
+        pass
+    try:
+        from ray.exceptions import RayError, RayTaskError
+
+        if isinstance(error, RayError) and not isinstance(error, RayTaskError):
+            return True
+    except ImportError:
+        pass
+    return isinstance(error, tuple(kinds))
+
+
+def _wait_for_slurm(folder: Path) -> None:
+    """Wait until no job of a sweep is in Slurm's hands any more: an array may outlive one job."""
+    from submitit import SlurmJob
+
+    for pickled in sorted(folder.glob(".submitit/*/*_submitted.pkl")):
+        SlurmJob(folder=pickled.parent.parent / "%j", job_id=pickled.parent.name).wait()
+
+
+def _start_ray(settings: dict[str, Any]) -> None:
+    """Connect to Ray, once: the launcher does so only if nobody has."""
+    import ray
+
+    if not ray.is_initialized():
+        ray.init(**settings)
+
+
+def _warn_of_sqlite(config: DictConfig) -> None:
+    uri = address(config.tracking.uri)
+    if config.tracking.enabled and database_file(uri) is not None:
+        _warn(
+            f"Jobs on other machines will share {uri} over the network, which SQLite is not made "
+            "for: tracking=server logs to a server (docs/clusters.md)."
+        )
+
+
+def _warn(text: str) -> None:
+    console.print(text, style="yellow", markup=False, soft_wrap=True)
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without OmegaConf's own classes, those that are null left out."""
+    return {
+        name: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        for name, value in settings.items()
+        if value is not None
+    }

@@ -1,0 +1,34 @@
+"""Put runs into one file, for another machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from experiments.cli.common import TRACKING, add_command, run_folder
+from experiments.environment.terminal import results
+
+
+def add(commands: Any) -> None:
+    """Add the command and what it takes."""
+    parser = add_command(
+        commands,
+        "export",
+        "put runs into one file, for another machine",
+        "experiments export outputs/2026-01-31/12-00-00 out.zip",
+    )
+    parser.add_argument("run", metavar="RUN", help="folder of a run or a sweep, or MLflow run id")
+    parser.add_argument("archive", metavar="OUT.zip", type=Path, help="is replaced if it is there")
+    parser.add_argument("--uri", default=TRACKING, help=f"of MLflow; default: {TRACKING}")
+    parser.set_defaults(do=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Do what was chosen, and return the exit code."""
+    from experiments.cli.archive import export
+
+    count = export(run_folder(chosen.run, chosen.uri), chosen.archive)
+    size = chosen.archive.stat().st_size / 1e3
+    results.print(f"{count} runs: {chosen.archive}, {size:,.0f} kB", soft_wrap=True)
+    return 0

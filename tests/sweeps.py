@@ -1,0 +1,105 @@
+"""Sweeps of scripted answers that are disturbed, for the tests of launchers and clusters."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from conftest import ROOT, Workplace
+
+from experiments.store import runs
+
+SWEEP = (
+    "backend=scripted",
+    "backend.mode=mixed",
+    "prompt=plain,cot",
+    "limit=10",
+    "tracking.enabled=false",
+)
+SLOWLY = ("backend.delay_seconds=0.5",)
+"""So that something can happen in between."""
+
+
+def sweep(
+    workplace: Workplace, *arguments: str, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a sweep, and hold that it went well."""
+    done = workplace.run("-m", *arguments, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def disturbed(
+    workplace: Workplace, disturb: Callable[[], None], *arguments: str, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a sweep in which something happens when its first generations are there."""
+
+    def wait() -> None:
+        for _ in range(1200):
+            if any(file.stat().st_size for file in workplace.folder.glob("outputs/2*/*/*/gen*")):
+                disturb()
+                return
+            time.sleep(0.1)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        return sweep(workplace, *arguments, *SLOWLY, **environment)
+    finally:
+        thread.join()
+
+
+def kill_one(folder: Path, words: str) -> Callable[[], None]:
+    """Return what kills one process whose command has some words and that works in a folder."""
+
+    def kill() -> None:
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                works_in = Path(os.readlink(process / "cwd"))
+            except OSError:
+                continue
+            if words in command and works_in == folder:
+                os.kill(int(process.name), signal.SIGKILL)
+                return
+        raise AssertionError(f"no process of '{words}'")
+
+    return kill
+
+
+def outcomes(workplace: Workplace) -> dict[str, list[tuple[str, str]]]:
+    """Return the verdicts of each job of the only sweep, by the name of its folder."""
+    (folder,) = workplace.folder.glob("outputs/2*/*")
+    found = {}
+    for job in sorted(folder.glob("[0-9]*")):
+        assert not (job / "failure.txt").exists(), (job / "failure.txt").read_text()
+        assert runs.is_finished(job)
+        keys = [each.key for each in runs.read_generations(job)]
+        assert len(keys) == len(set(keys)), "a generation is there twice"
+        found[job.name] = [(v.problem_id, v.plus.value) for v in runs.read_verdicts(job)]
+    return found
+
+
+def undisturbed(folder: Path) -> dict[str, list[tuple[str, str]]]:
+    """Return what `outcomes` is where nothing happens and no launcher is used."""
+    folder.mkdir()
+    workplace = Workplace(folder)
+    sweep(workplace, *SWEEP)
+    return outcomes(workplace)
+
+
+def tool(name: str, *arguments: str) -> str:
+    """Run one of the project's tools and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / name), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

@@ -1,0 +1,198 @@
+"""Sweeps through Hydra's launchers: what each job is given, and what follows when one is killed."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Workplace
+from sweeps import SLOWLY, SWEEP, disturbed, kill_one, outcomes, sweep, undisturbed
+
+from experiments.app import launching
+from experiments.app.launching import KINDS
+from experiments.app.watching import Job, Watch
+from experiments.environment.terminal import bar
+from experiments.errors import ConfigError
+from experiments.experiment.sharing import GIBIBYTE, at_once, gibibytes, minutes
+from experiments.store import runs
+
+
+@pytest.mark.parametrize(
+    ("needs", "cores", "free", "count"),
+    [
+        ([1.0] * 8, 4, 100.0, 4),  # a core for each
+        ([1.0, 1.0], 8, 100.0, 2),  # no more than there are
+        ([30.0, 30.0, 1.0, 1.0], 8, 100.0, 4),
+        ([50.0, 50.0, 1.0, 1.0], 8, 100.0, 1),  # the largest two would not fit together
+        ([500.0, 1.0], 8, 100.0, 1),  # one at a time, which the run itself may refuse
+        ([], 8, 100.0, 1),
+    ],
+)
+def test_jobs_at_once_have_a_core_and_room(
+    needs: list[float], cores: int, free: float, count: int
+) -> None:
+    assert at_once(needs, cores, free) == count
+
+
+def test_few_sizes_are_asked_of_a_cluster_and_each_holds_its_job() -> None:
+    sizes = {gibibytes(need * GIBIBYTE) for need in (0.7, 0.9, 1.0, 5.0, 5.4, 300.0)}
+    assert sizes == {1, 2, 6, 334}
+    assert [minutes(seconds) for seconds in (0, 3600, 20 * 3600, 1e9)] == [60, 120, 1440, 1440]
+
+
+def job(folder: Path, name: str = "0", memory: float = 1.0, seconds: float = 0.0) -> Job:
+    return Job((f"seed={name}",), name, folder / name, f"seed={name}", 2, memory, seconds)
+
+
+def test_slurm_gets_an_array_for_jobs_that_ask_for_the_same(tmp_path: Path) -> None:
+    jobs = [job(tmp_path, str(n), n * GIBIBYTE, 3600.0 * (n > 4)) for n in (1, 1.2, 5, 5.1)]
+    settings = {"mem_gb": "auto", "timeout_min": "auto", "cpus_per_task": 4}
+    batches = list(launching._batches("submitit_slurm", settings, jobs, 4))
+    assert [len(batch.jobs) for batch in batches] == [2, 2]
+    assert [batch.settings["mem_gb"] for batch in batches] == [2, 6]
+    assert [batch.settings["timeout_min"] for batch in batches] == [60, 120]
+    fixed = list(launching._batches("submitit_slurm", {**settings, "mem_gb": 9}, jobs, 4))
+    assert {batch.settings["mem_gb"] for batch in fixed} == {9}
+
+
+def test_an_error_that_is_no_lost_worker_is_not_taken_for_one() -> None:
+    with pytest.raises(RuntimeError, match="srun"):
+        launching._cut_off(RuntimeError('Could not detect "srun"'))
+
+
+def test_each_launcher_that_is_missing_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(launching, "get_class", lambda name: __import__(f"no_{name[:5]}"))
+    for name, kind in KINDS.items():
+        with pytest.raises(ConfigError, match=f"pip install {kind.package}"):
+            launching._find(name)
+
+
+def test_a_job_is_over_when_its_folder_says_so_anew(tmp_path: Path) -> None:
+    """A race runs jobs in folders where an earlier round has ended."""
+    one = job(tmp_path)
+    one.folder.mkdir()
+    metrics = one.folder / runs.METRICS
+    metrics.write_text("{}")
+    with bar("Jobs", 1) as progress:
+        watch = Watch([one], progress)
+        assert not watch.has_ended(one)
+        os.utime(metrics, ns=(1, 1))
+        metrics.with_name(runs.FAILURE).write_text("no\n")
+        assert watch.has_ended(one)
+
+
+def test_a_job_that_is_given_up_says_so_in_its_folder(tmp_path: Path) -> None:
+    one = job(tmp_path)
+    with bar("Jobs", 1) as progress:
+        Watch([one], progress).give_up(one, "a worker was killed")
+    assert "a worker was killed" in (one.folder / runs.FAILURE).read_text()
+
+
+def test_without_the_plugin_the_sweep_ends_in_a_line(workplace: Workplace) -> None:
+    """Whatever is installed here: a plugin that cannot be imported is none."""
+    (workplace.folder / "hydra_plugins").mkdir()
+    broken = workplace.folder / "hydra_plugins" / "hydra_joblib_launcher"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise ImportError('not here')\n")
+    path = os.pathsep.join([str(workplace.folder), os.environ.get("PYTHONPATH", "")])
+    done = workplace.run("-m", "hydra/launcher=joblib", *SWEEP, PYTHONPATH=path)
+    assert done.returncode == 1
+    assert "pip install hydra-joblib-launcher" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def joblib_launcher() -> None:
+    pytest.importorskip(
+        "hydra_plugins.hydra_joblib_launcher", reason="hydra-joblib-launcher is not installed"
+    )
+
+
+@pytest.fixture
+def submitit() -> None:
+    pytest.importorskip("submitit", reason="submitit is not installed")
+    pytest.importorskip(
+        "hydra_plugins.hydra_submitit_launcher", reason="hydra-submitit-launcher is not installed"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("joblib_launcher")
+def test_joblib_runs_the_demo_model_with_one_progress(workplace: Workplace) -> None:
+    done = sweep(
+        workplace, "hydra/launcher=joblib", "prompt=plain,cot", "limit=2", "hydra.launcher.n_jobs=2"
+    )
+    assert len(workplace.runs) == 2
+    assert "Generating" not in done.stderr  # a job's own bar
+    assert "plain: done, pass@1" in done.stderr
+    assert "Jobs 2/2" in done.stderr
+    assert {(f / "manifest.json").exists() for f in workplace.runs} == {True}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("joblib_launcher")
+def test_a_job_whose_joblib_worker_is_killed_starts_again(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    kill = kill_one(workplace.folder, "loky.backend.popen_loky")
+    done = disturbed(workplace, kill, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *SWEEP)
+    assert "were cut off, and start again" in done.stderr
+    assert outcomes(workplace) == undisturbed(tmp_path / "other")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("submitit")
+def test_a_job_whose_submitit_worker_is_killed_starts_again(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    kill = kill_one(workplace.folder, "submitit.core._submit")
+    done = disturbed(workplace, kill, "+cluster=local", "hydra.launcher.n_jobs=2", *SWEEP)
+    assert "1 of 2 jobs were cut off, and start again" in done.stderr
+    assert outcomes(workplace) == undisturbed(tmp_path / "other")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("submitit")
+def test_a_job_that_runs_out_of_time_is_requeued_and_goes_on(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    """By submitit's checkpoint: the same folder, and what is in the store is not made again."""
+    limits = ("hydra.launcher.timeout_min=1", "+hydra.launcher.signal_delay_s=50")
+    sweep(
+        workplace, "+cluster=local", "hydra.launcher.n_jobs=2", *limits, *SWEEP,
+        "backend.delay_seconds=2",
+    )  # fmt: skip
+    logs = [path.read_text() for path in workplace.folder.glob("outputs/2*/*/.submitit/*/*log.err")]
+    assert any("Requeued job" in text for text in logs)
+    assert outcomes(workplace) == undisturbed(tmp_path / "other")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("submitit")
+def test_the_plugins_own_configuration_works_as_well(workplace: Workplace, tmp_path: Path) -> None:
+    sweep(workplace, "hydra/launcher=submitit_local", *SWEEP)
+    assert outcomes(workplace) == undisturbed(tmp_path / "other")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("submitit")
+def test_a_job_that_is_killed_each_time_is_told_as_failed(workplace: Workplace) -> None:
+    started = subprocess.Popen(
+        [sys.executable, str(ROOT / "run.py"), "-m", "+cluster=local", "hydra.launcher.retries=0",
+         *SWEEP, *SLOWLY],
+        cwd=workplace.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    for _ in range(1200):
+        if any(file.stat().st_size for file in workplace.folder.glob("outputs/2*/*/*/gen*")):
+            break
+        time.sleep(0.1)
+    kill_one(workplace.folder, "submitit.core._submit")()
+    said, _ = started.communicate(timeout=300)
+    assert started.returncode == 1, said
+    assert "was cut off each time that it was started" in said
+    assert "Traceback" not in said
+    assert len(workplace.runs) == 1
