@@ -62,8 +62,8 @@ NOT_RUN = {
     r"experiments review .*--text": "asks a person; test_review_terminal answers",
     r"experiments review ": "opens queues; test_review_queues goes through them",
     r"experiments import ": "test_archive and test_report_evalplus do it",
-    r"experiments store --prune --model": "asks before it removes; test_store_shared answers",
-    r"experiments sync .*--uri": "needs a server; test_syncing has one",
+    r"experiments store --prune --model": "asks before it removes; test_store_pruning answers",
+    r"experiments sync .*--uri": "needs a server; test_tracking_away has one",
     r"\.venv/bin/python -m training\.card": "writes the demo model's card",
 }
 """Patterns of commands that are read but not run, and why."""
