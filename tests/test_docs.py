@@ -118,7 +118,7 @@ def typed(command: Command) -> list[str]:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sweep of the demo model, and the files that pages speak of."""
     workplace = Workplace(tmp_path_factory.mktemp("docs"))
-    done = workplace.run("-m", "prompt=plain,cot", "quantization=q8_0,q2_k", "limit=2")
+    done = workplace.run("-m", "prompt=plain,cot", "limit=2")
     assert done.returncode == 0, done.stderr
     folder = workplace.folder
     (sweep,) = {run.parent for run in workplace.runs}
