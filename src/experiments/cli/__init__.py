@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from experiments.cli.commands import COMMANDS
+from experiments.cli.common import CONF
 from experiments.errors import UserError
 
 
@@ -37,6 +38,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+    except Exception as error:
+        if (mistake := _mistake(error)) is None:
+            raise
+        print(f"error: {mistake}", file=sys.stderr)
+        return 1
+
+
+def _mistake(error: Exception) -> UserError | None:
+    """Return the user's mistake behind what a library raised; None if it is a bug."""
+    from experiments.app.explain import full_disk, unreadable_file
+
+    if type(error).__module__.partition(".")[0] == "yaml" or isinstance(error, UnicodeDecodeError):
+        return unreadable_file(error, [CONF])
+    return full_disk(error)
 
 
 def parser() -> argparse.ArgumentParser:

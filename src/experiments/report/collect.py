@@ -301,6 +301,12 @@ def _read(folder: Path) -> Run:
         samples.append(_sample(verdict, generations.get(key), programs.get(key)))
     problems = runs.read_problems(folder)
     asked = dict.fromkeys(sample.problem_id for sample in samples)
+    judged = round(report.metrics.get("count/problems", len(asked)))
+    if len(asked) < judged:
+        raise StoreError(
+            f"{folder / runs.VERDICTS} has verdicts on {len(asked)} of {judged} problems",
+            "Restore the file, or make the run again: what it generated is in the store.",
+        )
     manifest = runs.read_manifest(folder)
     config = _config(folder / ".hydra" / "config.yaml") or _config(folder / runs.SHARED)
     return Run(

@@ -152,8 +152,7 @@ def _view(folder: Path) -> str:
     if note is None or not note.run_id:
         return ""
     runs = f"/#/experiments/{note.experiment_id}/runs"
-    is_sweep = note.new.tags.get("kind") == "sweep"
-    return f"{runs}?viewStateShareKey={note.run_id}" if is_sweep else f"{runs}/{note.run_id}"
+    return f"{runs}?viewStateShareKey={note.run_id}" if note.is_sweep else f"{runs}/{note.run_id}"
 
 
 def shown(folder: Path) -> Path:

@@ -65,7 +65,7 @@ def begin(note: Note, system_metrics: bool = False) -> Note:
         logs.log_parameters(new.parameters)
         if new.dataset is not None:
             logs.log_dataset(*new.dataset)
-        if new.tags.get("kind") == "sweep":
+        if note.is_sweep:
             logs.keep_view()
     return note
 
@@ -81,7 +81,7 @@ def fill(note: Note) -> None:
     if folder is None:
         return
     with explained(new.uri):
-        if new.tags.get("kind") == "sweep":
+        if note.is_sweep:
             _adopt(note, folder)
             logs.describe(note.description)
             pages = (folder / "report.html", folder / "report.md", folder / runs.RACE)

@@ -79,6 +79,11 @@ class Note:
     is_complete: bool = False
     former: str = ""
 
+    @property
+    def is_sweep(self) -> bool:
+        """Whether it is the parent of a sweep's jobs."""
+        return self.new.tags.get("kind") == "sweep"
+
 
 def opened(new: NewRun, now: float) -> Note:
     """Return the note of a run that begins, or goes on where its folder has begun the same."""
@@ -129,6 +134,13 @@ def lacking(folder: Path) -> int:
     return sum(note.status == "FINISHED" and not note.is_complete for note in found)
 
 
+def outcome(folder: Path | None, said: str) -> str:
+    """Return how a run ended: as its folder shows, else as somebody said."""
+    if folder is None or not runs.is_finished(folder):
+        return said
+    return "FAILED" if (folder / runs.FAILURE).exists() else "FINISHED"
+
+
 def write(note: Note) -> None:
     """Keep a note in its folder.
 
@@ -143,5 +155,5 @@ def write(note: Note) -> None:
     content["new"]["uri"] = without_password(note.new.uri)
     content["new"]["artifacts"] = without_password(note.new.artifacts or "") or None
     content["new"]["parameters"] = dict(note.new.parameters)
-    name = runs.SWEEP if note.new.tags.get("kind") == "sweep" else runs.TRACKED
+    name = runs.SWEEP if note.is_sweep else runs.TRACKED
     write_text(folder / name, json.dumps(content, indent=1, default=str) + "\n")

@@ -15,9 +15,14 @@ from enum import Enum
 from pathlib import Path
 
 from experiments.errors import TrackingError, UserError
-from experiments.store import claims, runs
+from experiments.store import claims
 from experiments.tracking import notes, worker
-from experiments.tracking.opening import absolute, require_database, with_password
+from experiments.tracking.opening import (
+    absolute,
+    require_database,
+    with_password,
+    without_password,
+)
 
 
 class Synced(Enum):
@@ -45,18 +50,17 @@ def sync(folder: Path, uri: str | None = None) -> Synced:
     note = notes.read(folder)
     if note is None:
         return Synced.UNTRACKED
-    if note.is_complete and (uri is None or absolute(uri) == note.new.uri):
+    uri = absolute(uri or with_password(note.new.uri))
+    if note.is_complete and without_password(uri) == note.new.uri:
         return Synced.THERE
     try:
         with claims.claimed(folder, waits=False):
             note = notes.read(folder) or note
-            status = _status(folder, note)
+            status = notes.outcome(folder, note.status or "KILLED")
             if status == "KILLED" and not note.run_id:
                 return Synced.UNFINISHED
-            new = replace(
-                note.new, uri=uri or with_password(note.new.uri), parent=_parent(folder, note)
-            )
-            if note.run_id:
+            new = replace(note.new, uri=uri, parent=_parent(folder, note))
+            if note.run_id and without_password(uri) == note.new.uri:
                 require_database(new.uri)
             worker.bring(replace(note, new=new, status=status), seconds=0.0)
             return Synced.BROUGHT if status == "FINISHED" else Synced.ENDED
@@ -73,16 +77,8 @@ def sync_apart(folders: Sequence[Path], uri: str) -> None:
     command = [sys.executable, "-m", "experiments.tracking.syncing", uri, *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise TrackingError(done.stderr.strip() or f"MLflow lacks a part of {folders[0]}")
-
-
-def _status(folder: Path, note: notes.Note) -> str:
-    """Return how a run ended: as it was noted, else as its folder shows."""
-    if runs.is_finished(folder) and not (folder / runs.FAILURE).exists():
-        return "FINISHED"
-    if (folder / runs.FAILURE).exists():
-        return "FAILED"
-    return note.status or "KILLED"
+        said = done.stderr.strip().splitlines()
+        raise TrackingError(said[-1] if said else f"MLflow lacks a part of {folders[0]}")
 
 
 def _parent(folder: Path, note: notes.Note) -> str | None:

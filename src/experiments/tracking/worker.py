@@ -86,7 +86,8 @@ def log(note: Note, received: Iterable[Call | End]) -> None:
         except Exception as error:
             failure = failure or error
             goes_on = item.is_progress
-    status = end.status if goes_on or note.new.folder is not None else "FAILED"
+    folder = note.new.folder
+    status = notes.outcome(folder, end.status if goes_on or folder is not None else "FAILED")
     bring(replace(note, status=status, description=end.description), patience(note.new.uri))
     if failure is not None and not isinstance(failure, TrackingAway):
         raise failure
@@ -111,7 +112,7 @@ def bring(note: Note, seconds: float) -> None:
     while True:
         try:
             note = bringing.begin(note)
-            if note.status == "FINISHED":
+            if note.status == "FINISHED" or note.is_sweep:
                 bringing.fill(note)
             bringing.end(note)
             return
