@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -64,8 +64,12 @@ class Axis:
     single: tuple[Pair, ...] = ()
 
 
-def axes(group: Group, labels: Iterable[str]) -> list[Axis]:
+@lru_cache(maxsize=32)
+def axes(group: Group, labels: tuple[str, ...]) -> list[Axis]:
     """Return each label's levels paired with each other, all else being equal.
+
+    The terminal, the page and the table of Markdown ask for the same, and with many runs it is
+    half of their time, so it is kept.
 
     None of a race, whose own tests allow for the problems at which it stopped; these do not.
     """

@@ -30,7 +30,7 @@ def show_comparisons(collection: Collection) -> None:
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(style="dim", no_wrap=True)
         table.add_column()
-        for axis in analysis.axes(group, labels):
+        for axis in analysis.axes(group, tuple(labels)):
             pairs = sorted(axis.overall, key=_of_interest)
             for number, pair in enumerate(pairs[:MOST_SENTENCES]):
                 style = "" if pair.comparison.finding is not Finding.UNKNOWN else "dim"

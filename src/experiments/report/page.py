@@ -191,7 +191,7 @@ def _sections(
         "costs": figures("cost-seconds", "cost-memory"),
         "kinds": figures("kinds"),
         **_thinking(group, labels),
-        "axes": analysis.axes(group, labels),
+        "axes": analysis.axes(group, tuple(labels)),
         **_map(group, f"programs-{number}", budget),
         **_extraction(group),
         **_topics(group),
