@@ -150,6 +150,7 @@ def beginning(size: str, began: float) -> str:
     machine, versions = found["machine"], found["versions"]
     names = ("llama-cpp-python", "evalplus", "mlflow", "hydra-core")
     shown = ", ".join(f"{name} {versions[name]}" for name in names if name in versions)
+    remark = "\n**This page only says that all parts work; its figures mean nothing.**\n"
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "not known"
     return f"""# Performance
 
@@ -157,7 +158,7 @@ def beginning(size: str, began: float) -> str:
 
 `make bench` measures all of this on your machine and writes this page, `make bench-quick` less
 of it in five minutes. Figures vary by some 5 % from time to time, by far more on a busy machine.
-
+{remark if size == "smoke" else ""}
 | | |
 |---|---|
 | measured | {time.strftime("%Y-%m-%d", time.localtime(began))}, `python benchmarks {size}` |

@@ -40,6 +40,8 @@ STAND_INS = {
     "--only easy/tag_list --no-mutation --only easy/your_problem": "--only easy/tag_list",
     "--dataset humaneval_plus": "--dataset problems",
     "fidelity model=demo": "fidelity model=demo limit=1",
+    "judge mine.jsonl samples.jsonl": "judge mine.jsonl mine-samples.jsonl",
+    "plan --measure": "plan",
 }
 """What is typed in a test instead: files that are here, data sets without a network, less of it."""
 
@@ -60,6 +62,12 @@ NOT_RUN = {
     r"experiments review .*--text": "asks a person; test_review_terminal answers",
     r"experiments review ": "opens queues; test_review_queues goes through them",
     r"experiments import ": "test_archive and test_report_evalplus do it",
+    r"experiments store --prune --model": "asks before it removes; test_store_pruning answers",
+    r"experiments sync .*--uri": "needs a server; test_tracking_away has one",
+    r"python run\.py .*(hydra/launcher=|\+cluster=)": "needs a launcher; test_launchers has them",
+    r"python run\.py tracking=server": "needs a server; test_clusters has one",
+    r"EXPERIMENTS_TRUSTED=my_package ": "test_trust does it with a package of its own",
+    r"export ": "is of the reader's shell",
     r"\.venv/bin/python -m training\.card": "writes the demo model's card",
 }
 """Patterns of commands that are read but not run, and why."""
@@ -95,11 +103,15 @@ def is_run_py(command: Command) -> bool:
     return bool(re.match(r"(\.venv/bin/)?python run\.py", command.text))
 
 
+def is_left_out(command: Command) -> bool:
+    return any(re.match(pattern, command.text) for pattern in NOT_RUN)
+
+
 ALL = all_commands()
 IN_ORDER = [each for each in ALL if str(each).startswith(IN_A_COPY)]
-REST = [each for each in ALL if each not in IN_ORDER]
-RUNS = [each for each in REST if is_run_py(each)]
-OTHERS = [each for each in REST if not is_run_py(each)]
+REST = list({each.text: each for each in ALL if each not in IN_ORDER}.values())
+RUNS = [each for each in REST if is_run_py(each) and not is_left_out(each)]
+OTHERS = [each for each in REST if each not in RUNS]
 
 
 def typed(command: Command) -> list[str]:
@@ -114,7 +126,7 @@ def typed(command: Command) -> list[str]:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a sweep of the demo model, and the files that pages speak of."""
     workplace = Workplace(tmp_path_factory.mktemp("docs"))
-    done = workplace.run("-m", "prompt=plain,cot", "quantization=q8_0,q2_k", "limit=2")
+    done = workplace.run("-m", "prompt=plain,cot", "limit=2")
     assert done.returncode == 0, done.stderr
     folder = workplace.folder
     (sweep,) = {run.parent for run in workplace.runs}
@@ -131,6 +143,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     adding = documents.steps(documents.read("docs/adding.md"))
     (mine,) = [each for each in adding if isinstance(each, File) and each.path == "mine.jsonl"]
     (folder / "mine.jsonl").write_text(mine.content, encoding="utf-8")
+    sample = {"task_id": "mine/0", "completion": "    return a + b\n"}
+    (folder / "mine-samples.jsonl").write_text(json.dumps(sample) + "\n", encoding="utf-8")
     return folder
 
 
@@ -179,15 +193,13 @@ def run_py(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("command", OTHERS, ids=str)
 def test_another_command_that_is_shown_works(command: Command, here: Path) -> None:
-    for pattern, way in WAYS.items():
-        if re.match(pattern, command.text):
-            way(command)
-            return
-    reasons = [why for pattern, why in NOT_RUN.items() if re.match(pattern, command.text)]
-    assert reasons, "no test runs it, and it is not in NOT_RUN"
-    if command.text.startswith("experiments "):
-        parsed(typed(command)[1:])
-    if target := re.match(r"make (\S+)", command.text):
+    if not is_left_out(command):
+        ways = [way for pattern, way in WAYS.items() if re.match(pattern, command.text)]
+        assert ways, "no test runs it, and it is not in NOT_RUN"
+        ways[0](command)
+    elif command.text.startswith("experiments "):
+        cli.parser().parse_args(typed(command)[1:])
+    elif target := re.match(r"make (\S+)", command.text):
         assert target[1] in make_targets()
 
 
@@ -214,6 +226,9 @@ def script(command: Command) -> None:
 @cache
 def help_of(name: str) -> str:
     path = ROOT / name
+    text = (path / "__main__.py" if path.is_dir() else path).read_text(encoding="utf-8")
+    if "argparse" not in text:
+        return text  # it takes no help, and would begin
     done = subprocess.run(
         [sys.executable, str(path), "--help"],
         cwd=ROOT,
@@ -221,14 +236,16 @@ def help_of(name: str) -> str:
         text=True,
         check=False,
     )
-    return done.stdout if "usage:" in done.stdout else path.read_text(encoding="utf-8")
+    return done.stdout
 
 
 def pip_install(command: Command) -> None:
-    words = shlex.split(command.text)
-    for flag, name in pairwise(words):
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for flag, name in pairwise(shlex.split(command.text)):
+        path, _, extra = name.removesuffix("]").partition("[")
         if flag in ("-r", "-e"):
-            assert (ROOT / name).exists()
+            assert (ROOT / path).exists()
+            assert not extra or f"\n{extra} = [" in project
 
 
 def in_a_container(command: Command) -> None:
@@ -245,7 +262,7 @@ def in_a_container(command: Command) -> None:
         console(inner)
 
 
-def tests(command: Command) -> None:
+def of_pytest(command: Command) -> None:
     for word in shlex.split(command.text)[1:]:
         assert not word.endswith(".py") or (ROOT / word).exists()
 
@@ -255,18 +272,14 @@ def completion(command: Command) -> None:
 
 
 WAYS: dict[str, Callable[[Command], None]] = {
-    r"experiments (?!review|import)": console,
+    r"experiments ": console,
     r"python (benchmarks|tools)\b": script,
     r"\.venv/bin/pip install": pip_install,
     r"podman run ": in_a_container,
-    r"pytest ": tests,
+    r"pytest ": of_pytest,
     r"eval ": completion,
 }
 """How commands other than `python run.py` are run, or looked at as far as they can be."""
-
-
-def parsed(words: list[str]) -> None:
-    cli.parser().parse_args(words)
 
 
 @cache
@@ -315,6 +328,7 @@ def test_a_message_in_troubleshooting_is_one_of_ours() -> None:
 @pytest.mark.parametrize(("name", "examples"), helps().items(), ids=lambda value: value[:12])
 def test_the_help_of_a_command_ends_with_an_example(name: str, examples: str) -> None:
     assert f"experiments {name}" in examples
+    assert max(map(len, examples.splitlines())) <= 80
 
 
 def test_the_configuration_reference_is_current() -> None:
@@ -358,6 +372,9 @@ class Copy:
 
     def type(self, command: Command) -> None:
         words = shlex.split(command.text.replace("/path/to/any.gguf", str(DEMO)))
+        given = {}
+        while "=" in words[0]:
+            name, _, given[name] = words.pop(0).partition("=")
         code = "import sys; from experiments.cli import main; sys.exit(main())"
         first = {
             "python": [sys.executable],
@@ -366,10 +383,11 @@ class Copy:
         }.get(words[0], [words[0]])
         if words[0] == "python" and "model=local" in words:
             words.append("limit=2")
+        path = str(self.folder / "src")
         done = subprocess.run(
             [*first, *words[1:]],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(self.folder / "src"), "HF_HUB_OFFLINE": "1"},
+            env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", **given},
             capture_output=True,
             text=True,
             timeout=900,
@@ -506,8 +524,11 @@ def test_output_fits_80_columns_and_has_no_colour_where_none_is_wanted(
         while some := read_terminal(ours):
             said += some
     os.close(ours)
-    text = re.sub(r"\x1b\[[0-9;?]*[a-ln-z]|\x1b\[[0-4]?m|\r", "", said.decode())  # bold may stay
-    assert "\x1b" not in text
+    text = said.decode().replace("\r", "")
+    styles = ";".join(re.findall(r"\x1b\[([\d;]*)m", text))
+    asked = {int(code) for code in styles.split(";") if code}
+    assert max(asked, default=0) < 30, "from 30 on are colours; bold and dim may stay"
+    text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", text)
     lines = [line for line in text.splitlines() if not line.startswith(("error: ", "Report: "))]
     assert [line for line in lines if len(line) > 80] == []
 

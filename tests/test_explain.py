@@ -1,13 +1,18 @@
 import errno
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from experiments.app.explain import full_disk, refuse_unknown
+from experiments.app import trust
+from experiments.app.explain import explain, full_disk, refuse_unknown
+from experiments.environment.project import at_hand
+from experiments.errors import ConfigError
 
 
 def options(group: str) -> str:
@@ -143,3 +148,49 @@ def test_a_saved_configuration_may_name_a_setting_of_an_earlier_version(
     kept = OmegaConf.create({"_target_": "other.Backend", "lanes": 2})
     refuse_unknown(kept, lambda _: ["lanes"], ("backend",))
     assert kept.lanes == 2  # another backend's own
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"name: plain\n\tuser: x\n", r"found character '\t'"),
+        (b"name: \x00\x01plain\n", "special characters are not allowed"),
+        (b"\xff\xfe\x00name: pl\xe9ain\n", "can't decode byte 0xff"),
+        (b"name: [1, 2", "expected ',' or ']'"),
+        (b"name: a\nname: b\n", "found duplicate key name"),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_named_in_a_line(
+    root: Path, tmp_path: Path, content: bytes, reason: str
+) -> None:
+    shutil.copytree(root / "conf", tmp_path / "conf")
+    wrong = tmp_path / "conf" / "prompt" / "plain.yaml"
+    wrong.write_bytes(content)
+    with pytest.raises(ConfigError) as told:
+        trust.check_command([], tmp_path)
+    assert str(wrong) in str(told.value)
+    assert reason in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_an_experiment_without_its_first_line_is_told_what_to_write(
+    root: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(root / "conf", tmp_path / "conf")
+    saved = tmp_path / "conf" / "experiment" / "mine.yaml"
+    for defaults in ("override /model: demo", "model: demo"):
+        saved.write_text(f"defaults:\n  - {defaults}\n")
+        with pytest.raises(HydraException) as told:
+            trust.check_command(["experiment=mine"], tmp_path)
+        assert "# @package _global_" in explain(told.value)
+
+
+def test_the_project_is_found_from_any_folder(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert at_hand("problems") == root / "problems"
+    assert at_hand("nowhere") == Path("nowhere")
+    (tmp_path / "problems").mkdir()
+    assert at_hand("problems") == Path("problems")
+    assert at_hand(tmp_path / "x") == tmp_path / "x"

@@ -465,7 +465,8 @@ def test_the_page_has_both_ladders_and_escapes_what_it_shows(tmp_path: Path) -> 
 
     folders = [make_run(tmp_path / "run", [True, False])]
     for model in ("one", "other"):
-        levels = (level_of("f16", 16.0, 0.0, None), level_of("q2_k", 2.6, 0.5, ["p1"]))
+        near, far = level_of("q8_0", 8.5, 0.0005, []), level_of("q2_k", 2.6, 0.5, ["p1"])
+        levels = (level_of("f16", 16.0, 0.0, None), near, far)
         folders.append(kept_in(tmp_path / model, *levels, model=model))
     collection = report.collect(folders)
     written = report.write(collection, tmp_path / "out")
@@ -473,6 +474,8 @@ def test_the_page_has_both_ladders_and_escapes_what_it_shows(tmp_path: Path) -> 
     assert ">divergence, nats<" in page
     assert "lost: &lt;b&gt;p2&lt;/b&gt;" in page
     assert "one · plain · d, compared with f16 on f16&#39;s own answers: 2 problems, 1,234" in page
+    assert "mathdefault" not in page
+    assert ">0.001<" in page  # a logarithmic scale
     assert [*fidelity.names(collection.groups[0].fidelities)] == ["one", "other"]
 
 

@@ -201,6 +201,16 @@ def test_outputs_that_are_slow_to_compare_cost_little_however_many_there_are() -
     assert verdict.tests_not_run > 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["loop_on_import", "loop_on_import_that_catches", "sleep_forever"])
+def test_a_program_that_never_ends_costs_seconds_with_the_limits_of_a_run(name: str) -> None:
+    program = (ROOT / "tests" / "adversarial" / f"{name}.py").read_text()
+    dataset = Dataset("hidden", "", (PROBLEM,))
+    (verdict,) = judge([Solution("hidden", 0, program)], dataset, SandboxConfig(workers=1))
+    assert (verdict.plus, verdict.retried) == (Outcome.TIMED_OUT, True)
+    assert verdict.cpu_seconds < 5.0
+
+
 def traces() -> set[str]:
     """What a program may have left or changed where it should not be able to."""
     places = ("/tmp", "/var/tmp", "/dev/shm", str(Path.home()), str(Path.cwd()))
@@ -243,9 +253,15 @@ subprocess.run([sys.executable, "-c", ""], check=True)
 """
 
 
+def limited() -> None:
+    """Have few descriptors and few processes, as users have on shared machines."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+    resource.setrlimit(resource.RLIMIT_NPROC, (500, 500))
+
+
 @pytest.mark.slow
 def test_no_adversarial_program_passes_or_harms_an_ordinary_user() -> None:
-    """Run all of it once more: without the rights of root, and with few descriptors."""
+    """Run all of it once more: without the rights of root, with few descriptors and processes."""
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
     if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("setpriv"):
         pytest.skip("only root can become another user")
@@ -258,13 +274,13 @@ def test_no_adversarial_program_passes_or_harms_an_ordinary_user() -> None:
             break
     else:
         pytest.skip("no interpreter is readable for all")
-    files = ("test_judge_adversarial.py", "test_sandbox_life.py", "test_sandbox_system_calls.py")
+    names = ("judge_adversarial", "sandbox_life", "sandbox_system_calls", "sandbox_confinement")
     done = subprocess.run(
         [*nobody, python, "-B", "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
-        + [str(ROOT / "tests" / name) for name in files],
+        + [str(ROOT / "tests" / f"test_{name}.py") for name in names],
         cwd=ROOT,
         env=environment,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024)),
+        preexec_fn=limited,
         capture_output=True,
         text=True,
     )

@@ -144,6 +144,7 @@ def test_a_job_that_fails_ends_the_race_and_shows_as_failed(tmp_path: Path) -> N
         (models("0.5", "0.6"), ("race.alpha=0",), "race.alpha=0.0 is out of range"),
         (models("0.5", "0.6"), ("race.margin=0",), "race.margin=0.0 is out of range"),
         (models("0.5", "0.6"), ("race.block=0",), "race.block=0 is out of range"),
+        (models("0.5", "0.6"), ("limit=0",), "limit=0 is out of range"),
         (
             models("0.5", "0.6"),
             ("sampling.samples=3", "sampling.temperature=0.8"),

@@ -148,6 +148,7 @@ def broken(folder: Path, name: str, content: bytes) -> None:
         (".hydra/config.yaml", b"a: ${nowhere", "config.yaml cannot be read"),
         (".hydra/config.yaml", b"a: &x [1]\nb: [*x, *x]", "it has aliases"),
         ("manifest.json", b'{"labels": {}, "weights": "many"}', "cannot be read"),
+        ("verdicts.jsonl", b"", "has verdicts on 0 of 2 problems. Restore the file"),
         ("samples.jsonl", "{}\n{}\n".encode("utf-16"), "samples.jsonl cannot be read"),
         ("generations.jsonl", b"\x00\n", "generations.jsonl cannot be read"),
     ],
@@ -164,7 +165,7 @@ def test_a_broken_run_is_told_in_a_line_and_the_others_are_shown(
     assert "\n" not in reason
     assert len(collection.runs) == 1
     assert "Jobs that failed: 1" in report.write(collection, tmp_path).page.read_text()
-    with pytest.raises(StoreError, match="cannot be read"):
+    with pytest.raises(StoreError):
         report.collect([tmp_path / "0"])
 
 

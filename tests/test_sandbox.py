@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments import cli
 from experiments.errors import SandboxError
 from experiments.sandbox import (
     Kind,
@@ -327,8 +328,14 @@ def test_a_sandbox_that_does_not_start_for_a_program_tells_why(
         run(Sandbox(LIMITS), "def f(x): return x")
 
 
-def test_the_schema_names_the_isolations_that_there_are() -> None:
-    assert {each.value for each in Isolation} == {"auto", *isolations.ISOLATIONS}
+def test_the_schema_and_the_console_name_the_isolations_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = [each.value for each in Isolation]
+    assert set(names) == {"auto", *isolations.ISOLATIONS}
+    with pytest.raises(SystemExit):
+        cli.main(["judge", "--help"])
+    assert f"--isolation {{{','.join(names)}}}" in capsys.readouterr().out
 
 
 def test_another_isolation_is_one_class(monkeypatch: pytest.MonkeyPatch) -> None:

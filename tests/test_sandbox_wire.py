@@ -126,7 +126,7 @@ def test_our_own_values_cannot_be_taken_for_tagged_ones() -> None:
 def test_printable_text_can_be_shown_and_stored(text: str) -> None:
     shown = printable(text)
     shown.encode()
-    assert all(each.isprintable() or each == "\n" for each in shown)
+    assert all(each.isprintable() or each in "\n\t" for each in shown)
     assert printable(shown) == shown
 
 

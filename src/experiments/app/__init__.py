@@ -23,15 +23,17 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from experiments.app import sent, trust
 from experiments.app.continuing import Checker, identity
-from experiments.app.explain import explain, full_disk, no_folder
+from experiments.app.explain import explain, full_disk, no_folder, unreadable_file
 from experiments.app.parts import parts
 from experiments.app.run_folder import register
 from experiments.app.secrets import from_environment, mask_configuration
 from experiments.app.share import settle
 from experiments.app.sweep import failed_jobs, whose_jobs_may_die
+from experiments.environment.project import PROJECT
 from experiments.errors import ConfigError, UserError, masked, printable
 from experiments.schema import Config
 from experiments.store import claims, runs
@@ -225,6 +227,8 @@ def readable_config_errors() -> Iterator[None]:
         yield
     except UserError:
         raise
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise unreadable_file(error, [PROJECT / "conf"]) from error
     except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__
         if cause is not None and not isinstance(cause, UserError | OmegaConfBaseException):

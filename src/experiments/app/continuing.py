@@ -17,6 +17,7 @@ from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.app import trust
+from experiments.environment.project import at_hand
 from experiments.errors import UserError
 from experiments.schema import Config, Rerun
 from experiments.store import runs
@@ -121,7 +122,7 @@ class Checker:
         if not trust.needs_weights(config.backend):
             return True
         settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
-        asked = (settings.model, settings.quantization, Path(settings.models))
+        asked = (settings.model, settings.quantization, at_hand(settings.models))
         try:
             decision = decide(*asked)
         except UserError:

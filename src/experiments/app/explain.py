@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -35,8 +36,32 @@ def explain(error: BaseException) -> str:
     return " ".join(text.split())
 
 
+def unreadable_file(error: Exception, folders: Iterable[Path]) -> ConfigError:
+    """Return what to do about a file of the configuration that is no YAML.
+
+    Args:
+        error: what reading raised. YAML names its file, and a wrong character does not.
+        folders: where the file is.
+    """
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, UnicodeDecodeError):
+        files = (file for folder in folders for file in sorted(folder.rglob("*.yaml")))
+        named = (file for file in files if error.object[:999] in file.read_bytes())
+        reason = f"{next(named, 'a file')}: {reason}"
+    if isinstance(error, KeyError):
+        reason = f"{reason} is not there"
+    return ConfigError(
+        f"The configuration cannot be read: {reason}",
+        "A file of it is YAML in UTF-8, with blanks and no tabs before its keys.",
+    )
+
+
 def full_disk(error: Exception) -> StoreError | None:
     """Return what to do about a disk that takes no more; None for any other error."""
+    if isinstance(error, OSError) and error.errno in _REFUSED and error.filename:
+        return StoreError(
+            f"{error.strerror}: {error.filename}", "Check the folder and its permissions."
+        )
     if not isinstance(error, OSError) or error.errno not in _FULL:
         return None
     where = f": {error.filename}" if error.filename else ""
@@ -135,6 +160,13 @@ def _no_choice(match: re.Match[str]) -> ConfigError:
     return ConfigError(f"{key} is not set", f"Give it a value: {key}=...")
 
 
+def _no_package(match: re.Match[str]) -> ConfigError:
+    return ConfigError(
+        f"conf/experiment/{match['name']}.yaml chooses for itself, and not for the run",
+        "Open it with the line '# @package _global_', and choose by '- override /model: NAME'.",
+    )
+
+
 def _no_variable(match: re.Match[str]) -> ConfigError:
     name = match["name"]
     return ConfigError(f"The environment variable {name} is not set", f"Type: export {name}=...")
@@ -151,6 +183,7 @@ MOST_LISTED = 30
 """Choices that are all named beside the one that was meant; more would bury it."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
 _GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "tracking", "experiment")
 _BLOCKS = "|".join(field.name for field in fields(Config) if is_dataclass(field.type))
@@ -159,6 +192,10 @@ _EXPLANATIONS: list[tuple[str, Callable[[re.Match[str]], ConfigError]]] = [
     (
         r"Could not find '(?P<name>[^']+)'\s+Available options in '[^']+':\n(?P<options>.*?)\n*$",
         _unknown_option,
+    ),
+    (
+        r"In 'experiment/(?P<name>[^']+)': Could not (?:override '\w+@experiment|find 'experiment)",
+        _no_package,
     ),
     (r"Could not override '(?P<key>[^']+)'", _unknown_key),
     (r"Environment variable '(?P<name>[^']+)' not found", _no_variable),
@@ -173,8 +210,8 @@ _EXPLANATIONS: list[tuple[str, Callable[[re.Match[str]], ConfigError]]] = [
     (r"missing mandatory value: (?P<key>\S+)", _no_choice),
     (r"(?P<reason>Config group override must be a string.*)", _unreadable),
     (
-        r"(?P<reason>(?:Error parsing override|no viable alternative|mismatched|extraneous|token "
-        r"recognition).*?)(?:\s+See https:|$)",
+        r"(?P<reason>(?:Error parsing override|LexerNoViableAlt|no viable alternative|mismatched|"
+        r"extraneous|token recognition).*?)(?:\s+See https:|$)",
         _unreadable,
     ),
 ]

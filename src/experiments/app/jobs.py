@@ -34,7 +34,7 @@ def combinations(
                 )
             choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
         else:
-            choices[key] = [f"{key}={override.get_value_element_as_str()}"]
+            choices[key] = [override.input_line or ""]
     return [list(each) for each in itertools.product(*choices.values())]
 
 

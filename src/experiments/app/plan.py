@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from experiments.app import fidelity, race
 from experiments.app.jobs import combinations, split, swept
 from experiments.app.parts import parts
+from experiments.environment.project import at_hand
 from experiments.environment.terminal import duration, spread, when
 from experiments.errors import UserError, WeightsError
 from experiments.records import CHOICES
@@ -172,7 +173,7 @@ def plan(
     reasons = {str(reason): reason for job in found for reason in job.refusals}
     if len(reasons) == 1 and not any(job.keys for job in found):
         raise next(iter(reasons.values()))
-    return SweepPlan(found, names(jobs), Path(whole.models))
+    return SweepPlan(found, names(jobs), at_hand(whole.models))
 
 
 def foresee(

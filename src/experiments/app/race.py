@@ -24,7 +24,7 @@ from experiments.environment.terminal import console
 from experiments.errors import ConfigError
 from experiments.records import Dataset, Outcome
 from experiments.report.racing import THAN
-from experiments.schema import RaceConfig, Rerun, SamplingConfig, check
+from experiments.schema import Config, RaceConfig, Rerun, SamplingConfig, check
 from experiments.store import runs, write_text
 
 if TYPE_CHECKING:
@@ -124,8 +124,7 @@ def refuse(config: DictConfig, candidates: Sequence[Sequence[str]]) -> RaceConfi
     """
     asked: RaceConfig = OmegaConf.to_object(config.race)  # type: ignore[assignment]
     sampling: SamplingConfig = OmegaConf.to_object(config.sampling)  # type: ignore[assignment]
-    check(asked, "race.")
-    check(sampling, "sampling.")
+    check(Config(limit=config.limit, race=asked, sampling=sampling))
     if len(candidates) < 2:
         raise ConfigError(
             "A race needs two candidates or more, and there is one",

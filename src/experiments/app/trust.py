@@ -18,7 +18,9 @@ import inspect
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,11 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
-from experiments.errors import ConfigError, did_you_mean
+from experiments.app.explain import unreadable_file
+from experiments.errors import ConfigError, UserError, did_you_mean
 
 VARIABLE = "EXPERIMENTS_TRUSTED"
 """Of the environment: packages that a configuration may name, with commas between them."""
@@ -181,7 +186,11 @@ def check_command(typed: Sequence[str], folder: Path) -> None:
     name = said.config_name or "config"
     added = [said.config_dir] if said.config_dir else []
     overrides = [each for each in said.overrides if "=" in each or each.startswith("~")]
-    with initialize_config_dir(str(main.resolve()), version_base="1.3"):
+    with (
+        warnings.catch_warnings(action="ignore"),  # Hydra gives them again
+        _readable([main, *map(Path, added)]),
+        initialize_config_dir(str(main.resolve()), version_base="1.3"),
+    ):
         searched = _search_path([main, *map(Path, added)], name, overrides)
         places = [f"file://{Path(each).resolve()}" for each in added] + searched
         overrides = [each for each in overrides if not each.startswith("hydra.searchpath=")]
@@ -195,7 +204,7 @@ def check_command(typed: Sequence[str], folder: Path) -> None:
         check(whole, overrides)
         if not said.multirun and whole.hydra.mode != RunMode.MULTIRUN:
             return
-        if not str(whole.hydra.sweeper._target_).endswith(_ENUMERABLE):
+        if not str((whole.hydra.sweeper or {}).get("_target_")).endswith(_ENUMERABLE):
             return
         jobs = combinations(parser_of_hydra, whole.hydra.sweeper.get("params") or {}, overrides)
         is_ours = said.config_path is None and not places
@@ -205,6 +214,22 @@ def check_command(typed: Sequence[str], folder: Path) -> None:
             except HydraException:
                 continue  # Hydra will not compose it either, and tells why in its turn
             check(config, overrides)
+
+
+@contextmanager
+def _readable(folders: Iterable[Path]) -> Iterator[None]:
+    """Tell in a line which file of a configuration cannot be read.
+
+    What reading YAML raises is of several kinds. Nothing but reading happens in this context.
+    """
+    try:
+        yield
+    except (UserError, HydraException, OmegaConfBaseException):
+        raise
+    except (YAMLError, ValueError, KeyError, TypeError) as error:
+        if str(error).startswith("Config group override"):
+            raise  # of what was typed, which is told by what reads it
+        raise unreadable_file(error, folders) from error
 
 
 def check(config: DictConfig, typed: Sequence[str] = ()) -> None:

@@ -1,20 +1,6 @@
 """The console command `experiments`: what is done beside a run.
 
-experiments plan OVERRIDE ... [--measure]
-experiments report [FOLDER or MLflow run id ...] [--out DIR] [--sanitizer]
-experiments export RUN OUT.zip
-experiments import OUT.zip [--judge]
-experiments import SAMPLES_eval_results.json --dataset NAME
-experiments reproduce RUN [--sample N] [OVERRIDE ...]
-experiments review RUN [...] [--text | --status | --collect]
-experiments judge DATASET SAMPLES.jsonl --out VERDICTS.jsonl
-experiments validate DATASET
-experiments models [NAME]
-experiments models fetch NAME quantization=LEVEL
-experiments fidelity model=NAME quantization=LEVEL,LEVEL,... [reference=LEVEL] [OVERRIDE ...]
-experiments store [--prune --model NAME --older-than 90d --unused]
-experiments sync [RUN ...] [--uri URI]
-experiments doctor
+Each subcommand is a module of `commands`; `experiments --help` lists them.
 
 The shell completes commands, options and names once it is told so:
 
@@ -29,6 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from experiments.cli.commands import COMMANDS
+from experiments.cli.common import CONF
 from experiments.errors import UserError
 
 
@@ -51,6 +38,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+    except Exception as error:
+        if (mistake := _mistake(error)) is None:
+            raise
+        print(f"error: {mistake}", file=sys.stderr)
+        return 1
+
+
+def _mistake(error: Exception) -> UserError | None:
+    """Return the user's mistake behind what a library raised; None if it is a bug."""
+    from experiments.app.explain import full_disk, unreadable_file
+
+    if type(error).__module__.partition(".")[0] == "yaml" or isinstance(error, UnicodeDecodeError):
+        return unreadable_file(error, [CONF])
+    return full_disk(error)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -7,13 +7,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.environment.project import PROJECT, at_hand
 from experiments.errors import DatasetError, did_you_mean
 
 if TYPE_CHECKING:
     from experiments.records import Dataset
 
-CONF = Path(__file__).resolve().parents[3] / "conf"
-OUTPUTS = Path("outputs")
+CONF = PROJECT / "conf"
+OUTPUTS = at_hand("outputs")
 CACHE = OUTPUTS / "cache"
 TRACKING = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlruns/mlflow.db"
 

@@ -14,6 +14,7 @@ from experiments.app.fidelity import LEVEL, planned
 from experiments.app.parts import parts
 from experiments.app.run_folder import new_folder
 from experiments.cli.models import quantizations
+from experiments.environment.project import at_hand
 from experiments.environment.terminal import console, results
 from experiments.errors import ConfigError, StoreError, UserError, did_you_mean
 from experiments.experiment.fidelity import measure
@@ -87,7 +88,7 @@ def _highest(
 
     def is_here(name: str) -> bool:
         try:
-            return isinstance(decide(settings.model, known[name], Path(settings.models)), Here)
+            return isinstance(decide(settings.model, known[name], at_hand(settings.models)), Here)
         except UserError:
             return False
 

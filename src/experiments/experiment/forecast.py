@@ -96,8 +96,8 @@ class Forecaster:
         self._outputs = outputs
         self._measures = measures
         self._read = functools.cache(read_header)
-        self._pasts: dict[str, tuple[Past, ...]] = {}
-        self._speeds: dict[tuple[str, int], Cost] = {}
+        self._past = functools.cache(functools.partial(earlier, outputs))
+        self._cost = functools.cache(self._find_cost)
         self._asked: set[str] = set()
 
     def forecast(
@@ -218,19 +218,8 @@ class Forecaster:
         time = estimating.modelled(job, work, costs, past)
         return time, FROM_MEASURING if is_measured else FROM_NOTHING
 
-    def _past(self, model: str) -> tuple[Past, ...]:
-        """Return earlier completions of a model."""
-        if model not in self._pasts:
-            self._pasts[model] = earlier(self._outputs, model)
-        return self._pasts[model]
-
-    def _cost(self, kind: str, threads: int) -> Cost:
-        """Return what weights of one type cost here: measured now or earlier, or a guess."""
-        if (kind, threads) not in self._speeds:
-            self._speeds[kind, threads] = self._find_cost(kind, threads)
-        return self._speeds[kind, threads]
-
     def _find_cost(self, kind: str, threads: int) -> Cost:
+        """Return what weights of one type cost here: measured now or earlier, or a guess."""
         from experiments.backends.llama_cpp import measuring
         from experiments.backends.llama_cpp.build import build
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from experiments.backends import Backend
+from experiments.environment.project import at_hand
 from experiments.errors import ConfigError, DatasetError, WeightsError, without
 from experiments.experiment import resolving
 from experiments.experiment.sweep import read_sweep
@@ -102,7 +103,7 @@ def plan(
         raise DatasetError(*_other(f"The data set {dataset.name}", dataset.digest, "dataset"))
     weights = None
     if needs_weights:
-        weights = find_weights(settings.model, settings.quantization, Path(settings.models))
+        weights = find_weights(settings.model, settings.quantization, at_hand(settings.models))
         if weights.sha256 and settings.pinned.weights not in (None, weights.sha256):
             raise WeightsError(*_other(f"{weights.path}", weights.sha256, "weights"))
     backend = make_backend(weights=weights, thinking=thinking)

@@ -18,7 +18,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.errors import StoreError
+from experiments.errors import StoreError, masked
 from experiments.records import CHOICES
 from experiments.store import runs, write_text
 
@@ -46,7 +46,7 @@ def write(config: DictConfig, manifest: Mapping[str, Any], folder: Path) -> None
     Raises:
         StoreError: the file cannot be written.
     """
-    write_text(folder / runs.SHARED, text(shared(config, manifest), manifest))
+    write_text(folder / runs.SHARED, masked(text(shared(config, manifest), manifest)))
 
 
 def shared(config: DictConfig, manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.environment.project import at_hand
 from experiments.errors import DatasetError
 from experiments.problems import cache, run
 from experiments.problems.form import DIFFICULTIES, Form, read_form
@@ -61,6 +62,7 @@ def problem_files(folder: Path) -> list[Path]:
     Raises:
         DatasetError: there are none, or a folder is not named as a difficulty.
     """
+    folder = at_hand(folder)
     if not folder.is_dir():
         raise DatasetError(
             f"There is no folder {folder}", "Name the folder of the problems: dataset.folder=PATH"

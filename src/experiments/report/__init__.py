@@ -50,7 +50,7 @@ class Written:
         page: HTML, all in one file.
         table: Markdown.
         figures: SVG, one file per plot.
-        summary: the main result in a sentence or two, as plain text.
+        summary: the main result in a sentence or two, as plain text; empty: there is no report.
         failed: folders of jobs without a result.
     """
 
@@ -59,11 +59,6 @@ class Written:
     figures: tuple[Path, ...] = ()
     summary: str = ""
     failed: tuple[Path, ...] = ()
-
-    @property
-    def files(self) -> list[Path]:
-        """Page and table, if they are there."""
-        return [path for path in (self.page, self.table) if path.exists()]
 
 
 def show_sweep(folder: Path) -> Written:

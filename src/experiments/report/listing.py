@@ -16,7 +16,6 @@ from experiments.environment.terminal import results
 from experiments.errors import StoreError, printable
 from experiments.records import CHOICES
 from experiments.report.collect import noted
-from experiments.report.terminal import shown
 from experiments.store import claims, runs
 
 BESIDE = ("store", "cache", "fetched", "fidelity")
@@ -96,10 +95,11 @@ def show(found: Sequence[Listed], outputs: Path) -> None:
             Text(each.what),
             Text(each.missing),
         )
-    results.print(table)
+    if found:
+        results.print(table)
     counts = [(state, sum(each.state is state for each in found)) for state in State]
     told = ", ".join(f"{count} {state}" for state, count in counts if count)
-    results.print(f"\n{shown(outputs)}: {told or 'no runs'}", soft_wrap=True)
+    results.print(f"\n{told}." if told else "There is no run.", soft_wrap=True)
     if any(state in _REMOVABLE for state, count in counts if count):
         results.print("Remove what failed or was stopped: experiments clean", soft_wrap=True)
 
@@ -108,6 +108,7 @@ def removable(found: Iterable[Listed]) -> list[Listed]:
     """Return the runs that failed or were stopped, but for those of a sweep that goes on."""
     found = list(found)
     busy = {each.folder.parent for each in found if each.state is State.GOES_ON}
+    busy |= {folder for folder in {e.folder.parent for e in found} if claims.is_claimed(folder)}
     return [
         each for each in found if each.state in _REMOVABLE and not busy & {*each.folder.parents}
     ]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
     from experiments.stats.race import Runner
 
@@ -209,6 +210,7 @@ def _upwards(ax: Axes, lines: Mapping[str, Sequence[_Point]]) -> None:
     points = [point for each in lines.values() for point in each]
     if _differ_widely([point.value for point in points]):
         ax.set_yscale("log")
+        _plain(ax.yaxis)
     else:
         ax.set_ylim(0, 1.1 * max(point.high or point.value for point in points))
 
@@ -221,6 +223,12 @@ def _add_legend(ax: Axes, lines: Mapping[str, object]) -> None:
     """Name the lines below the axis, if there are several and not too many."""
     if _legend_height(lines):
         ax.legend(loc="upper left", bbox_to_anchor=(0, -0.22), frameon=False, borderaxespad=0)
+
+
+def _plain(axis: Axis) -> None:
+    """Write the powers of ten of a logarithmic axis as numbers, since no text is parsed as math."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
 
 
 def _differ_widely(numbers: Sequence[float]) -> bool:
@@ -251,6 +259,7 @@ def _cost(group: Group, metric: str, title: str) -> str:
         costs = [cost for cost, _ in points]
         if _differ_widely(costs):
             ax.set_xscale("log")
+            _plain(ax.xaxis)
             ax.margins(x=0.12)
         else:
             ax.set_xlim(0, 1.15 * max(costs))

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import StoreError
+from experiments.errors import StoreError, masked
 from experiments.store import reviews, runs
 from experiments.store.files import cannot_use
 
@@ -48,7 +48,6 @@ _KNOWN = re.compile(
     rf"(?:{'|'.join(map(re.escape, (INDEX, *OF_A_SWEEP)))}|figures/{_FOLDER}\.svg"
     rf"|(?:{_FOLDER}/){{1,3}}(?:{'|'.join(map(re.escape, OF_A_RUN))}))"
 )
-_PASSWORD = re.compile(r"(://[^/\s:@\"']*):[^/\s@\"']+@")
 
 _HINT = "It is the file that experiments export writes."
 
@@ -66,8 +65,7 @@ def pack(files: Mapping[str, Path], archive: Path) -> None:
     part = archive.with_name(f".{archive.name}.part")
     try:
         texts = {
-            name: _PASSWORD.sub(r"\1:***@", files[name].read_text(encoding="utf-8")).encode()
-            for name in sorted(files)
+            name: masked(files[name].read_text(encoding="utf-8")).encode() for name in sorted(files)
         }
         digests = {name: hashlib.sha256(text).hexdigest() for name, text in texts.items()}
         index = json.dumps({"format": FORMAT, "files": digests}, indent=1).encode()

@@ -74,11 +74,6 @@ def read_label(line: bytes, written: float) -> tuple[str, float, str] | None:
     return None if match is None else _label(match, written)
 
 
-def is_entry(line: bytes) -> bool:
-    """Return whether a line has the form of an entry."""
-    return _LINE.fullmatch(line) is not None
-
-
 def is_of_later_version(line: bytes) -> bool:
     """Return whether a later version of this project wrote a line: it is left alone."""
     return _LATER_VERSION.fullmatch(line) is not None

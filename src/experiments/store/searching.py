@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 
 from experiments.store.entries import KEY
 
-LOOK_BYTES = 32 << 10
+LOOK_BYTES = 16 << 10
 """Read at each look, unless a line is longer."""
 
 _DIGITS = re.compile(rb"[0-9a-f]{64}")

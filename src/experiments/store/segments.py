@@ -38,7 +38,6 @@ from experiments.store import searching
 from experiments.store.entries import (
     KEY,
     Entry,
-    is_entry,
     is_of_later_version,
     read_entry,
     read_label,
@@ -371,10 +370,12 @@ def _search(file: Found, wanted: Sequence[bytes]) -> Iterator[Entry]:
                 lines = searching.lines_with(content, file.bytes, wanted)
             keys = set(wanted)
             for line in lines:
-                is_wanted = line[KEY] in keys
-                if is_wanted and (entry := read_entry(line, file.written)):
+                if line[KEY] not in keys:
+                    if not (line.startswith(b'{"v":') and line.endswith(b"}\n")):
+                        damaged += _is_damaged(line)
+                elif entry := read_entry(line, file.written):
                     yield entry
-                elif is_wanted or not is_entry(line):
+                else:
                     damaged += _is_damaged(line)
     except OSError as error:
         if error.errno in GONE:  # what it held is in a file with a new name

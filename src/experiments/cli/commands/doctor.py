@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli.common import add_command
+from experiments.environment.project import at_hand
 
 
 def add(commands: Any) -> None:
     """Add the command and what it takes."""
     parser = add_command(commands, "doctor", "say what this machine can do", "experiments doctor")
-    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of weights")
+    parser.add_argument("--models", type=Path, default=at_hand("models"), help="folder of weights")
     parser.set_defaults(do=run)
 
 

@@ -16,7 +16,7 @@ def add(commands: Any) -> None:
         "fidelity",
         "compare levels of a model with a reference, without generating",
         "experiments fidelity model=demo quantization=q8_0,q4_0,q2_k",
-        "experiments fidelity model=mistral quantization=q4_k_m,q2_k reference=q8_0 limit=20",
+        "experiments fidelity model=mistral quantization=q4_k_m,q2_k reference=q8_0",
     )
     parser.add_argument(
         "words",

@@ -25,6 +25,7 @@ def add(commands: Any) -> None:
         "import",
         "bring in runs of another machine, or results of EvalPlus as a run",
         "experiments import out.zip --judge",
+        "experiments import samples_eval_results.json --dataset humaneval_plus",
     )
     parser.add_argument(
         "file", metavar="FILE", type=Path, help="of experiments export, or of evalplus.evaluate"

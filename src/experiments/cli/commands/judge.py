@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
         "judge",
         "judge programs from elsewhere",
         "experiments judge humaneval_plus samples.jsonl --out verdicts.jsonl",
-        "experiments judge problems samples.jsonl --out verdicts.jsonl --stop-at-first-failure",
+        "experiments judge mine.jsonl samples.jsonl --out verdicts.jsonl",
     )
     dataset = parser.add_argument(
         "dataset", metavar="DATASET", help="as in conf/dataset/, or FILE.jsonl"

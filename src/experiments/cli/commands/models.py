@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli.common import CONF, add_command, complete
+from experiments.environment.project import at_hand
 from experiments.errors import ConfigError
 
 
@@ -27,7 +28,7 @@ def add(commands: Any) -> None:
         help="nothing lists all models, a name shows one at every quantization",
     )
     complete(words, "model")
-    parser.add_argument("--models", type=Path, default=Path("models"), help="folder of weights")
+    parser.add_argument("--models", type=Path, default=at_hand("models"), help="folder of weights")
     parser.set_defaults(do=run)
 
 

@@ -55,6 +55,6 @@ def run(chosen: argparse.Namespace) -> int:
     report.show_collection(collection)
     out = chosen.out or (folders[0] if len(folders) == 1 else Path("report"))
     written = report.write(collection, out)
-    for path in written.files:
+    for path in (written.page, written.table):
         results.print(f"Report: {path}", soft_wrap=True)
     return 0

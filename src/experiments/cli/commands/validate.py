@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from experiments.cli.common import add_command, complete, count
+from experiments.cli.common import CACHE, add_command, complete, count
 from experiments.environment.terminal import results
 
 
@@ -53,6 +53,7 @@ def run(chosen: argparse.Namespace) -> int:
         limit=chosen.limit,
         workers=chosen.workers,
         mutation=chosen.mutation,
+        cache_folder=CACHE,
     )
     show(report, results, details=not chosen.summary)
     return 0 if report.ok else 1

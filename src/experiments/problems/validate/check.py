@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from experiments.environment.project import at_hand
 from experiments.environment.terminal import bar
 from experiments.errors import DatasetError, did_you_mean
 from experiments.judge import judge
@@ -90,7 +91,7 @@ def validate(
         report = _validate_loaded(whole, chosen_by, workers, mutation, cache_folder)
         gaps = [Finding(each.task_id, f"it is left out: {each.reason}") for each in left_out]
         return replace(report, findings=(*gaps, *report.findings))
-    folder_of_problems = Path(dataset)
+    folder_of_problems = at_hand(dataset)
     paths = _chosen(
         problem_files(folder_of_problems),
         [f"{path.parent.name}/{path.stem}" for path in problem_files(folder_of_problems)],
