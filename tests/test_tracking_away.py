@@ -264,7 +264,7 @@ def test_a_database_on_a_full_disk_costs_nothing_of_the_run(tmp_path: Path) -> N
     workplace = Workplace(place)
     (place / "mlruns").mkdir()
     small = (
-        'mount -t tmpfs -o size=1600k none mlruns && "$@"; code=$?; '
+        'mount -t tmpfs -o size=1000k none mlruns && "$@"; code=$?; '
         "df --output=avail mlruns | tail -1 > left; exit $code"
     )
     done = subprocess.run(

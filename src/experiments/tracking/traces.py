@@ -38,35 +38,41 @@ def log_samples(samples: Sequence[Sample]) -> None:
     from mlflow import MlflowClient, active_run
 
     client, run = MlflowClient(), active_run().info
-    known, broken = _known(client, run.experiment_id, run.run_id)
-    for start in range(0, len(broken), DELETED_AT_ONCE):
-        client.delete_traces(run.experiment_id, trace_ids=broken[start : start + DELETED_AT_ONCE])
+    known = _mended(client, run.experiment_id, run.run_id)
     for sample in samples:
-        generation = sample.generation
-        trace = known.get((generation.problem_id, generation.sample))
-        if trace is None:
+        if _key(sample) not in known:
             _assess(_log(sample), sample)
-        else:
-            _assess(trace.info.trace_id, sample, {each.name for each in trace.info.assessments})
+    known = _mended(client, run.experiment_id, run.run_id)
+    for sample in samples:
+        trace = known.get(_key(sample))
+        if trace is None:
+            raise TrackingAway(f"MLflow did not take the trace of {_key(sample)[0]}")
+        _assess(trace.info.trace_id, sample, {each.name for each in trace.info.assessments})
 
 
-def _known(
-    client: MlflowClient, experiment: str, run_id: str
-) -> tuple[dict[tuple[str, int], Trace], list[str]]:
-    """Return a run's traces by their samples, and those that are cut short or there twice."""
+def _key(sample: Sample) -> tuple[str, int]:
+    return sample.generation.problem_id, sample.generation.sample
+
+
+def _mended(client: MlflowClient, experiment: str, run_id: str) -> dict[tuple[str, int], Trace]:
+    """Return a run's traces by their samples; those cut short or there twice are deleted.
+
+    A request that MLflow gave up may have been carried out all the same.
+    """
     known: dict[tuple[str, int], Trace] = {}
     broken = []
     for trace in traces_of(client, experiment, run_id):
-        problem = trace.info.tags.get("problem")
-        if problem is None:
-            continue
-        is_whole = bool(trace.data.spans) and trace.data.spans[0].outputs is not None
-        sample = (problem, int(trace.data.spans[0].attributes["sample"])) if is_whole else None
-        if sample is None or sample in known:
+        span = trace.data.spans[0] if trace.data.spans else None
+        if span is not None and "sample" not in span.attributes:
+            continue  # somebody else's
+        sample = (span.name, int(span.attributes["sample"])) if span is not None else None
+        if sample is None or sample in known or trace.info.tags.get("problem") is None:
             broken.append(trace.info.trace_id)
         else:
             known[sample] = trace
-    return known, broken
+    for start in range(0, len(broken), DELETED_AT_ONCE):
+        client.delete_traces(experiment, trace_ids=broken[start : start + DELETED_AT_ONCE])
+    return known
 
 
 def _log(sample: Sample) -> str:

@@ -116,12 +116,12 @@ def bring(note: Note, seconds: float) -> None:
                 bringing.fill(note)
             bringing.end(note)
             return
-        except TrackingAway:
-            if time.monotonic() + SECONDS_BETWEEN_TRIES > deadline:
-                raise
-            time.sleep(SECONDS_BETWEEN_TRIES)
-        except Exception:
-            with suppress(Exception):
+        except Exception as error:
+            may_pass = isinstance(error, TrackingAway)
+            if may_pass and time.monotonic() + SECONDS_BETWEEN_TRIES < deadline:
+                time.sleep(SECONDS_BETWEEN_TRIES)
+                continue
+            with suppress(Exception):  # else it stays MLflow's active run, and gets what is next
                 bringing.fail(note)
             raise
 
