@@ -289,3 +289,20 @@ def test_those_who_are_meant_are_named(tmp_path: Path) -> None:
     assert named(["a"]) == "a"
     assert named(list("abcd")) == "a, b, c and d"
     assert named(list("abcdef")) == "a, b, c and 3 others"
+
+
+def test_a_run_of_one_problem_is_not_recommended(tmp_path: Path) -> None:
+    make_run(tmp_path / "0", [True], {"limit": "1"}, seconds=0.5)
+    make_run(tmp_path / "1", [True] * 20 + [False] * 2, {"limit": "22"}, seconds=0.5)
+    advice = recommend(report.collect([tmp_path]).groups[0])
+    assert {each.run.report.folder.name for each in advice if each.run} == {"1"}
+
+
+def test_sampling_that_was_left_open_is_told_as_it_was_used(tmp_path: Path) -> None:
+    for name, labels_of_run, used in (("0", {}, 1), ("1", {"sampling.samples": "4"}, 4)):
+        folder = configured(make_run(tmp_path / name, [True], labels_of_run))
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["sampling"] = {"samples": used}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+    runs = report.collect([tmp_path]).runs
+    assert sorted(run.name for run in runs) == ["1", "4"]

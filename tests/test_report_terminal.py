@@ -76,6 +76,20 @@ def test_a_table_is_never_wider_than_the_terminal(
     assert all(len(line.rstrip()) <= 80 for line in lines)
 
 
+def test_pass_at_1_stays_beside_more_labels_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = [run("q8_0"), run("q4_0")]
+    for number, each in enumerate(many):
+        each.labels.update({f"sampling.{name}": str(number) for name in "abcdefghijkl"})
+    monkeypatch.setattr(terminal.results, "width", 80)
+    terminal.show(many)
+    said = capsys.readouterr().out
+    assert "pass@1 %" in said
+    assert said.count("90.0 80–95") == 2
+    assert "No room for sampling.h, sampling.i" in said
+
+
 def test_completions_that_were_cut_are_told_as_a_warning(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
