@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,19 +37,34 @@ def disturbed(
 ) -> "subprocess.CompletedProcess[str]":
     """Run a sweep in which something happens when its first generations are there."""
 
+    is_over = threading.Event()
+    failures: list[BaseException | None] = []
+
     def wait() -> None:
-        for _ in range(1200):
-            if any(file.stat().st_size for file in workplace.folder.glob("outputs/2*/*/*/gen*")):
-                disturb()
+        while not is_over.wait(0.1):
+            if has_generations(workplace.folder):
+                try:
+                    disturb()
+                except BaseException as failure:
+                    failures.append(failure)
+                else:
+                    failures.append(None)
                 return
-            time.sleep(0.1)
 
     thread = threading.Thread(target=wait)
     thread.start()
     try:
-        return sweep(workplace, *arguments, *SLOWLY, **environment)
+        done = sweep(workplace, *arguments, *SLOWLY, **environment)
     finally:
+        is_over.set()
         thread.join()
+    assert failures == [None], "nothing happened in between"
+    return done
+
+
+def has_generations(folder: Path) -> bool:
+    """Return whether a job of the sweep in a folder has generated something."""
+    return any(file.stat().st_size for file in folder.glob("outputs/2*/*/*/generations.jsonl"))
 
 
 def kill_one(folder: Path, words: str) -> Callable[[], None]:

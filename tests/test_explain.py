@@ -190,7 +190,7 @@ def test_the_project_is_found_from_any_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert at_hand("problems") == root / "problems"
-    assert at_hand("nowhere") == root / "nowhere"
+    assert at_hand("nowhere") == Path("nowhere")
     (tmp_path / "problems").mkdir()
     assert at_hand("problems") == Path("problems")
     assert at_hand(tmp_path / "x") == tmp_path / "x"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Workplace
-from sweeps import SLOWLY, SWEEP, disturbed, kill_one, outcomes, sweep, undisturbed
+from sweeps import SLOWLY, SWEEP, disturbed, has_generations, kill_one, outcomes, sweep, undisturbed
 
 from experiments.app import launching
 from experiments.app.launching import KINDS
@@ -186,9 +186,8 @@ def test_a_job_that_is_killed_each_time_is_told_as_failed(workplace: Workplace) 
          *SWEEP, *SLOWLY],
         cwd=workplace.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    for _ in range(1200):
-        if any(file.stat().st_size for file in workplace.folder.glob("outputs/2*/*/*/gen*")):
-            break
+    while not has_generations(workplace.folder):
+        assert started.poll() is None
         time.sleep(0.1)
     kill_one(workplace.folder, "submitit.core._submit")()
     said, _ = started.communicate(timeout=300)

@@ -7,7 +7,7 @@ from conftest import ROOT, Workplace
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment" / "paper").glob("*.yaml"))
 
-DEMO = ("model=demo", "backend=llama_cpp", "limit=1", "sampling.max_tokens=64")
+DEMO = ("model=demo", "backend=llama_cpp", "limit=1", "sampling.max_tokens=32")
 
 
 @pytest.mark.slow

@@ -8,11 +8,9 @@ PROJECT = Path(__file__).resolve().parents[3]
 
 
 def at_hand(path: str | Path) -> Path:
-    """Return a path as it is where it exists, and else the project's own of that name.
+    """Return a path as it is, or the project's own of that name where only that exists.
 
     So `problems`, `models` and `outputs` are found from any folder, and none is made there.
     """
     given = Path(path)
-    if given.is_absolute() or given.exists() or not (PROJECT / "run.py").is_file():
-        return given
-    return PROJECT / given
+    return given if given.exists() or not (PROJECT / given).exists() else PROJECT / given

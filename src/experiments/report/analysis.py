@@ -66,8 +66,12 @@ class Axis:
     single: tuple[Pair, ...] = ()
 
 
-def axes(group: Group, labels: Sequence[str]) -> list[Axis]:
+@lru_cache(maxsize=32)
+def axes(group: Group, labels: tuple[str, ...]) -> list[Axis]:
     """Return each label's levels paired with each other, all else being equal.
+
+    The terminal, the page and the table of Markdown ask for the same, and with many runs it is
+    half of their time, so it is kept.
 
     None of a race, whose own tests allow for the problems at which it stopped; these do not.
     """

@@ -143,6 +143,15 @@ class Group:
     races: tuple[racing.Race, ...] = ()
     fidelities: tuple[fidelity.Fidelity, ...] = ()
 
+    def merit(self, run: Run) -> float:
+        """Return by what a run is better than others: its pass@1, or what that is at least.
+
+        Where some runs were asked fewer problems, the lower ends of the intervals decide: one
+        problem that is solved is no pass@1 of 100 %.
+        """
+        alike = len({len(each.rates) for each in self.runs}) == 1
+        return _share(run) if alike else run.metrics.get("pass_at_1/plus_low", -1.0)
+
     @property
     def race(self) -> racing.Race | None:
         """The race that all of the runs were made in, if they were."""
@@ -409,7 +418,7 @@ def _named(found: Sequence[Run]) -> tuple[list[Run], tuple[str, ...]]:
     """Return the runs with short names, and the labels in which they differ."""
     names = labels.relevant([run.labels for run in found])
     known = [
-        labels.effective(run.labels, names, run.config, partial(_choices, run.report.folder))
+        labels.effective(run.labels, names, _settings(run), partial(_choices, run.report.folder))
         for run in found
     ]
     different = labels.differing(known)
@@ -417,6 +426,13 @@ def _named(found: Sequence[Run]) -> tuple[list[Run], tuple[str, ...]]:
         replace(run, report=replace(run.report, labels=own), name=name)
         for run, own, name in zip(found, known, labels.names(known, different), strict=True)
     ], tuple(different)
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """Return a run's settings, with the sampling that was used where the question left it open."""
+    used = run.manifest.get("sampling")
+    used = used if isinstance(used, Mapping) else {}
+    return {**run.config, **{f"sampling.{name}": value for name, value in used.items()}}
 
 
 def _choices(folder: Path) -> dict[str, str]:
@@ -438,29 +454,22 @@ def _group(
     digests = {str((run.manifest.get("dataset") or {}).get("sha256", "")) for run in members}
     folders = {run.report.folder.parent for run in members}
     own = tuple(race for race in races if race.folder in folders)
-    best = sorted(members, key=partial(_rank, alike=len({len(run.rates) for run in members}) == 1))
     group = Group(
         dataset,
-        tuple(best),
+        tuple(members),
         tuple(problems.values()),
         frozenset(digests - {""}),
         own,
         tuple(each for each in held if each.labels["dataset"] == dataset),
     )
+    best = sorted(members, key=lambda run: (-group.merit(run), -_share(run), run.name))
     if race := group.race:
         best.sort(key=lambda run: race.place(run.report.folder))
     return replace(group, runs=tuple(best))
 
 
-def _rank(run: Run, alike: bool) -> tuple[float, float, str]:
-    """Return by what runs are ordered: pass@1, or what it is at least.
-
-    Where some runs were asked fewer problems, the lower ends of the intervals decide: one
-    problem that is solved is no pass@1 of 100 %.
-    """
-    share = run.metrics.get("pass_at_1/plus", -1.0)
-    sure = share if alike else run.metrics.get("pass_at_1/plus_low", -1.0)
-    return (-sure, -share, run.name)
+def _share(run: Run) -> float:
+    return run.metrics.get("pass_at_1/plus", -1.0)
 
 
 def _command(folders: Sequence[Path]) -> str:

@@ -95,10 +95,11 @@ def show(found: Sequence[Listed], outputs: Path) -> None:
             Text(each.what),
             Text(each.missing),
         )
-    results.print(table)
+    if found:
+        results.print(table)
     counts = [(state, sum(each.state is state for each in found)) for state in State]
     told = ", ".join(f"{count} {state}" for state, count in counts if count)
-    results.print(f"\n{told or 'There is no run'}.", soft_wrap=True)
+    results.print(f"\n{told}." if told else "There is no run.", soft_wrap=True)
     if any(state in _REMOVABLE for state, count in counts if count):
         results.print("Remove what failed or was stopped: experiments clean", soft_wrap=True)
 

@@ -29,7 +29,7 @@ def _group(group: Group, labels: Sequence[str]) -> str:
     lines.append(_line(head))
     lines.append(_line(["---" if i < len(chosen) else "---:" for i in range(len(head))]))
     lines += [_line(_row(run, chosen, shown)) for run in group.runs]
-    for axis in analysis.axes(group, labels):
+    for axis in analysis.axes(group, tuple(labels)):
         lines += ["", f"**{_text(axis.label)}**", ""]
         lines += [f"- {_text(analysis.sentence(pair))}." for pair in axis.overall]
     for held in group.fidelities:

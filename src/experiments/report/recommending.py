@@ -84,7 +84,7 @@ def _advice(
             for index, run in enumerate(group.runs)
             if PASS.metric in run.metrics and run.metrics.get(metric, math.inf) <= limit * scale
         ]
-        best = min(fitting, key=lambda index: _worth(group.runs[index]), default=None)
+        best = min(fitting, key=lambda index: _worth(group, group.runs[index]), default=None)
         equals = () if best is None else _equals(group, best, fitting)
         if found and found[-1][1:] == (best, equals):
             found[-1][0].append(limit)
@@ -101,10 +101,10 @@ def _advice(
     ]
 
 
-def _worth(run: Run) -> tuple[float, float, float]:
-    """Return by what runs are chosen: pass@1, among equals the faster, then the smaller."""
+def _worth(group: Group, run: Run) -> tuple[float, float, float]:
+    """Return by what runs are chosen: as they are ranked, among equals the faster, the smaller."""
     return (
-        -run.metrics[PASS.metric],
+        -group.merit(run),
         run.metrics.get(_PER_COMPLETION, math.inf),
         run.metrics.get(MEMORY.metric, math.inf),
     )

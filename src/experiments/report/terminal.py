@@ -30,7 +30,8 @@ def show(reports: Sequence[RunReport]) -> None:
 
     What all runs share stands above the table. Columns that no run fills are left out, and
     so are those of the weights where all runs have the same, and the last ones where the
-    terminal is too narrow for all. Long names are cut before pass@1 is left out.
+    terminal is too narrow for all. Long names are cut, and the last of many labels left out,
+    before pass@1 is.
     """
     if not reports:
         return
@@ -39,7 +40,8 @@ def show(reports: Sequence[RunReport]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     filled = [(c, [_cell(c, each) for each in metrics]) for c in columns("terminal", metrics)]
     room = results.width - sum(_width(c.title, cells) for c, cells in filled[:1])
-    labels = differing([report.labels for report in reports])
+    differ = differing([report.labels for report in reports])
+    labels = differ[: max(1, room // (SHORTEST + 2))]
     named = [[report.labels.get(label, "") for report in reports] for label in labels]
     for label, width, values in zip(labels, _widths(labels, named, room), named, strict=True):
         table.add_column(_cut(label, width), no_wrap=True)
@@ -59,6 +61,8 @@ def show(reports: Sequence[RunReport]) -> None:
     results.print()
     results.print(Text(" · ".join(shared), style="bold"), soft_wrap=True)
     results.print(table)
+    if more := differ[len(labels) :]:
+        results.print(Text(f"No room for {', '.join(more)}.", style="dim"), soft_wrap=True)
     if any(map(is_mixed, metrics)):
         results.print(Text(f"* {MIXED}", style="dim"), soft_wrap=True)
     for note in sorted({n for report in reports if (n := report.note)}):
