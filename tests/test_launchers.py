@@ -62,6 +62,13 @@ def test_an_error_that_is_no_lost_worker_is_not_taken_for_one() -> None:
         launching._cut_off(RuntimeError('Could not detect "srun"'))
 
 
+def test_without_slurm_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launching, "get_class", lambda name: object)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match="no Slurm here"):
+        launching._find("submitit_slurm")
+
+
 def test_each_launcher_that_is_missing_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -161,11 +168,9 @@ def test_a_job_that_runs_out_of_time_is_requeued_and_goes_on(
     workplace: Workplace, tmp_path: Path
 ) -> None:
     """By submitit's checkpoint: the same folder, and what is in the store is not made again."""
-    limits = ("hydra.launcher.timeout_min=1", "+hydra.launcher.signal_delay_s=50")
-    sweep(
-        workplace, "+cluster=local", "hydra.launcher.n_jobs=2", *limits, *SWEEP,
-        "backend.delay_seconds=2",
-    )  # fmt: skip
+    # The local executor tells a job 30 s before its time, of which there is a minute, is over.
+    asked = ("+cluster=local", "hydra.launcher.n_jobs=2", "hydra.launcher.timeout_min=1")
+    sweep(workplace, *asked, *SWEEP, "backend.delay_seconds=4")
     logs = [path.read_text() for path in workplace.folder.glob("outputs/2*/*/.submitit/*/*log.err")]
     assert any("Requeued job" in text for text in logs)
     assert outcomes(workplace) == undisturbed(tmp_path / "other")

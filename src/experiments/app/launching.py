@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -176,18 +177,24 @@ def _find(name: str) -> tuple[Kind, Callable[..., Any]]:
     """Return a launcher's class.
 
     Raises:
-        ConfigError: there is none of that name, or it is not installed.
+        ConfigError: there is none of that name, it is not installed, or there is no Slurm.
     """
     if name not in KINDS:
         raise ConfigError(f"There is no launcher '{name}'", f"Known: {', '.join(KINDS)}.")
     kind = KINDS[name]
     try:
-        return kind, get_class(kind.target)
+        found = get_class(kind.target)
     except Exception as error:
         raise ConfigError(
             f"This launcher needs the package {kind.package}, which is not installed ({error})",
             f"Type: .venv/bin/pip install {kind.package}",
         ) from error
+    if name == "submitit_slurm" and shutil.which("sbatch") is None:
+        raise ConfigError(
+            "There is no Slurm here: sbatch is not found",
+            "Give the command on a machine of the cluster, or try it with +cluster=local.",
+        )
+    return kind, found
 
 
 def _jobs(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
