@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from experiments.backends.llama_cpp.memory import MARGIN, MOST_AT_ONCE  # noqa: E402
 from experiments.experiment.estimating import USUAL_TOKENS, Cost, Job, modelled  # noqa: E402
-from experiments.experiment.sharing import BESIDE  # noqa: E402
+from experiments.experiment.resources import BESIDE  # noqa: E402
 from experiments.schema import BITS_PER_WEIGHT  # noqa: E402
 from experiments.weights.workload import Workload, main_type  # noqa: E402
 

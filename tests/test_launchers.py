@@ -15,7 +15,7 @@ from experiments.app.launching import KINDS
 from experiments.app.watching import Job, Watch
 from experiments.environment.terminal import bar
 from experiments.errors import ConfigError
-from experiments.experiment.sharing import GIBIBYTE, at_once, gibibytes, minutes
+from experiments.experiment.resources import GIBIBYTE, at_once, gibibytes, minutes
 from experiments.store import runs
 
 

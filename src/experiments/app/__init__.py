@@ -26,12 +26,12 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from experiments.app import sent, trust
+from experiments.app.allocation import settle
 from experiments.app.continuing import Checker, identity
 from experiments.app.explain import explain, full_disk, no_folder, unreadable_file
 from experiments.app.parts import parts
 from experiments.app.run_folder import register
 from experiments.app.secrets import from_environment, mask_configuration
-from experiments.app.share import settle
 from experiments.app.sweep import failed_jobs, whose_jobs_may_die
 from experiments.environment.project import PROJECT
 from experiments.errors import ConfigError, UserError, masked, printable

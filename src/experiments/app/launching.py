@@ -28,13 +28,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from experiments.app.allocation import Allocation, take
 from experiments.app.plan import foresee, names
-from experiments.app.share import Share, take
 from experiments.app.watching import Job, watched
 from experiments.environment import machine
 from experiments.environment.terminal import console
 from experiments.errors import ConfigError
-from experiments.experiment import sharing
+from experiments.experiment import resources
 from experiments.tracking.opening import address, database_file
 
 if TYPE_CHECKING:
@@ -94,16 +94,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Task:
-    """Hydra's task function where a job runs: with its share, and in the folder of the sweep.
+    """Hydra's task function where a job runs: with its allocation, and in the folder of the sweep.
 
     Attributes:
         function: Hydra's.
-        shares: by the name of a job's folder.
+        allocations: by the name of a job's folder.
         started_in: the folder that relative paths begin at.
     """
 
     function: Callable[[DictConfig], Any]
-    shares: Mapping[str, Share]
+    allocations: Mapping[str, Allocation]
     started_in: str
 
     def __call__(self, config: DictConfig) -> Any:
@@ -111,7 +111,7 @@ class Task:
         os.chdir(self.started_in)
         console.quiet = True  # run.log has it all, and `watching` shows it from there
         logging.getLogger("submitit").setLevel(logging.WARNING)
-        take(self.shares[str(HydraConfig.get().sweep.subdir)])
+        take(self.allocations[str(HydraConfig.get().sweep.subdir)])
         return self.function(config)
 
 
@@ -140,10 +140,12 @@ def launch(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> Sequ
     settings = _plain(asked.settings)
     at_once = _at_once(kind, settings, jobs)
     threads = _threads(asked, kind, settings, at_once)
-    shares = {job.name: Share(threads, None if kind.is_here else job.parallel) for job in jobs}
+    allocations = {
+        job.name: Allocation(threads, None if kind.is_here else job.parallel) for job in jobs
+    }
     if not kind.is_here:
         _warn_of_sqlite(asked.config)
-    task = Task(asked.task_function, shares, os.getcwd())
+    task = Task(asked.task_function, allocations, os.getcwd())
     if asked.launcher == "ray":
         _start_ray(settings["ray"]["init"])
 
@@ -215,7 +217,7 @@ def _jobs(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> list[
                 folder=folder,
                 title=name,
                 new=forecast.new,
-                memory=memory + sharing.BESIDE,
+                memory=memory + resources.BESIDE,
                 seconds=forecast.seconds.high if forecast.seconds else 0.0,
                 parallel=forecast.parallel,
             )
@@ -247,7 +249,7 @@ def _at_once(kind: Kind, settings: dict[str, Any], jobs: Sequence[Job]) -> int:
     asked = settings["n_jobs"]
     free = machine.memory_available()
     needs = [job.memory for job in jobs]
-    count = sharing.at_once(needs, machine.cores(), free) if asked == "auto" else int(asked)
+    count = resources.at_once(needs, machine.cores(), free) if asked == "auto" else int(asked)
     return max(1, min(count if count > 0 else machine.cores(), len(jobs)))
 
 
@@ -274,15 +276,15 @@ def _batches(
         for job in jobs:
             remote = dict(settings["ray"]["remote"])
             if remote.get("memory") == "auto":
-                remote["memory"] = sharing.gibibytes(job.memory) * sharing.GIBIBYTE
+                remote["memory"] = resources.gibibytes(job.memory) * resources.GIBIBYTE
             yield Batch((job,), {"ray": OmegaConf.create({**settings["ray"], "remote": remote})})
         return
     alike: defaultdict[tuple[Any, Any], list[Job]] = defaultdict(list)
     for job in jobs:
         size, limit = settings.get("mem_gb"), settings["timeout_min"]
         alike[
-            sharing.gibibytes(job.memory) if size == "auto" else size,
-            sharing.minutes(job.seconds) if limit == "auto" else limit,
+            resources.gibibytes(job.memory) if size == "auto" else size,
+            resources.minutes(job.seconds) if limit == "auto" else limit,
         ].append(job)
     for (size, limit), some in alike.items():
         given = {**settings, "mem_gb": size, "timeout_min": limit}

@@ -355,13 +355,17 @@ def headline(group: Group) -> str:
         return told
     if len(others) == 1:
         return f"{told} {sentence(compared[0])}."
-    equal = [pair.second for pair in compared if pair.comparison.finding is not Finding.WORSE]
-    if not equal:
-        return f"{told} It is better than each of the other {len(others)}."
-    if len(equal) == len(compared):
-        return f"{told} None of the other {len(others)} is shown to be worse."
-    verb = "is" if len(equal) == 1 else "are"
-    return f"{told} Of the other {len(others)}, {named(equal)} {verb} not shown to be worse."
+    rest = [pair for pair in compared if pair.second not in equals]
+    unsettled = [p.second for p in rest if p.comparison.finding is not Finding.WORSE]
+    if not rest:
+        return told
+    if not unsettled:
+        who = "They are" if equals else "It is"
+        return f"{told} {who} better than each of the other {len(rest)}."
+    if len(unsettled) == len(rest):
+        return f"{told} None of the other {len(rest)} is shown to be worse."
+    verb = "is" if len(unsettled) == 1 else "are"
+    return f"{told} Of the other {len(rest)}, {named(unsettled)} {verb} not shown to be worse."
 
 
 def _problems(number: int) -> str:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 
 @dataclass(frozen=True)
-class Share:
+class Allocation:
     """What a job may use.
 
     Attributes:
@@ -25,22 +25,22 @@ class Share:
     parallel: int | None = None
 
 
-_taken = [Share()]
+_taken = [Allocation()]
 """That of this process, in a list of one."""
 
 
-def take(share: Share) -> None:
+def take(allocation: Allocation) -> None:
     """Let the next job of this process use so much."""
-    _taken[0] = share
+    _taken[0] = allocation
 
 
 def settle(config: DictConfig) -> None:
-    """Set in a job's configuration what it leaves to the machine, by this process's share."""
-    share = _taken[0]
+    """Set in a job's configuration what it leaves to the machine, by this process's allocation."""
+    allocation = _taken[0]
     for block, name, value in (
-        (config.backend, "threads", share.threads),
-        (config.backend, "parallel", share.parallel),
-        (config.sandbox, "workers", share.threads),
+        (config.backend, "threads", allocation.threads),
+        (config.backend, "parallel", allocation.parallel),
+        (config.sandbox, "workers", allocation.threads),
     ):
         if value is not None and name in block and block[name] in ("auto", None):
             block[name] = value

@@ -13,7 +13,7 @@ GIBIBYTE = 2**30
 
 BESIDE = 0.7 * GIBIBYTE
 """What a job takes beside its model: its own process, the one that logs to MLflow, and the
-workers of the sandbox. Measured; see docs/clusters.md."""
+workers of the sandbox; see docs/clusters.md."""
 
 SPARE = 0.9
 """Of the memory that is free, the part that jobs may plan with."""
