@@ -230,14 +230,14 @@ def _texts(plan: Plan) -> tuple[list[tuple[Request, str]], str]:
     """
     requests = list({one.problem_id: one for one in reversed(plan.requests)}.values())[::-1]
     found = _stored(plan, requests)
-    if len(found) == len(requests):
-        texts = [(one, _answer(plan, one, found[one.key])) for one in requests]
-        source = "answers"
-    else:
+    texts = [(one, _answer(plan, one, found[one.key])) for one in requests if one.key in found]
+    written = sum(bool(answer) for _, answer in texts)
+    source = "answers"
+    if len(found) < len(requests) or not written:
         log.info(
             "The store has %d of %d answers of %s, so the texts are the reference solutions. For "
             "its own answers, run this model at quantization=%s with the same settings first.",
-            len(found),
+            written,
             len(requests),
             _level(plan),
             _level(plan),

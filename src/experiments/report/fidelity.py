@@ -158,10 +158,12 @@ def _or_infinite(number: float | None) -> float:
 def question(found: Fidelity) -> str:
     """Return what was compared with what, on which texts."""
     texts = f"{found.reference}'s own answers" if found.own_answers else "the reference solutions"
+    number = found.levels[0].problems
+    problems = "1 problem" if number == 1 else f"{number} problems"
     what = " · ".join(found.labels[name] for name in ("model", "prompt", "dataset"))
     return (
         f"{what}, compared with {found.reference} on {texts}: "
-        f"{found.levels[0].problems} problems, {found.tokens:,} tokens"
+        f"{problems}, {found.tokens:,} tokens"
     )
 
 
