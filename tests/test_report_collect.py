@@ -206,7 +206,7 @@ def test_a_password_of_an_earlier_run_is_in_no_report(tmp_path: Path) -> None:
     notes = {"hydra": {"overrides": {"task": ["tracking.uri=postgresql://me:hush@a/b"]}}}
     (tmp_path / "multirun.yaml").write_text(json.dumps(notes))
     written = report.write(report.collect([tmp_path]), tmp_path)
-    for path in written.files:
+    for path in (written.page, written.table):
         assert "me:***@a" in path.read_text() or path.suffix == ".md"
         assert "hush" not in path.read_text()
 
