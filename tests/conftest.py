@@ -89,3 +89,9 @@ class Workplace:
 @pytest.fixture
 def workplace(tmp_path: Path) -> Workplace:
     return Workplace(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _no_tracking_uri_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow writes the address that a test uses into the environment, which runs honour."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
