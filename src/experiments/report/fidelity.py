@@ -162,8 +162,7 @@ def question(found: Fidelity) -> str:
     problems = "1 problem" if number == 1 else f"{number} problems"
     what = " · ".join(found.labels[name] for name in ("model", "prompt", "dataset"))
     return (
-        f"{what}, compared with {found.reference} on {texts}: "
-        f"{problems}, {found.tokens:,} tokens"
+        f"{what}, compared with {found.reference} on {texts}: {problems}, {found.tokens:,} tokens"
     )
 
 
