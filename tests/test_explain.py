@@ -40,7 +40,7 @@ def said(root: Path, folder: Path, *overrides: str) -> tuple[int, str]:
         (
             "model=demoo",
             "error: There is no model 'demoo' (conf/model/demoo.yaml). Did you mean 'demo'? "
-            f"Known: {options('model')}.",
+            "See conf/model/.",
         ),
         (
             "quantization=q9",
@@ -60,15 +60,13 @@ def said(root: Path, folder: Path, *overrides: str) -> tuple[int, str]:
         ("seed=null", "error: seed may not be null. Leave it out to take the default."),
         (
             "tracking=off",
-            "error: tracking=off does not fit: tracking is a block of settings. Set one of them: "
-            "tracking.enabled, tracking.uri, tracking.artifacts, tracking.experiment, "
-            "tracking.traces.",
+            "error: There is no tracking 'off' (conf/tracking/off.yaml). Known: local, server.",
         ),
         (
             "+fobar=1",
-            "error: There is no setting 'fobar'. Known: backend, cache, dataset, limit, model, "
-            "models, prompt, quantization, race, sampling, sandbox, seed, store, thinking, "
-            "thinking_budget, tracking. "
+            "error: There is no setting 'fobar'. Known: backend, cache, dataset, fidelity, limit, "
+            "model, models, pinned, prompt, quantization, race, rerun, sampling, sandbox, seed, "
+            "store, thinking, thinking_budget, tracking. "
             "See conf/config.yaml.",
         ),
         (

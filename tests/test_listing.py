@@ -121,7 +121,7 @@ def test_the_list_is_readable_at_80_columns(
     assert cli.main(["runs", str(outputs)]) == 0
     said = capsys.readouterr().out
     assert all(len(line) <= 80 for line in said.splitlines())
-    for name in ("10-00-00", "13-00-00/1", "finished", "stopped", "50.0", "7 generations"):
+    for name in ("10-00-00", "13-00-00/1", "finished", "stopped", "50.0", "verdicts; 7"):
         assert name in said
     assert "2 finished, 3 failed, 1 stopped" in said
 

@@ -39,6 +39,7 @@ MLFLOW = {
     "delete_assessment",
     "end_run",
     "get_trace",
+    "log_artifact",
     "log_artifacts",
     "log_feedback",
     "log_metrics",

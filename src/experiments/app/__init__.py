@@ -157,13 +157,15 @@ def plan_of(
     from experiments import experiment
 
     job = identity(config)
-    if config.fidelity and HydraConfig.get().mode == RunMode.RUN:
+    settle(config)
+    of_run = parts(config)
+    is_single = config.fidelity and HydraConfig.get().mode == RunMode.RUN
+    if is_single and of_run["needs_weights"]:
         from experiments.app import fidelity
 
         fidelity.refuse([HydraConfig.get().overrides.task])
-    settle(config)
     plan = experiment.plan(
-        **parts(config),
+        **of_run,
         folder=folder,
         overrides=overrides,
         sweep_folder=sweep_folder,

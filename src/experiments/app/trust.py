@@ -186,6 +186,9 @@ def check_command(typed: Sequence[str], folder: Path) -> None:
     name = said.config_name or "config"
     added = [said.config_dir] if said.config_dir else []
     overrides = [each for each in said.overrides if "=" in each or each.startswith("~")]
+    if added and not said.config_path and _file(Path(added[0]), name).is_file():
+        if not _file(main, name).is_file():
+            main, added = Path(added[0]), [str(main)]  # what stands in both is looked at there
     with (
         warnings.catch_warnings(action="ignore"),  # Hydra gives them again
         _readable([main, *map(Path, added)]),
@@ -270,8 +273,7 @@ def _search_path(folders: Sequence[Path], name: str, overrides: Sequence[str]) -
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         if override.get_key_element() == "hydra.searchpath":
             return [str(each) for each in override.value() or ()]  # type: ignore[union-attr]
-    files = (folder / f"{name.removesuffix('.yaml')}.yaml" for folder in folders)
-    main = next((file for file in files if file.is_file()), None)
+    main = next((file for each in folders if (file := _file(each, name)).is_file()), None)
     content = OmegaConf.load(main) if main else None
     if not isinstance(content, DictConfig):
         return []
@@ -285,6 +287,10 @@ def _search_path(folders: Sequence[Path], name: str, overrides: Sequence[str]) -
                 f"If you trust it, type it: 'hydra.searchpath=[{place}]'",
             )
     return [str(place) for place in places]
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name.removesuffix('.yaml')}.yaml"
 
 
 def _quoted(place: str) -> str:

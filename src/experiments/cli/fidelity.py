@@ -18,6 +18,7 @@ from experiments.environment.project import at_hand
 from experiments.environment.terminal import console, results
 from experiments.errors import ConfigError, StoreError, UserError, did_you_mean
 from experiments.experiment.fidelity import measure
+from experiments.experiment.planning import no_weights_to_compare
 from experiments.report.fidelity import Fidelity, question, read, sentence, table
 from experiments.schema import Config, QuantizationConfig
 from experiments.store import runs
@@ -84,7 +85,10 @@ def _highest(
     overrides: Sequence[str], known: dict[str, QuantizationConfig], asked: Sequence[str]
 ) -> str:
     """Return the level with the most bits among those that are here and those asked for."""
-    settings: Config = parts(compose("config", list(overrides)))["settings"]
+    of_run = parts(compose("config", list(overrides)))
+    if not of_run["needs_weights"]:
+        raise no_weights_to_compare()
+    settings: Config = of_run["settings"]
 
     def is_here(name: str) -> bool:
         try:

@@ -26,7 +26,7 @@ def show(folder: Path) -> None:
         for name in ("generations", "size", "oldest", "newest"):
             table.add_column(name, justify="right")
         for model, count in sorted(found.models.items(), key=lambda each: -each[1].bytes):
-            table.add_row(model or "(not said: kept by an earlier version)", *_row(count))
+            table.add_row(model or "(not said)", *_row(count))
         results.print(table)
     verdicts = pruning.survey(verdicts_in(_verdicts(folder)), _nothing)
     results.print(_title(_verdicts(folder), verdicts, "verdict"))

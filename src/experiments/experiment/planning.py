@@ -91,10 +91,7 @@ def plan(
     """
     check(settings)
     if settings.fidelity and not needs_weights:
-        raise ConfigError(
-            "Only weights of this disk can be compared: a server tells no distributions",
-            "Set backend=llama_cpp, or leave fidelity=true out.",
-        )
+        raise no_weights_to_compare()
     thinking = resolving.thinking(settings)
     sampling = resolving.sampling(settings)
     settings = replace(settings, sampling=sampling)
@@ -125,6 +122,14 @@ def plan(
         identity=identity,
         claim=claim,
         hidden=hidden or {},
+    )
+
+
+def no_weights_to_compare() -> ConfigError:
+    """Return the error for levels of a model that are behind a server."""
+    return ConfigError(
+        "Only weights of this disk can be compared: a server tells no distributions",
+        "Set backend=llama_cpp, or leave fidelity=true out.",
     )
 
 

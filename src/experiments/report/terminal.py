@@ -64,9 +64,9 @@ def show(reports: Sequence[RunReport]) -> None:
     if more := differ[len(labels) :]:
         results.print(Text(f"No room for {', '.join(more)}.", style="dim"), soft_wrap=True)
     if any(map(is_mixed, metrics)):
-        results.print(Text(f"* {MIXED}", style="dim"), soft_wrap=True)
+        results.print(Text(f"* {MIXED}", style="dim"), soft_wrap=not results.is_terminal)
     for note in sorted({n for report in reports if (n := report.note)}):
-        results.print(Text(f"\n{note}", style="dim italic"), soft_wrap=True)
+        results.print(Text(f"\n{note}", style="dim italic"), soft_wrap=not results.is_terminal)
     _warn_of_cut(reports)
 
 

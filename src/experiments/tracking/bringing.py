@@ -216,12 +216,13 @@ def _samples(folder: Path) -> Iterable[Sample]:
         if sample not in verdicts or sample not in programs:
             raise StoreError(f"{folder} lacks the verdict of {sample[0]}", "Make the run again.")
         found = programs[sample]
-        yield Sample(
+        known = Sample(
             prompts.get(sample[0], Prompt(sample[0], "")),
             generation,
             Solution(*sample, found.source, bool(found.format_kept), bool(found.syntax_valid)),
             verdicts[sample],
         )
+        yield logs.storable(known)
 
 
 def _description(report: RunReport) -> str:

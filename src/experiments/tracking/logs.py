@@ -12,10 +12,12 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.errors import printable
 from experiments.stats.columns import mlflow_columns
 
 if TYPE_CHECKING:
@@ -137,3 +139,18 @@ def _short(value: Any) -> str:
         return text.strip()
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     return f"{' '.join(text[:60].split())}… ({len(text)} characters, SHA-256 {digest})"
+
+
+def storable(value: Any) -> Any:
+    """Return what is logged with all its texts such that a database and a page can have them."""
+    match value:
+        case str():
+            return printable(value)
+        case dict():
+            return {storable(name): storable(each) for name, each in value.items()}
+        case list() | tuple():
+            return type(value)(map(storable, value))
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            names = [each.name for each in fields(value)]
+            return replace(value, **{name: storable(getattr(value, name)) for name in names})
+    return value

@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVarTuple
 
-from experiments.errors import TrackingAway, TrackingError, printable
-from experiments.tracking.logs import log_metrics
+from experiments.errors import TrackingAway, TrackingError
+from experiments.tracking.logs import log_metrics, storable
 from experiments.tracking.notes import NewRun, Status
 
 log = logging.getLogger(__name__)
@@ -153,7 +153,7 @@ class Recorder:
             self._last_step = None
 
     def _send(self, item: NewRun | Call | End) -> None:
-        data = pickle.dumps(_storable(item))
+        data = pickle.dumps(storable(item))
         with suppress(OSError, ValueError):  # it has died, or was asked to end
             self._stdin.write(data)
             self._stdin.flush()
@@ -203,18 +203,3 @@ class Recorder:
             f"The process that logs to MLflow died (exit code {code}){wrote}",
             "Results are in the run's folder. To go without MLflow: tracking.enabled=false",
         )
-
-
-def _storable(value: Any) -> Any:
-    """Return what is logged with all its texts such that a database and a page can have them."""
-    match value:
-        case str():
-            return printable(value)
-        case dict():
-            return {_storable(name): _storable(each) for name, each in value.items()}
-        case list() | tuple():
-            return type(value)(map(_storable, value))
-        case _ if is_dataclass(value) and not isinstance(value, type):
-            names = [each.name for each in fields(value)]
-            return replace(value, **{name: _storable(getattr(value, name)) for name in names})
-    return value
