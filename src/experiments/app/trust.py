@@ -186,9 +186,13 @@ def check_command(typed: Sequence[str], folder: Path) -> None:
     name = said.config_name or "config"
     added = [said.config_dir] if said.config_dir else []
     overrides = [each for each in said.overrides if "=" in each or each.startswith("~")]
-    if added and not said.config_path and _file(Path(added[0]), name).is_file():
-        if not _file(main, name).is_file():
-            main, added = Path(added[0]), [str(main)]  # what stands in both is looked at there
+    if (
+        added
+        and not said.config_path
+        and not _file(main, name).is_file()
+        and _file(Path(added[0]), name).is_file()
+    ):
+        main, added = Path(added[0]), [str(main)]  # what stands in both is looked at there
     with (
         warnings.catch_warnings(action="ignore"),  # Hydra gives them again
         _readable([main, *map(Path, added)]),
