@@ -1,6 +1,7 @@
 # make run     set up .venv on first use and run the main job on the demo model
 # make test    the tests, without those that take long
-# make check   style, types and all tests
+# make soak    sweeps, servers and clusters that run for minutes
+# make check   style, types and all tests but those of make soak
 # make bench   all benchmarks, into docs/performance.md; bench-quick takes five minutes
 # make coverage   which lines no test reaches
 # make docs    the configuration reference; make pictures: those of the README
@@ -10,7 +11,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: run test test-all check lint lock train-demo ui bench bench-quick coverage docs pictures help
+.PHONY: run test test-all soak check lint lock train-demo ui bench bench-quick coverage docs pictures help
 
 run: install-run
 	@$(BIN)/python run.py $(ARGS)
@@ -19,7 +20,10 @@ test: install-dev
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-all: install-dev
-	@$(BIN)/python -m pytest -m "" $(ARGS)
+	@$(BIN)/python -m pytest -m "not soak" $(ARGS)
+
+soak: install-dev
+	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: install-dev
 	@$(BIN)/python -m ruff check .
@@ -73,4 +77,4 @@ install-run install-dev: install-%: | .venv
 	@.venv-train/bin/python -m pip install --quiet -e '.[train]' || { rm -rf .venv-train; exit 1; }
 
 help:
-	@sed -n 's/^# //p' Makefile | head -7
+	@sed -n 's/^# //p' Makefile | head -8

@@ -19,7 +19,7 @@ import pytest
 from conftest import Workplace
 from sweeps import SWEEP, disturbed, outcomes, sweep, tool, undisturbed
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.soak
 
 
 @pytest.fixture(scope="module")

@@ -168,7 +168,7 @@ def test_a_run_that_is_shown_can_be_planned(command: Command, here: Path) -> Non
     assert cli.main(["plan", *words]) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("command", RUNS, ids=str)
 def test_a_run_that_is_shown_runs(command: Command, here: Path) -> None:
     words = typed(command)[2:]
@@ -399,7 +399,7 @@ class Copy:
         assert done.returncode == 0, f"{command.text}\n{done.stdout}\n{done.stderr}"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_steps_of_adding_work_in_order(tmp_path: Path) -> None:
     copy = Copy(tmp_path)
     (tmp_path / "models" / "my_model").mkdir()
@@ -409,7 +409,7 @@ def test_the_steps_of_adding_work_in_order(tmp_path: Path) -> None:
     assert any("WRITE THE PYTHON FUNCTION" in text for text in shouted)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_first_change_takes_the_steps_that_are_shown(tmp_path: Path) -> None:
     _, _, section = documents.read("CONTRIBUTING.md").partition("## A first change")
     steps = list(documents.steps(section))
@@ -434,7 +434,7 @@ def test_the_image_takes_nothing_that_is_ignored() -> None:
         assert any(name == each or name.startswith(f"{each}/") for each in kept), name
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_image_has_what_a_run_needs(tmp_path: Path) -> None:
     for name in container_copies():
         target = tmp_path / name
@@ -455,7 +455,7 @@ def test_the_image_has_what_a_run_needs(tmp_path: Path) -> None:
     assert json.loads((folder / "metrics.json").read_text())["count/problems"] == 2
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_all_benchmarks_have_a_table_on_the_page(tmp_path: Path) -> None:
     page = tmp_path / "performance.md"
     done = subprocess.run(

@@ -127,7 +127,7 @@ def submitit() -> None:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.usefixtures("joblib_launcher")
 def test_joblib_runs_the_demo_model_with_one_progress(workplace: Workplace) -> None:
     done = sweep(
@@ -140,7 +140,7 @@ def test_joblib_runs_the_demo_model_with_one_progress(workplace: Workplace) -> N
     assert {(f / "manifest.json").exists() for f in workplace.runs} == {True}
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.usefixtures("joblib_launcher")
 def test_a_job_whose_joblib_worker_is_killed_starts_again(
     workplace: Workplace, tmp_path: Path
@@ -151,7 +151,7 @@ def test_a_job_whose_joblib_worker_is_killed_starts_again(
     assert outcomes(workplace) == undisturbed(tmp_path / "other")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.usefixtures("submitit")
 def test_a_job_whose_submitit_worker_is_killed_starts_again(
     workplace: Workplace, tmp_path: Path
@@ -162,7 +162,7 @@ def test_a_job_whose_submitit_worker_is_killed_starts_again(
     assert outcomes(workplace) == undisturbed(tmp_path / "other")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.usefixtures("submitit")
 def test_a_job_that_runs_out_of_time_is_requeued_and_goes_on(
     workplace: Workplace, tmp_path: Path
@@ -176,14 +176,14 @@ def test_a_job_that_runs_out_of_time_is_requeued_and_goes_on(
     assert outcomes(workplace) == undisturbed(tmp_path / "other")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.usefixtures("submitit")
 def test_the_plugins_own_configuration_works_as_well(workplace: Workplace, tmp_path: Path) -> None:
     sweep(workplace, "hydra/launcher=submitit_local", *SWEEP)
     assert outcomes(workplace) == undisturbed(tmp_path / "other")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.usefixtures("submitit")
 def test_a_job_that_is_killed_each_time_is_told_as_failed(workplace: Workplace) -> None:
     started = subprocess.Popen(

@@ -10,7 +10,7 @@ EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment" / "pape
 DEMO = ("model=demo", "backend=llama_cpp", "limit=1", "sampling.max_tokens=32")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_of_the_paper_runs(
     workplace: Workplace, evalplus_data: dict[str, str], name: str

@@ -108,7 +108,7 @@ def tracked(folder: Path) -> list[Any]:
     return runs
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_sweep_that_is_killed_at_any_moment_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
     undisturbed = make(tmp_path / "undisturbed")
     began = time.monotonic()

@@ -30,7 +30,7 @@ from experiments.tracking.recorder import Recorder
 from experiments.tracking.syncing import Synced
 
 # The warning is MLflow's own, and the tests make errors of warnings.
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*Any type hint")]
+pytestmark = [pytest.mark.soak, pytest.mark.filterwarnings("ignore:.*Any type hint")]
 
 SAMPLES = 6
 METRICS = {f"number_{n}": n / 7 for n in range(20)} | {"pass_at_1/plus": 1.0} | {
