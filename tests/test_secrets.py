@@ -69,7 +69,7 @@ def test_what_hydra_kept_is_masked(tmp_path: Path) -> None:
         assert file.read_text() == text.replace("hush", "***")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("how", [(), ("-m",)], ids=["run", "sweep"])
 def test_a_run_leaves_no_password_anywhere(workplace: Workplace, how: tuple[str, ...]) -> None:
     done = workplace.run(
@@ -93,7 +93,7 @@ def test_a_run_leaves_no_password_anywhere(workplace: Workplace, how: tuple[str,
             assert not path.is_file() or secret.encode() not in path.read_bytes(), path
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_password_is_used(workplace: Workplace) -> None:
     """A server that is asked for a run is sent the user and the password."""
     import base64
