@@ -172,7 +172,7 @@ def test_no_text_depends_on_its_company(tiny: Path, sampling: Sampling) -> None:
     for parallel, order in ((3, work), (4, work[::-1]), (16, work[5:] + work[:5])):
         together = completed(tiny, order, sampling, parallel)
         others = [k for k, one in alone.items() if together[k].token_ids != one.token_ids]
-        # llama.cpp adds in another order where more sequences are decoded at once. On some
+        # llama.cpp adds in another order where several sequences are decoded at once. On some
         # processors one draw in a thousand then falls on the other side of a border.
         assert len(others) <= (0 if sampling.is_greedy else 1)
 
