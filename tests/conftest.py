@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
+TRACKING = "MLFLOW_TRACKING_URI"
 
 # Tests run on all cores at once: there, threads of llama.cpp that spin while they wait for each
 # other keep the core from the thread that is waited for, and make a model twenty times slower.
@@ -70,10 +72,11 @@ class Workplace:
 
     def run(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run `python run.py ARGUMENTS` and return what it said."""
+        inherited = {name: os.environ[name] for name in os.environ if name != TRACKING}
         return subprocess.run(
             [sys.executable, str(ROOT / "run.py"), *arguments],
             cwd=self.folder,
-            env={**os.environ, "COLUMNS": "200", **environment},
+            env={**inherited, "COLUMNS": "200", **environment},
             capture_output=True,
             text=True,
             timeout=600,
@@ -92,6 +95,8 @@ def workplace(tmp_path: Path) -> Workplace:
 
 
 @pytest.fixture(autouse=True)
-def _no_tracking_uri_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow writes the address that a test uses into the environment, which runs honour."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def _no_tracking_uri_of_others() -> Iterator[None]:
+    """Forget the address that a test used: MLflow writes it into the environment, for runs."""
+    os.environ.pop(TRACKING, None)
+    yield
+    os.environ.pop(TRACKING, None)

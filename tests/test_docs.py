@@ -154,7 +154,7 @@ def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(place)
     for name in ("OPENAI_API_KEY", "GEMINI_API_KEY"):
         monkeypatch.setenv(name, "a-key-of-a-test")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for name in ("memory_total", "memory_available"):  # a plan refuses what this machine lacks
         monkeypatch.setattr(machine, name, lambda: 64 << 30)
     return place
