@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, Workplace
+from hydra.core.utils import JobReturn
 from sweeps import SLOWLY, SWEEP, disturbed, has_generations, kill_one, outcomes, sweep, undisturbed
 
 from experiments.app import launching
@@ -58,8 +60,27 @@ def test_slurm_gets_an_array_for_jobs_that_ask_for_the_same(tmp_path: Path) -> N
 
 
 def test_an_error_that_is_no_lost_worker_is_not_taken_for_one() -> None:
-    with pytest.raises(RuntimeError, match="srun"):
-        launching._cut_off(RuntimeError('Could not detect "srun"'))
+    def run(batch: launching.Batch) -> Sequence[JobReturn]:
+        raise RuntimeError('Could not detect "srun"')
+
+    for batches in ([launching.Batch((), {})], [launching.Batch((), {})] * 2):
+        with pytest.raises(RuntimeError, match="srun"):
+            launching._run_all(run, batches, 2)
+
+
+def test_a_setting_that_no_launcher_has_is_told_in_a_line(workplace: Workplace) -> None:
+    """Hydra lets `+key=value` pass, and what the launchers raise is a traceback."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="it is not installed")
+    for setting, said in (
+        ("+hydra.launcher.foo=1", "There is no setting 'hydra.launcher.foo'"),
+        ("hydra.launcher.timeout_min=soon", "hydra.launcher.timeout_min has a wrong value"),
+        ("hydra.launcher.n_jobs=some", "hydra.launcher.n_jobs is 'some', which is no"),
+    ):
+        done = workplace.run("-m", "+cluster=local", setting, *SWEEP)
+        assert done.returncode == 1
+        assert f"error: {said}" in done.stderr
+        assert "conf/hydra/launcher/*.yaml" in done.stderr or "timeout" in setting
+        assert "Traceback" not in done.stderr
 
 
 def test_without_slurm_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,24 +162,20 @@ def test_joblib_runs_the_demo_model_with_one_progress(workplace: Workplace) -> N
 
 
 @pytest.mark.soak
-@pytest.mark.usefixtures("joblib_launcher")
-def test_a_job_whose_joblib_worker_is_killed_starts_again(
-    workplace: Workplace, tmp_path: Path
+@pytest.mark.usefixtures("joblib_launcher", "submitit")
+@pytest.mark.parametrize(
+    ("launcher", "process", "said"),
+    [
+        ("hydra/launcher=joblib", "loky.backend.popen_loky", "were cut off, and start again"),
+        ("+cluster=local", "submitit.core._submit", "1 of 2 jobs were cut off, and start again"),
+    ],
+)
+def test_a_job_whose_worker_is_killed_starts_again(
+    workplace: Workplace, tmp_path: Path, launcher: str, process: str, said: str
 ) -> None:
-    kill = kill_one(workplace.folder, "loky.backend.popen_loky")
-    done = disturbed(workplace, kill, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *SWEEP)
-    assert "were cut off, and start again" in done.stderr
-    assert outcomes(workplace) == undisturbed(tmp_path / "other")
-
-
-@pytest.mark.soak
-@pytest.mark.usefixtures("submitit")
-def test_a_job_whose_submitit_worker_is_killed_starts_again(
-    workplace: Workplace, tmp_path: Path
-) -> None:
-    kill = kill_one(workplace.folder, "submitit.core._submit")
-    done = disturbed(workplace, kill, "+cluster=local", "hydra.launcher.n_jobs=2", *SWEEP)
-    assert "1 of 2 jobs were cut off, and start again" in done.stderr
+    kill = kill_one(workplace.folder, process)
+    done = disturbed(workplace, kill, launcher, "hydra.launcher.n_jobs=2", *SWEEP)
+    assert said in done.stderr
     assert outcomes(workplace) == undisturbed(tmp_path / "other")
 
 

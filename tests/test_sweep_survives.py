@@ -158,7 +158,7 @@ def test_a_complete_sweep_is_told_as_such_and_not_made_again(workplace: Workplac
     numbers = [path.stat().st_mtime_ns for path in workplace.folder.glob("outputs/*/*/*/metrics*")]
     again = scripted(workplace, "-m", "prompt=plain,cot")
     assert again.returncode == 0, again.stderr
-    assert "2 jobs are complete and not made again (rerun=all makes all anew)" in again.stdout
+    assert "2 jobs are complete and not made again (rerun=all makes all anew)" in again.stderr
     assert "pass@1" in again.stdout
     kept = [path.stat().st_mtime_ns for path in workplace.folder.glob("outputs/*/*/*/metrics*")]
     assert kept == numbers
@@ -193,5 +193,5 @@ def test_a_failed_job_is_tried_again_and_the_others_are_not(workplace: Workplace
     assert "1 job failed" in first.stderr
     again = scripted(workplace, *command)
     assert again.returncode == 1
-    assert "1 job is complete" in again.stdout
+    assert "1 job is complete" in again.stderr
     assert len(list(workplace.folder.glob("outputs/*/*/multirun.yaml"))) == 1

@@ -18,10 +18,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
+
+from daemons import has_ended, run, wait_until
 
 SECONDS = 300.0
 """Until the server answers: it makes two databases when it starts for the first time."""
@@ -42,9 +42,13 @@ auth_cache_ttl_seconds = 60
 
 
 def main(what: str, folder: Path) -> None:
-    """Start or stop."""
+    """Start or stop. Where not all can be started, nothing is left."""
     if what == "start":
-        start(folder)
+        try:
+            start(folder)
+        except SystemExit:
+            stop(folder)
+            raise
     elif what == "stop":
         stop(folder)
     else:
@@ -79,7 +83,7 @@ def start(folder: Path) -> None:
         env=environment, cwd=folder, start_new_session=True,
     )  # fmt: skip
     (folder / "mlflow.pid").write_text(str(server.pid))
-    _until(lambda: _answers(f"{address}/health"), "MLflow", folder)
+    wait_until(lambda: _answers(f"{address}/health"), "MLflow", folder, SECONDS)
     print(f"export MLFLOW_TRACKING_URI={address}")
     print("export MLFLOW_TRACKING_USERNAME=admin")
     print(f"export MLFLOW_TRACKING_PASSWORD={password.read_text()}")
@@ -93,11 +97,7 @@ def stop(folder: Path) -> None:
             os.killpg(pid, signal.SIGTERM if name == "mlflow" else signal.SIGINT)
         except (OSError, ValueError):
             continue
-        for _ in range(300):
-            if not _is_alive(pid):
-                break
-            time.sleep(0.1)
-        else:
+        if not has_ended(pid, 30):
             os.killpg(pid, signal.SIGKILL)
 
 
@@ -114,9 +114,7 @@ def _start_postgres(folder: Path) -> tuple[int, str]:
         data.mkdir(mode=0o700)
         if user:
             shutil.chown(data, "postgres")
-        _run(
-            *user, f"{programs}/initdb", "-D", str(data), "-U", "mlflow", "--auth=trust", "-E=UTF8"
-        )
+        run(*user, f"{programs}/initdb", "-D", str(data), "-U", "mlflow", "--auth=trust", "-E=UTF8")
         (folder / "port").write_text(str(_free_port()))
     port = int((folder / "port").read_text())
     process = subprocess.Popen(
@@ -127,10 +125,10 @@ def _start_postgres(folder: Path) -> tuple[int, str]:
     )  # fmt: skip
     (folder / "postgres.pid").write_text(str(process.pid))
     ask = [f"{programs}/psql", "-h", "127.0.0.1", "-p", str(port), "-U", "mlflow", "-d", "postgres"]
-    _until(lambda: _works(*ask, "-c", "select 1"), "PostgreSQL", folder)
+    wait_until(lambda: _works(*ask, "-c", "select 1"), "PostgreSQL", folder, SECONDS)
     if is_new:
         for name in ("mlflow", "auth"):
-            _run(*ask, "-c", f"create database {name}")
+            run(*ask, "-c", f"create database {name}")
     return port, f"postgresql+psycopg://mlflow@127.0.0.1:{port}"
 
 
@@ -154,31 +152,8 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-def _until(works: Callable[[], bool], what: str, folder: Path) -> None:
-    end = time.monotonic() + SECONDS
-    while not works():
-        if time.monotonic() > end:
-            stop(folder)
-            sys.exit(f"{what} does not answer after {SECONDS:.0f} s: see the logs in {folder}")
-        time.sleep(0.3)
-
-
 def _works(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
 
 
 if __name__ == "__main__":

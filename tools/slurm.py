@@ -19,9 +19,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from daemons import has_ended, run, wait_until
 
 PROGRAMS = ("munged", "mariadbd", "mariadb-install-db", "slurmdbd", "slurmctld", "slurmd", "sacct")
 SECONDS = 60.0
@@ -77,9 +77,13 @@ StorageLoc=slurm
 
 
 def main(what: str, folder: Path) -> None:
-    """Do one of the four things."""
+    """Do one of the four things. Where not all can be started, nothing is left."""
     if what == "start":
-        start(folder)
+        try:
+            start(folder)
+        except SystemExit:
+            stop(folder)
+            raise
     elif what == "start-node":
         start_node(folder)
     elif what == "kill-node":
@@ -104,17 +108,17 @@ def start(folder: Path) -> None:
     key = folder / "munge.key"
     key.write_bytes(os.urandom(128))
     key.chmod(0o400)
-    _run(
+    run(
         "munged", "--force", f"--key-file={key}", f"--socket={folder}/munge.socket",
         f"--pid-file={folder}/munged.pid", f"--log-file={folder}/munged.log",
         f"--seed-file={folder}/munged.seed",
     )  # fmt: skip
     _start_mariadb(folder)
-    _run("slurmdbd")
-    _until(lambda: _answers(_ports(folder)[2]), "slurmdbd", folder)
-    _run("sacctmgr", "--immediate", "add", "cluster", "here")
-    _run("slurmctld", "-c")
-    _until(lambda: _answers(_ports(folder)[0]), "slurmctld", folder)
+    run("slurmdbd")
+    wait_until(lambda: _answers(_ports(folder)[2]), "slurmdbd", folder, SECONDS)
+    run("sacctmgr", "--immediate", "add", "cluster", "here")
+    run("slurmctld", "-c")
+    wait_until(lambda: _answers(_ports(folder)[0]), "slurmctld", folder, SECONDS)
     start_node(folder)
     print(f"export SLURM_CONF={folder}/slurm.conf")
 
@@ -122,8 +126,8 @@ def start(folder: Path) -> None:
 def start_node(folder: Path) -> None:
     """Start slurmd, and wait until the node takes jobs."""
     os.environ["SLURM_CONF"] = f"{folder}/slurm.conf"
-    _run("slurmd")
-    _until(lambda: _state() in ("idle", "mixed", "allocated"), "the node", folder)
+    run("slurmd")
+    wait_until(lambda: _state() in ("idle", "mixed", "allocated"), "the node", folder, SECONDS)
 
 
 def kill_node(folder: Path) -> None:
@@ -158,10 +162,7 @@ def stop(folder: Path) -> None:
             os.kill(pid, signal.SIGTERM)
         except (OSError, ValueError):
             continue
-        for _ in range(100):
-            if not Path(f"/proc/{pid}").exists():
-                break
-            time.sleep(0.1)
+        has_ended(pid, 10)
 
 
 def _write_settings(folder: Path) -> None:
@@ -183,7 +184,7 @@ def _write_settings(folder: Path) -> None:
 def _start_mariadb(folder: Path) -> None:
     data = folder / "mariadb"
     if not data.exists():
-        _run("mariadb-install-db", f"--datadir={data}", "--user=root", "--skip-test-db")
+        run("mariadb-install-db", f"--datadir={data}", "--user=root", "--skip-test-db")
     subprocess.Popen(
         ["mariadbd", f"--datadir={data}", "--user=root", f"--socket={folder}/mariadb.socket",
          "--bind-address=127.0.0.1", f"--port={_ports(folder)[3]}", "--skip-grant-tables",
@@ -191,7 +192,7 @@ def _start_mariadb(folder: Path) -> None:
         stdout=(folder / "mariadbd.log").open("a"), stderr=subprocess.STDOUT,
         start_new_session=True,
     )  # fmt: skip
-    _until(lambda: _answers(_ports(folder)[3]), "mariadbd", folder)
+    wait_until(lambda: _answers(_ports(folder)[3]), "mariadbd", folder, SECONDS)
 
 
 def _state() -> str:
@@ -217,20 +218,6 @@ def _answers(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _until(works: Callable[[], bool], what: str, folder: Path) -> None:
-    end = time.monotonic() + SECONDS
-    while not works():
-        if time.monotonic() > end:
-            sys.exit(f"{what} does not answer after {SECONDS:.0f} s: see the logs in {folder}")
-        time.sleep(0.2)
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
 
 
 if __name__ == "__main__":

@@ -130,9 +130,11 @@ def _unknown_key(match: re.Match[str]) -> ConfigError:
 
 
 def _no_setting(path: list[str], known: list[str]) -> ConfigError:
-    where = f"conf/{path[0]}/*.yaml" if path[0] in _GROUPS else "conf/config.yaml"
+    group = "hydra/launcher" if path[:2] == ["hydra", "launcher"] else path[0]
+    where = f"conf/{group}/*.yaml" if group in _GROUPS else "conf/config.yaml"
     return ConfigError(
-        f"There is no setting '{'.'.join(path)}'", f"{did_you_mean(path[-1], known)} See {where}."
+        f"There is no setting '{'.'.join(path)}'",
+        f"{did_you_mean(path[-1], known)} See {where}.".lstrip(),
     )
 
 
@@ -185,7 +187,10 @@ MOST_LISTED = 30
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
-_GROUPS = ("model", "quantization", "prompt", "dataset", "backend", "tracking", "experiment")
+_GROUPS = (
+    *("model", "quantization", "prompt", "dataset", "backend", "tracking", "experiment"),
+    "hydra/launcher",
+)
 _BLOCKS = "|".join(field.name for field in fields(Config) if is_dataclass(field.type))
 
 _EXPLANATIONS: list[tuple[str, Callable[[re.Match[str]], ConfigError]]] = [

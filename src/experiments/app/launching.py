@@ -20,7 +20,8 @@ import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,28 +48,55 @@ class Kind:
     """One of Hydra's launchers.
 
     Attributes:
+        package: that has it, as pip names it.
         target: its class.
-        package: that has it.
+        settings: the class of its configuration.
+        further: settings that it takes and its configuration does not name.
         is_here: its jobs run on this machine and share it.
     """
 
-    target: str
     package: str
+    target: str
+    settings: str
+    further: tuple[str, ...] = ()
     is_here: bool = False
 
 
-_SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher"
+_JOBLIB = "hydra_plugins.hydra_joblib_launcher"
+_SUBMITIT = "hydra_plugins.hydra_submitit_launcher"
 
 KINDS = {
     "joblib": Kind(
-        "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
         "hydra-joblib-launcher",
+        f"{_JOBLIB}.joblib_launcher.JoblibLauncher",
+        f"{_JOBLIB}.config.JobLibLauncherConf",
         is_here=True,
     ),
-    "submitit_local": Kind(f"{_SUBMITIT}.LocalLauncher", "hydra-submitit-launcher", is_here=True),
-    "submitit_slurm": Kind(f"{_SUBMITIT}.SlurmLauncher", "hydra-submitit-launcher"),
-    "ray": Kind("hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher", "hydra-ray-launcher"),
+    "submitit_local": Kind(
+        "hydra-submitit-launcher",
+        f"{_SUBMITIT}.submitit_launcher.LocalLauncher",
+        f"{_SUBMITIT}.config.LocalQueueConf",
+        further=("max_num_timeout",),
+        is_here=True,
+    ),
+    "submitit_slurm": Kind(
+        "hydra-submitit-launcher",
+        f"{_SUBMITIT}.submitit_launcher.SlurmLauncher",
+        f"{_SUBMITIT}.config.SlurmQueueConf",
+    ),
+    "ray": Kind(
+        "hydra-ray-launcher",
+        "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher",
+        f"{__name__}.RaySettings",  # that of the plugin is in a private module
+    ),
 }
+
+
+@dataclass
+class RaySettings:
+    """What the launcher of Ray may be told: arguments of `ray.init` and of `ray.remote`."""
+
+    ray: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,9 +186,11 @@ def launch(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> Sequ
 
     results: list[JobReturn] = []
     with watched(jobs) as watch:
-        left, retries = list(jobs), asked.retries
+        left, retries = list(jobs), _number("retries", asked.retries)
         while left:
             batches = list(_batches(asked.launcher, settings, left, at_once))
+            for batch in batches:
+                _check(kind, batch.settings)
             done, broken = _run_all(run, batches, at_once if kind.is_here else len(batches))
             results += done
             if broken and asked.launcher == "submitit_slurm":
@@ -169,9 +199,9 @@ def launch(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> Sequ
             if not left or not retries:
                 break
             retries -= 1
-            _warn(f"{len(left)} of {len(jobs)} jobs were cut off, and start again: {broken[0]}")
+            _warn(f"{len(left)} of {len(jobs)} jobs were cut off, and start again: {broken}")
         for job in left:
-            watch.give_up(job, str(broken[0]))
+            watch.give_up(job, broken)
     return results
 
 
@@ -246,23 +276,54 @@ def _at_once(kind: Kind, settings: dict[str, Any], jobs: Sequence[Job]) -> int:
     """Return how many jobs go on at once on this machine."""
     if not kind.is_here:
         return len(jobs)
-    asked = settings["n_jobs"]
+    asked = settings.get("n_jobs", "auto")
     free = machine.memory_available()
     needs = [job.memory for job in jobs]
-    count = resources.at_once(needs, machine.cores(), free) if asked == "auto" else int(asked)
+    if asked == "auto":
+        count = resources.at_once(needs, machine.cores(), free)
+    else:
+        count = _number("n_jobs", asked)
     return max(1, min(count if count > 0 else machine.cores(), len(jobs)))
 
 
 def _threads(asked: Asked, kind: Kind, settings: dict[str, Any], at_once: int) -> int:
     """Return the threads of each job."""
     if asked.threads != "auto":
-        return int(asked.threads)
+        return _number("threads", asked.threads)
+    if asked.launcher == "ray":
+        return _number("ray.remote.num_cpus", settings["ray"]["remote"].get("num_cpus", 1))
     if not kind.is_here:
-        return int(settings.get("cpus_per_task") or settings["ray"]["remote"]["num_cpus"])
+        return _number("cpus_per_task", settings.get("cpus_per_task", 1))
     threads = max(1, machine.cores() // at_once)
     each = f"{threads} of {machine.cores()} cores"
     console.print(f"{at_once} jobs at once, each with {each}.", markup=False)
     return threads
+
+
+def _check(kind: Kind, settings: Mapping[str, Any]) -> None:
+    """Refuse what a launcher has no setting for, and values that do not fit.
+
+    Raises:
+        OmegaConfBaseException: names the setting.
+    """
+    known = OmegaConf.structured(get_class(kind.settings))
+    given = {name: value for name, value in settings.items() if name not in kind.further}
+    OmegaConf.merge({"hydra": {"launcher": known}}, {"hydra": {"launcher": given}})
+
+
+def _number(name: str, value: Any) -> int:
+    """Return a setting of the launcher that is a whole number.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"hydra.launcher.{name} is '{value}', which is no whole number",
+            "See conf/hydra/launcher/*.yaml.",
+        ) from None
 
 
 def _batches(
@@ -277,11 +338,12 @@ def _batches(
             remote = dict(settings["ray"]["remote"])
             if remote.get("memory") == "auto":
                 remote["memory"] = resources.gibibytes(job.memory) * resources.GIBIBYTE
-            yield Batch((job,), {"ray": OmegaConf.create({**settings["ray"], "remote": remote})})
+            ray = OmegaConf.create({**settings["ray"], "remote": remote})
+            yield Batch((job,), {**settings, "ray": ray})
         return
     alike: defaultdict[tuple[Any, Any], list[Job]] = defaultdict(list)
     for job in jobs:
-        size, limit = settings.get("mem_gb"), settings["timeout_min"]
+        size, limit = settings.get("mem_gb"), settings.get("timeout_min", "auto")
         alike[
             resources.gibibytes(job.memory) if size == "auto" else size,
             resources.minutes(job.seconds) if limit == "auto" else limit,
@@ -297,56 +359,41 @@ def _batches(
 
 def _run_all(
     run: Callable[[Batch], Sequence[JobReturn]], batches: Sequence[Batch], at_once: int
-) -> tuple[list[JobReturn], list[str]]:
-    """Run batches, some at once; return their results, and why some were cut off.
+) -> tuple[list[JobReturn], str]:
+    """Run batches, some at once; return their results, and why some were cut off, if they were.
 
     The threads are left behind by Ctrl-C: whoever waits in them waits for other processes.
     """
-    if len(batches) == 1:
-        try:
-            return list(run(batches[0])), []
-        except Exception as error:
-            return [], [_cut_off(error)]
     waiting: queue.SimpleQueue[Batch] = queue.SimpleQueue()
     for batch in batches:
         waiting.put(batch)
     results: list[JobReturn] = []
-    broken: list[str] = []
+    lost: list[Exception] = []
     bugs: list[Exception] = []
 
     def work() -> None:
-        while not bugs:
-            try:
+        with suppress(queue.Empty):
+            while not bugs:
                 batch = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                results.extend(run(batch))
-            except Exception as error:
                 try:
-                    broken.append(_cut_off(error))
-                except Exception as bug:
-                    bugs.append(bug)
+                    results.extend(run(batch))
+                except Exception as error:
+                    (lost if _is_lost_worker(error) else bugs).append(error)
 
-    threads = [
-        threading.Thread(target=work, name=f"jobs {number}", daemon=True)
-        for number in range(min(at_once, len(batches)))
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(1.0)
+    if len(batches) == 1:
+        work()  # joblib ends its workers at Ctrl-C, which reaches the main thread alone
+    else:
+        threads = [
+            threading.Thread(target=work, name=f"jobs {number}", daemon=True)
+            for number in range(min(at_once, len(batches)))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     if bugs:
         raise bugs[0]
-    return results, broken
-
-
-def _cut_off(error: Exception) -> str:
-    """Return in a line why jobs were cut off; raise what says anything else."""
-    if _is_lost_worker(error):
-        return f"a worker was killed ({type(error).__name__})"
-    raise error
+    return results, f"a worker was killed ({type(lost[0]).__name__})" if lost else ""
 
 
 def _is_lost_worker(error: Exception) -> bool:

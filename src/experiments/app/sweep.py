@@ -111,14 +111,12 @@ def _compare_levels(folder: Path, config: DictConfig) -> None:
     """Hold the levels of a sweep against each other; its runs stand whatever becomes of it."""
     from experiments.app import readable_config_errors
     from experiments.app.fidelity import compare_levels
-    from experiments.environment.terminal import console
 
     try:
         with readable_config_errors():
             compare_levels(folder, config)
-    except UserError as error:  # Hydra's log is on standard output by now
-        told = f"warning: levels were not compared: {error}"
-        console.print(told, style="yellow", markup=False, soft_wrap=True)
+    except UserError as error:
+        log.warning("warning: levels were not compared: %s", error)
 
 
 def _died(folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from experiments.environment.provenance import provenance
-from experiments.errors import masked
+from experiments.errors import TrackingError, masked
 from experiments.schema import TrackingConfig
 from experiments.store import claims
 from experiments.tracking import notes
@@ -29,6 +29,7 @@ class Sweep:
         self.folder = folder
         self._request = request
         self._recorder: Recorder | None = None
+        self._has_failed = False
         self._held = ExitStack()
         self._claim = self._held.enter_context(claims.claimed(folder))
 
@@ -60,18 +61,25 @@ class Sweep:
             ),
             self._claim,
         )
-        self._recorder.started()
+        try:
+            self._recorder.started()
+        except TrackingError:
+            self._has_failed = True
+            raise
 
     def close(self, failed: bool, summary: str = "") -> None:
         """Have the report logged to the sweep's run, end it, and let the folder go.
 
         Raises:
-            TrackingError: the database or the server cannot be used.
+            TrackingError: the database or the server cannot be used, and `track` did not say so.
         """
         try:
             if self._recorder is not None:
                 self._recorder.end("FAILED" if failed else "FINISHED", summary)
                 self._recorder.wait()
+        except TrackingError:
+            if not self._has_failed:
+                raise
         finally:
             self._held.close()
 
