@@ -58,7 +58,7 @@ def disturbed(
     finally:
         is_over.set()
         thread.join()
-    assert failures == [None], "nothing happened in between"
+    assert failures == [None], failures or "nothing happened in between"
     return done
 
 

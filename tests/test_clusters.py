@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Workplace
-from sweeps import SWEEP, disturbed, outcomes, sweep, tool, undisturbed
+from sweeps import SWEEP, disturbed, kill_one, outcomes, sweep, tool, undisturbed
 
 pytestmark = pytest.mark.soak
 
@@ -46,7 +46,7 @@ def test_slurm_runs_the_demo_model_in_an_array(slurm: dict[str, str], workplace:
     (script,) = workplace.folder.glob("outputs/2*/*/.submitit/*/*.sh")  # one for both jobs
     lines = script.read_text()
     assert "--array=0-1" in lines
-    assert "--mem=1GB" in lines
+    assert "--mem=2GB" in lines  # 0.4 for the demo model, and 0.7 for what is beside it
     assert "--requeue" in lines
 
 
@@ -65,6 +65,19 @@ def test_a_job_whose_slurm_node_fails_is_requeued_and_goes_on(
         env={**os.environ, **slurm}, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert "NODE_FAIL" in states
+    assert outcomes(workplace) == undisturbed(tmp_path / "other")
+
+
+def test_a_slurm_job_that_runs_out_of_time_is_requeued_and_goes_on(
+    slurm: dict[str, str], workplace: Workplace, tmp_path: Path
+) -> None:
+    """The same folder, and what is in the store is not made again."""
+    asked = ("hydra.launcher.cpus_per_task=1", "hydra.launcher.timeout_min=1")
+    early = "hydra.launcher.signal_delay_s=20"  # Slurm says so up to 30 s before that
+    slowly = "backend.delay_seconds=4"
+    sweep(workplace, "+cluster=slurm", *asked, early, *SWEEP, slowly, **slurm)
+    logs = [path.read_text() for path in workplace.folder.glob("outputs/2*/*/.submitit/*/*log.err")]
+    assert any("Requeued job" in text for text in logs), logs
     assert outcomes(workplace) == undisturbed(tmp_path / "other")
 
 
@@ -94,6 +107,14 @@ def test_ray_runs_the_demo_model(workplace: Workplace) -> None:
     asked = ("+cluster=ray", "limit=2", "prompt=plain,cot", "tracking.enabled=false")
     sweep(workplace, *asked)
     assert len(workplace.runs) == 2
+
+
+def test_a_job_whose_ray_worker_is_killed_starts_again(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    require_ray()
+    disturbed(workplace, kill_one(workplace.folder, "ray::"), "+cluster=ray", *SWEEP)
+    assert outcomes(workplace) == undisturbed(tmp_path / "other")
 
 
 def test_a_job_whose_ray_node_fails_goes_on_on_another(

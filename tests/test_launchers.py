@@ -12,13 +12,13 @@ from conftest import ROOT, Workplace
 from hydra.core.utils import JobReturn
 from sweeps import SLOWLY, SWEEP, disturbed, has_generations, kill_one, outcomes, sweep, undisturbed
 
-from experiments.app import launching
-from experiments.app.launching import KINDS
+from experiments.app import launchers, launching
+from experiments.app.launchers import KINDS
 from experiments.app.watching import Job, Watch
 from experiments.environment.terminal import bar
 from experiments.errors import ConfigError
 from experiments.experiment.resources import GIBIBYTE, at_once, gibibytes, minutes
-from experiments.store import runs
+from experiments.store import claims, runs
 
 
 @pytest.mark.parametrize(
@@ -84,19 +84,19 @@ def test_a_setting_that_no_launcher_has_is_told_in_a_line(workplace: Workplace) 
 
 
 def test_without_slurm_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launching, "get_class", lambda name: object)
+    monkeypatch.setattr(launchers, "get_class", lambda name: object)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ConfigError, match="no Slurm here"):
-        launching._find("submitit_slurm")
+        launchers.find("submitit_slurm")
 
 
 def test_each_launcher_that_is_missing_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(launching, "get_class", lambda name: __import__(f"no_{name[:5]}"))
+    monkeypatch.setattr(launchers, "get_class", lambda name: __import__(f"no_{name[:5]}"))
     for name, kind in KINDS.items():
         with pytest.raises(ConfigError, match=f"pip install {kind.package}"):
-            launching._find(name)
+            launchers.find(name)
 
 
 def test_a_job_is_over_when_its_folder_says_so_anew(tmp_path: Path) -> None:
@@ -108,8 +108,22 @@ def test_a_job_is_over_when_its_folder_says_so_anew(tmp_path: Path) -> None:
     with bar("Jobs", 1) as progress:
         watch = Watch([one], progress)
         assert not watch.has_ended(one)
-        os.utime(metrics, ns=(1, 1))
+        runs.begin(one.folder)
+        assert not watch.has_ended(one)
         metrics.with_name(runs.FAILURE).write_text("no\n")
+        assert watch.has_ended(one)
+
+
+def test_a_job_that_is_complete_is_over_when_it_has_looked(tmp_path: Path) -> None:
+    """It leaves its result as it is, and is no job that was cut off."""
+    one = job(tmp_path)
+    one.folder.mkdir()
+    (one.folder / runs.METRICS).write_text("{}")
+    (one.folder / "manifest.json").write_text('{"labels": {}}')
+    with bar("Jobs", 1) as progress:
+        watch = Watch([one], progress)
+        with claims.claimed(one.folder):
+            assert not watch.has_ended(one)
         assert watch.has_ended(one)
 
 

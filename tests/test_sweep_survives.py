@@ -15,11 +15,15 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import ROOT, Workplace
+from sweeps import has_generations
 from test_resume import make, timeless
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 KILLS = int(os.environ.get("SWEEP_KILLS", "3"))
 LAUNCHER = os.environ.get("SWEEP_LAUNCHER", "basic")
@@ -81,17 +85,26 @@ def results(folder: Path) -> dict[str, Any]:
     return found
 
 
-def tracked(folder: Path) -> list[Any]:
-    """Return the runs in MLflow, when none is said to be running any more."""
+def client_of(folder: Path) -> MlflowClient:
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=f"sqlite:///{folder}/mlruns/mlflow.db")
-    deadline = time.monotonic() + 30
+    return MlflowClient(tracking_uri=f"sqlite:///{folder}/mlruns/mlflow.db")
+
+
+def ended(folder: Path) -> list[Any]:
+    """Return the runs in MLflow, when none is said to be running any more."""
+    client = client_of(folder)
+    deadline = time.monotonic() + 60
     while True:
         runs = list(client.search_runs([e.experiment_id for e in client.search_experiments()]))
         if all(run.info.status != "RUNNING" for run in runs) or time.monotonic() > deadline:
-            break
+            return runs
         time.sleep(0.5)
+
+
+def tracked(folder: Path) -> list[Any]:
+    """Return the runs in MLflow when they have ended, each with all of its parts once."""
+    runs, client = ended(folder), client_of(folder)
     for run in runs:
         if run.data.tags["kind"] == "run":
             traces = client.search_traces(
@@ -146,6 +159,45 @@ def test_a_sweep_that_is_killed_at_any_moment_ends_like_an_undisturbed_one(tmp_p
         assert {run.data.tags["mlflow.parentRunId"] for run in runs if run is not parent} == {
             parent.info.run_id
         }
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_sweep_that_is_interrupted_leaves_no_process_and_goes_on(
+    tmp_path: Path, launcher: str, number: signal.Signals
+) -> None:
+    if launcher == "joblib":
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="it is not installed")
+    folder = make(tmp_path / "here")
+    command = (*SWEEP[:-1], f"hydra/launcher={launcher}")
+    sweep = start(folder, *command)
+    while not has_generations(folder):
+        assert sweep.poll() is None, sweep.communicate()[1].decode()
+        time.sleep(0.05)
+    if number is signal.SIGINT:
+        os.killpg(sweep.pid, number)  # as a terminal does
+    else:
+        sweep.send_signal(number)
+    said = sweep.communicate(timeout=60)[1].decode()
+    assert sweep.returncode == 130, said
+    assert "the same command goes on" in said
+    assert "Traceback" not in said
+    runs = ended(folder)
+    assert "RUNNING" not in {run.info.status for run in runs}
+    (parent,) = [run for run in runs if run.data.tags["kind"] == "sweep"]
+    assert parent.info.status == "KILLED"
+    deadline = time.monotonic() + 30
+    while processes_in(folder) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not processes_in(folder)
+    sweep = start(folder, *command)
+    said = sweep.communicate(timeout=300)[1].decode()
+    assert sweep.returncode == 0, said
+    assert len(results(folder)) == 4
+    runs = tracked(folder)
+    assert Counter(run.info.status for run in runs) == {"FINISHED": 5}
+    assert parent.info.run_id in {run.info.run_id for run in runs}
 
 
 def scripted(workplace: Workplace, *arguments: str) -> subprocess.CompletedProcess[str]:

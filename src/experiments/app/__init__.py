@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -75,6 +76,7 @@ def main(task: Callable[[], Any]) -> int:
     logging.raiseExceptions = False  # a log on a full disk must not bury the reason
     failed_jobs.clear()
     register_launchers()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     try:
         name, arguments = sent.take(sys.argv[1:])
         sys.argv[1:] = arguments + (["--config-name", name] if name == sent.SENT else [])

@@ -16,87 +16,30 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from experiments.app.allocation import Allocation, take
+from experiments.app.launchers import Kind, check, find, is_lost_worker, whole_number
 from experiments.app.plan import foresee, names
+from experiments.app.trust import quoted
 from experiments.app.watching import Job, watched
 from experiments.environment import machine
 from experiments.environment.terminal import console
-from experiments.errors import ConfigError
 from experiments.experiment import resources
 from experiments.tracking.opening import address, database_file
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
     from hydra.types import HydraContext
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One of Hydra's launchers.
-
-    Attributes:
-        package: that has it, as pip names it.
-        target: its class.
-        settings: the class of its configuration.
-        further: settings that it takes and its configuration does not name.
-        is_here: its jobs run on this machine and share it.
-    """
-
-    package: str
-    target: str
-    settings: str
-    further: tuple[str, ...] = ()
-    is_here: bool = False
-
-
-_JOBLIB = "hydra_plugins.hydra_joblib_launcher"
-_SUBMITIT = "hydra_plugins.hydra_submitit_launcher"
-
-KINDS = {
-    "joblib": Kind(
-        "hydra-joblib-launcher",
-        f"{_JOBLIB}.joblib_launcher.JoblibLauncher",
-        f"{_JOBLIB}.config.JobLibLauncherConf",
-        is_here=True,
-    ),
-    "submitit_local": Kind(
-        "hydra-submitit-launcher",
-        f"{_SUBMITIT}.submitit_launcher.LocalLauncher",
-        f"{_SUBMITIT}.config.LocalQueueConf",
-        further=("max_num_timeout",),
-        is_here=True,
-    ),
-    "submitit_slurm": Kind(
-        "hydra-submitit-launcher",
-        f"{_SUBMITIT}.submitit_launcher.SlurmLauncher",
-        f"{_SUBMITIT}.config.SlurmQueueConf",
-    ),
-    "ray": Kind(
-        "hydra-ray-launcher",
-        "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher",
-        f"{__name__}.RaySettings",  # that of the plugin is in a private module
-    ),
-}
-
-
-@dataclass
-class RaySettings:
-    """What the launcher of Ray may be told: arguments of `ray.init` and of `ray.remote`."""
-
-    ray: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -160,9 +103,10 @@ def launch(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> Sequ
         first: number of the first.
 
     Raises:
-        ConfigError: there is no such launcher, or it is not installed.
+        ConfigError: there is no such launcher, it is not installed, or a number is none.
+        OmegaConfBaseException: it has no such setting.
     """
-    kind, launcher = _find(asked.launcher)
+    kind, launcher = find(asked.launcher)
     logging.getLogger("hydra_plugins").setLevel(logging.WARNING)  # they name each job once more
     jobs = _jobs(asked, overrides, first)
     settings = _plain(asked.settings)
@@ -174,59 +118,40 @@ def launch(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> Sequ
     if not kind.is_here:
         _warn_of_sqlite(asked.config)
     task = Task(asked.task_function, allocations, os.getcwd())
+    sweep = Path(str(asked.config.hydra.sweep.dir)).resolve()
+    where = f"hydra.sweep.dir={quoted(str(sweep))}"  # a node of Ray works in another folder
     if asked.launcher == "ray":
         _start_ray(settings["ray"]["init"])
 
     def run(batch: Batch) -> Sequence[JobReturn]:
         inner = launcher(**batch.settings)
         inner.setup(hydra_context=asked.hydra_context, task_function=task, config=asked.config)
-        lines = [[*job.overrides, f"hydra.sweep.subdir={job.name}"] for job in batch.jobs]
+        lines = [[*job.overrides, where, f"hydra.sweep.subdir={job.name}"] for job in batch.jobs]
         results: Sequence[JobReturn] = inner.launch(lines, initial_job_idx=first)
         return results
 
     results: list[JobReturn] = []
     with watched(jobs) as watch:
-        left, retries = list(jobs), _number("retries", asked.retries)
+        left, retries = list(jobs), whole_number("retries", asked.retries)
         while left:
             batches = list(_batches(asked.launcher, settings, left, at_once))
             for batch in batches:
-                _check(kind, batch.settings)
+                check(kind, batch.settings)
             done, broken = _run_all(run, batches, at_once if kind.is_here else len(batches))
             results += done
             if broken and asked.launcher == "submitit_slurm":
-                _wait_for_slurm(Path(str(asked.config.hydra.sweep.dir)))
-            left = [job for job in left if broken and not watch.has_ended(job)]
-            if not left or not retries:
+                _wait_for_slurm(sweep)
+            left = [job for job in left if not watch.has_ended(job)]
+            if not left or not broken or not retries:
                 break
             retries -= 1
             _warn(f"{len(left)} of {len(jobs)} jobs were cut off, and start again: {broken}")
         for job in left:
-            watch.give_up(job, broken)
+            if broken:
+                watch.give_up(job, broken)
+            else:  # which a network file system may show later
+                _warn(f"warning: {job.title}: no result is in {job.folder}")
     return results
-
-
-def _find(name: str) -> tuple[Kind, Callable[..., Any]]:
-    """Return a launcher's class.
-
-    Raises:
-        ConfigError: there is none of that name, it is not installed, or there is no Slurm.
-    """
-    if name not in KINDS:
-        raise ConfigError(f"There is no launcher '{name}'", f"Known: {', '.join(KINDS)}.")
-    kind = KINDS[name]
-    try:
-        found = get_class(kind.target)
-    except Exception as error:
-        raise ConfigError(
-            f"This launcher needs the package {kind.package}, which is not installed ({error})",
-            f"Type: .venv/bin/pip install {kind.package}",
-        ) from error
-    if name == "submitit_slurm" and shutil.which("sbatch") is None:
-        raise ConfigError(
-            "There is no Slurm here: sbatch is not found",
-            "Give the command on a machine of the cluster, or try it with +cluster=local.",
-        )
-    return kind, found
 
 
 def _jobs(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
@@ -282,48 +207,22 @@ def _at_once(kind: Kind, settings: dict[str, Any], jobs: Sequence[Job]) -> int:
     if asked == "auto":
         count = resources.at_once(needs, machine.cores(), free)
     else:
-        count = _number("n_jobs", asked)
+        count = whole_number("n_jobs", asked)
     return max(1, min(count if count > 0 else machine.cores(), len(jobs)))
 
 
 def _threads(asked: Asked, kind: Kind, settings: dict[str, Any], at_once: int) -> int:
     """Return the threads of each job."""
     if asked.threads != "auto":
-        return _number("threads", asked.threads)
+        return whole_number("threads", asked.threads)
     if asked.launcher == "ray":
-        return _number("ray.remote.num_cpus", settings["ray"]["remote"].get("num_cpus", 1))
+        return whole_number("ray.remote.num_cpus", settings["ray"]["remote"].get("num_cpus", 1))
     if not kind.is_here:
-        return _number("cpus_per_task", settings.get("cpus_per_task", 1))
+        return whole_number("cpus_per_task", settings.get("cpus_per_task", 1))
     threads = max(1, machine.cores() // at_once)
     each = f"{threads} of {machine.cores()} cores"
     console.print(f"{at_once} jobs at once, each with {each}.", markup=False)
     return threads
-
-
-def _check(kind: Kind, settings: Mapping[str, Any]) -> None:
-    """Refuse what a launcher has no setting for, and values that do not fit.
-
-    Raises:
-        OmegaConfBaseException: names the setting.
-    """
-    known = OmegaConf.structured(get_class(kind.settings))
-    given = {name: value for name, value in settings.items() if name not in kind.further}
-    OmegaConf.merge({"hydra": {"launcher": known}}, {"hydra": {"launcher": given}})
-
-
-def _number(name: str, value: Any) -> int:
-    """Return a setting of the launcher that is a whole number.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise ConfigError(
-            f"hydra.launcher.{name} is '{value}', which is no whole number",
-            "See conf/hydra/launcher/*.yaml.",
-        ) from None
 
 
 def _batches(
@@ -378,7 +277,7 @@ def _run_all(
                 try:
                     results.extend(run(batch))
                 except Exception as error:
-                    (lost if _is_lost_worker(error) else bugs).append(error)
+                    (lost if is_lost_worker(error) else bugs).append(error)
 
     if len(batches) == 1:
         work()  # joblib ends its workers at Ctrl-C, which reaches the main thread alone
@@ -394,27 +293,6 @@ def _run_all(
     if bugs:
         raise bugs[0]
     return results, f"a worker was killed ({type(lost[0]).__name__})" if lost else ""
-
-
-def _is_lost_worker(error: Exception) -> bool:
-    """Return whether an error says that a process or a machine is gone."""
-    from concurrent.futures import BrokenExecutor
-
-    kinds: list[type[Exception]] = [BrokenExecutor]
-    try:
-        from submitit.core.utils import UncompletedJobError
-
-        kinds.append(UncompletedJobError)
-    except ImportError:
-        pass
-    try:
-        from ray.exceptions import RayError, RayTaskError
-
-        if isinstance(error, RayError) and not isinstance(error, RayTaskError):
-            return True
-    except ImportError:
-        pass
-    return isinstance(error, tuple(kinds))
 
 
 def _wait_for_slurm(folder: Path) -> None:

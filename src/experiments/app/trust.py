@@ -202,7 +202,7 @@ def check_command(typed: Sequence[str], folder: Path) -> None:
         places = [f"file://{Path(each).resolve()}" for each in added] + searched
         overrides = [each for each in overrides if not each.startswith("hydra.searchpath=")]
         if places:
-            overrides.append(f"hydra.searchpath=[{','.join(map(_quoted, places))}]")
+            overrides.append(f"hydra.searchpath=[{','.join(map(quoted, places))}]")
         parser_of_hydra = OverridesParser.create(
             config_loader=GlobalHydra.instance().config_loader()
         )
@@ -297,7 +297,8 @@ def _file(folder: Path, name: str) -> Path:
     return folder / f"{name.removesuffix('.yaml')}.yaml"
 
 
-def _quoted(place: str) -> str:
+def quoted(place: str) -> str:
+    """Return a path as it can be typed in an override."""
     escaped = place.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 

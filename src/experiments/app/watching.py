@@ -10,7 +10,7 @@ from pathlib import Path
 
 from experiments.environment.terminal import Bar, bar, console
 from experiments.errors import StoreError
-from experiments.store import runs, write_text
+from experiments.store import claims, runs, write_text
 
 SECONDS_BETWEEN = 1.0
 
@@ -47,7 +47,7 @@ class Job:
 class _Seen:
     """How far a job's files were read, and what they were before it began."""
 
-    before: tuple[int, int]
+    before: tuple[int, int, int]
     made: int = 0
     generations: int = 0
     said: int = 0
@@ -65,7 +65,7 @@ class Watch:
         self._told: set[str] = set()
         self._seen = {
             job: _Seen(
-                _ends(job.folder),
+                _signs(job.folder),
                 generations=_size(job.folder / runs.GENERATIONS),
                 said=_size(job.folder / "run.log"),
             )
@@ -104,7 +104,7 @@ class Watch:
         self.look()
 
     def _look_at(self, job: Job, seen: _Seen) -> None:
-        seen.has_ended = _ends(job.folder) != seen.before
+        seen.has_ended = _has_ended(job.folder, seen.before)
         path = job.folder / runs.GENERATIONS
         if seen.has_ended:
             seen.made = job.new
@@ -160,9 +160,19 @@ def _result(job: Job) -> str:
     return f"{job.title}: done" + (f", pass@1 {100 * rate:.1f} %" if rate is not None else "")
 
 
-def _ends(folder: Path) -> tuple[int, int]:
-    """Return when the files were written that say that a job has ended; 0 without."""
-    return _written(folder / runs.METRICS), _written(folder / runs.FAILURE)
+def _signs(folder: Path) -> tuple[int, int, int]:
+    """Return when result, failure and claim were written, by which a job shows; 0 without."""
+    metrics, failure, claim = (folder / name for name in (runs.METRICS, runs.FAILURE, claims.CLAIM))
+    return _written(metrics), _written(failure), _written(claim)
+
+
+def _has_ended(folder: Path, before: tuple[int, int, int]) -> bool:
+    """Return whether a job ended anew, or came, found its result complete and left it."""
+    metrics, failure, claim = _signs(folder)
+    if metrics not in (0, before[0]) or failure not in (0, before[1]):
+        return True
+    is_complete = metrics > 0 and failure == 0
+    return is_complete and claim != before[2] and not claims.is_claimed(folder)
 
 
 def _written(path: Path) -> int:
