@@ -216,10 +216,21 @@ def test_the_plugins_own_configuration_works_as_well(workplace: Workplace, tmp_p
 
 @pytest.mark.soak
 @pytest.mark.usefixtures("submitit")
-def test_a_job_that_is_killed_each_time_is_told_as_failed(workplace: Workplace) -> None:
+@pytest.mark.parametrize(
+    ("launcher", "reason"),
+    [
+        (
+            ("+cluster=local", "hydra.launcher.retries=0"),
+            "was cut off each time that it was started",
+        ),
+        (("hydra/launcher=submitit_local",), "The launcher gave up when a job's process died"),
+    ],
+)
+def test_a_job_that_is_killed_each_time_is_told_as_failed(
+    workplace: Workplace, launcher: tuple[str, ...], reason: str
+) -> None:
     started = subprocess.Popen(
-        [sys.executable, str(ROOT / "run.py"), "-m", "+cluster=local", "hydra.launcher.retries=0",
-         *SWEEP, *SLOWLY],
+        [sys.executable, str(ROOT / "run.py"), "-m", *launcher, *SWEEP, *SLOWLY],
         cwd=workplace.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     while not has_generations(workplace.folder):
@@ -228,6 +239,8 @@ def test_a_job_that_is_killed_each_time_is_told_as_failed(workplace: Workplace) 
     kill_one(workplace.folder, "submitit.core._submit")()
     said, _ = started.communicate(timeout=300)
     assert started.returncode == 1, said
-    assert "was cut off each time that it was started" in said
+    assert reason in said
     assert "Traceback" not in said
+    assert "pass@1 %" in said
     assert len(workplace.runs) == 1
+    assert list(workplace.folder.glob("outputs/2*/*/report.html"))

@@ -35,6 +35,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from experiments.app.explain import unreadable_file
+from experiments.app.launchers import KINDS
 from experiments.errors import ConfigError, UserError, did_you_mean
 
 VARIABLE = "EXPERIMENTS_TRUSTED"
@@ -68,8 +69,8 @@ OF_HYDRA = {
     "launcher": frozenset(
         {
             f"{_PLUGINS}.basic_launcher.BasicLauncher",
-            "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
             "hydra_plugins.planned_launcher.PlannedLauncher",
+            *(kind.target for kind in KINDS.values()),
         }
     ),
     "sweeper": frozenset(
