@@ -98,6 +98,12 @@ def outcomes(workplace: Workplace) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+def kept(workplace: Workplace) -> int:
+    """Return how many generations were in the store when their job began for the last time."""
+    jobs = workplace.folder.glob("outputs/2*/*/[0-9]*")
+    return sum(each.cached for job in jobs for each in runs.read_generations(job))
+
+
 def undisturbed(folder: Path) -> dict[str, list[tuple[str, str]]]:
     """Return what `outcomes` is where nothing happens and no launcher is used."""
     folder.mkdir()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Workplace
-from sweeps import SWEEP, disturbed, kill_one, outcomes, sweep, tool, undisturbed
+from sweeps import SWEEP, disturbed, kept, kill_one, outcomes, sweep, tool, undisturbed
 
 pytestmark = pytest.mark.soak
 
@@ -77,7 +77,8 @@ def test_a_slurm_job_that_runs_out_of_time_is_requeued_and_goes_on(
     slowly = "backend.delay_seconds=4"
     sweep(workplace, "+cluster=slurm", *asked, early, *SWEEP, slowly, **slurm)
     logs = [path.read_text() for path in workplace.folder.glob("outputs/2*/*/.submitit/*/*log.err")]
-    assert any("Requeued job" in text for text in logs), logs
+    assert any("this job is timed-out" in text for text in logs), logs
+    assert kept(workplace)
     assert outcomes(workplace) == undisturbed(tmp_path / "other")
 
 

@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Workplace
 from hydra.core.utils import JobReturn
-from sweeps import SLOWLY, SWEEP, disturbed, has_generations, kill_one, outcomes, sweep, undisturbed
+from sweeps import (
+    SLOWLY,
+    SWEEP,
+    disturbed,
+    has_generations,
+    kept,
+    kill_one,
+    outcomes,
+    sweep,
+    undisturbed,
+)
 
 from experiments.app import launchers, launching
 from experiments.app.launchers import KINDS
@@ -203,7 +213,8 @@ def test_a_job_that_runs_out_of_time_is_requeued_and_goes_on(
     asked = ("+cluster=local", "hydra.launcher.n_jobs=2", "hydra.launcher.timeout_min=1")
     sweep(workplace, *asked, *SWEEP, "backend.delay_seconds=4")
     logs = [path.read_text() for path in workplace.folder.glob("outputs/2*/*/.submitit/*/*log.err")]
-    assert any("Requeued job" in text for text in logs)
+    assert any("this job is timed-out" in text for text in logs)
+    assert kept(workplace)
     assert outcomes(workplace) == undisturbed(tmp_path / "other")
 
 

@@ -195,8 +195,15 @@ def test_a_race_from_the_command_line(workplace: Workplace) -> None:
 
 
 @pytest.mark.slow
-def test_a_race_that_fails_goes_on_with_the_same_command(workplace: Workplace) -> None:
-    command = (*RACE, "backend.mode=reference,wrong", "tracking.enabled=false")
+@pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.soak)])
+def test_a_race_that_fails_goes_on_with_the_same_command(
+    workplace: Workplace, launcher: str
+) -> None:
+    """In each round a job's folder has what the one before left."""
+    if launcher == "joblib":
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="it is not installed")
+    by = f"hydra/launcher={launcher}"
+    command = (*RACE, "backend.mode=reference,wrong", "tracking.enabled=false", by)
     done = workplace.run(*command, "backend.fails_after=4")
     assert done.returncode == 1
     assert "2 jobs failed" in done.stderr
@@ -205,6 +212,7 @@ def test_a_race_that_fails_goes_on_with_the_same_command(workplace: Workplace) -
     done = workplace.run(*command)
     assert done.returncode == 0, done.stderr
     assert "reference: the best" in done.stdout
+    assert "Traceback" not in done.stderr
     asked = answers(workplace)
     assert workplace.run(*command).returncode == 0
     assert answers(workplace) == asked, "what is in the store is not generated again"
