@@ -110,11 +110,12 @@ def test_ray_runs_the_demo_model(workplace: Workplace) -> None:
     assert len(workplace.runs) == 2
 
 
-def test_a_job_whose_ray_worker_is_killed_starts_again(
-    workplace: Workplace, tmp_path: Path
+@pytest.mark.parametrize("process", ["ray::_run_job", "raylet/raylet"])
+def test_a_job_starts_again_whose_ray_worker_or_only_node_is_killed(
+    workplace: Workplace, tmp_path: Path, process: str
 ) -> None:
     require_ray()
-    disturbed(workplace, kill_one(workplace.folder, "ray::"), "+cluster=ray", *SWEEP)
+    disturbed(workplace, kill_one(workplace.folder, process), "+cluster=ray", *SWEEP)
     assert outcomes(workplace) == undisturbed(tmp_path / "other")
 
 

@@ -120,8 +120,6 @@ def launch(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> Sequ
     task = Task(asked.task_function, allocations, os.getcwd())
     sweep = Path(str(asked.config.hydra.sweep.dir)).resolve()
     where = f"hydra.sweep.dir={quoted(str(sweep))}"  # a node of Ray works in another folder
-    if asked.launcher == "ray":
-        _start_ray(settings["ray"]["init"])
 
     def run(batch: Batch) -> Sequence[JobReturn]:
         inner = launcher(**batch.settings)
@@ -132,19 +130,21 @@ def launch(asked: Asked, overrides: Sequence[Sequence[str]], first: int) -> Sequ
 
     results: list[JobReturn] = []
     with watched(jobs) as watch:
-        left, retries = list(jobs), whole_number("retries", asked.retries)
+        left, retries, retry = list(jobs), whole_number("retries", asked.retries), 0
         while left:
             batches = list(_batches(asked.launcher, settings, left, at_once))
             for batch in batches:
                 check(kind, batch.settings)
+            if asked.launcher == "ray":
+                _connect_to_ray(settings["ray"]["init"], anew=retry > 0)
             done, broken = _run_all(run, batches, at_once if kind.is_here else len(batches))
             results += done
             if broken and asked.launcher == "submitit_slurm":
                 _wait_for_slurm(sweep)
             left = [job for job in left if not watch.has_ended(job)]
-            if not left or not broken or not retries:
+            if not left or not broken or retry >= retries:
                 break
-            retries -= 1
+            retry += 1
             _warn(f"{len(left)} of {len(jobs)} jobs were cut off, and start again: {broken}")
         for job in left:
             if broken:
@@ -303,10 +303,17 @@ def _wait_for_slurm(folder: Path) -> None:
         SlurmJob(folder=pickled.parent.parent / "%j", job_id=pickled.parent.name).wait()
 
 
-def _start_ray(settings: dict[str, Any]) -> None:
-    """Connect to Ray, once: the launcher does so only if nobody has."""
+def _connect_to_ray(settings: dict[str, Any], anew: bool) -> None:
+    """Connect to Ray, once, as the launcher does it only if nobody has.
+
+    Args:
+        settings: of `ray.init`.
+        anew: even if there is a connection: the node that it goes to may be the one that died.
+    """
     import ray
 
+    if anew:
+        ray.shutdown()
     if not ray.is_initialized():
         ray.init(**settings)
 
