@@ -195,15 +195,25 @@ def test_a_race_from_the_command_line(workplace: Workplace) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["basic", pytest.param("joblib", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        (),
+        *(
+            pytest.param(
+                ("hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"), marks=pytest.mark.soak
+            )
+            for jobs in (1, 2)
+        ),
+    ],
+)
 def test_a_race_that_fails_goes_on_with_the_same_command(
-    workplace: Workplace, launcher: str
+    workplace: Workplace, launcher: tuple[str, ...]
 ) -> None:
     """In each round a job's folder has what the one before left."""
-    if launcher == "joblib":
+    if launcher:
         pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="it is not installed")
-    by = f"hydra/launcher={launcher}"
-    command = (*RACE, "backend.mode=reference,wrong", "tracking.enabled=false", by)
+    command = (*RACE, "backend.mode=reference,wrong", "tracking.enabled=false", *launcher)
     done = workplace.run(*command, "backend.fails_after=4")
     assert done.returncode == 1
     assert "2 jobs failed" in done.stderr

@@ -6,8 +6,8 @@ The launchers themselves are Hydra's plugins. What is added to them here:
 - Jobs whose worker was killed are started again, some times, and are told as failed then.
 - There is one progress for all (see `watching`); a job draws none of its own.
 
-Jobs are handed on in batches: joblib takes all of them, Slurm gets an array for those that ask
-for the same, Ray and submitit's local executor get each by itself. Whatever happens to a batch
+Jobs are handed on in batches: joblib takes all of them where it runs several at once, Slurm gets
+an array for those that ask for the same, Ray and submitit's local executor get each by itself. Whatever happens to a batch
 is nothing to the others.
 """
 
@@ -229,6 +229,10 @@ def _batches(
     launcher: str, settings: dict[str, Any], jobs: Sequence[Job], at_once: int
 ) -> Iterator[Batch]:
     """Yield jobs that are handed on together, with what is asked for them."""
+    if launcher == "joblib" and at_once == 1:
+        # With n_jobs=1 joblib runs jobs in this process: one that is killed would end the sweep.
+        yield from (Batch((job,), {**settings, "n_jobs": 2}) for job in jobs)
+        return
     if launcher == "joblib":
         yield Batch(tuple(jobs), {**settings, "n_jobs": at_once})
         return
@@ -279,7 +283,7 @@ def _run_all(
                 except Exception as error:
                     (lost if is_lost_worker(error) else bugs).append(error)
 
-    if len(batches) == 1:
+    if at_once == 1 or len(batches) == 1:
         work()  # joblib ends its workers at Ctrl-C, which reaches the main thread alone
     else:
         threads = [
