@@ -7,8 +7,8 @@ The launchers themselves are Hydra's plugins. What is added to them here:
 - There is one progress for all (see `watching`); a job draws none of its own.
 
 Jobs are handed on in batches: joblib takes all of them where it runs several at once, Slurm gets
-an array for those that ask for the same, Ray and submitit's local executor get each by itself. Whatever happens to a batch
-is nothing to the others.
+an array for those that ask for the same, Ray and submitit's local executor get each by itself.
+Whatever happens to a batch is nothing to the others.
 """
 
 from __future__ import annotations
