@@ -13,6 +13,7 @@ from experiments.errors import StoreError
 from experiments.experiment import elsewhere, shared
 from experiments.records import Dataset
 from experiments.store import archive, runs
+from experiments.store.files import replaceable
 
 
 def export(folder: Path, target: Path) -> int:
@@ -24,8 +25,7 @@ def export(folder: Path, target: Path) -> int:
     found, _ = report.find_runs([folder])
     if not found:
         raise StoreError(f"No finished run in {folder}", "Name the folder of a run or of a sweep.")
-    if target.is_dir():
-        raise StoreError(f"{target} is a folder", "Name a file: out.zip")
+    target = replaceable(target, "Name a file: out.zip")
     whole = folder.resolve()
     files: dict[str, Path] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -63,11 +63,9 @@ def bring_in(
         The folders of the runs.
 
     Raises:
-        StoreError: the archive is refused, or the folder is there.
+        StoreError: the archive is refused.
         DatasetError: the programs cannot be judged here.
     """
-    if target.exists():
-        raise StoreError(f"{target} is there already", "Choose another folder: --out DIR")
     with archive.unpacked(file, target.parent) as folder:
         for left_out in (*archive.OF_A_SWEEP[:2], "figures"):
             _remove(folder / left_out)

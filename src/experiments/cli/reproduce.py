@@ -94,7 +94,7 @@ def _content(folder: Path) -> dict[str, Any]:
 @contextmanager
 def _folder(source: Path, outputs: Path) -> Iterator[Path]:
     """Yield the folder of the runs; an archive is unpacked for as long."""
-    if archive.is_archive(source):
+    if source.is_file():
         with archive.unpacked(source, outputs) as folder:
             yield folder
     else:

@@ -15,7 +15,7 @@ from experiments.cli.common import (
     load_dataset,
 )
 from experiments.environment.terminal import results
-from experiments.errors import ConfigError
+from experiments.errors import ConfigError, StoreError
 
 
 def add(commands: Any) -> None:
@@ -56,6 +56,11 @@ def run(chosen: argparse.Namespace) -> int:
     if Path(name).name != name or name in ("", ".", ".."):
         raise ConfigError(f"--name is '{name}', which is no name", "Choose one without slashes.")
     folder = chosen.out or OUTPUTS / "imported" / name
+    if folder.exists():
+        raise StoreError(
+            f"{folder} is there already, and would be overwritten",
+            "Choose another folder: --out DIR",
+        )
     if of_runs:
         _runs(chosen, folder)
     else:
@@ -80,6 +85,7 @@ def _runs(chosen: argparse.Namespace, folder: Path) -> None:
 
 def _evalplus(chosen: argparse.Namespace, name: str, folder: Path) -> None:
     from experiments import report
+    from experiments.store.files import draft_folder
 
     if chosen.judge:
         raise ConfigError(
@@ -91,5 +97,7 @@ def _evalplus(chosen: argparse.Namespace, name: str, folder: Path) -> None:
             f"{chosen.file} is no archive of runs, and results of EvalPlus need their data set",
             "Name it: --dataset humaneval_plus",
         )
-    report.import_evalplus(chosen.file, load_dataset(chosen.dataset), name, folder)
+    with draft_folder(folder.parent) as draft:
+        report.import_evalplus(chosen.file, load_dataset(chosen.dataset), name, draft)
+        draft.rename(folder)
     report.show([report.read_report(folder)])
