@@ -72,10 +72,9 @@ def load_dataset(name: str) -> Dataset:
     from omegaconf import OmegaConf
 
     from experiments.app import trust
+    from experiments.problems.jsonl import JSON_LINES, load_jsonl
 
-    if name.endswith((".jsonl", ".jsonl.gz")):
-        from experiments.problems import load_jsonl
-
+    if name.endswith(JSON_LINES):
         return load_jsonl(name)
     known = {path.stem: path for path in CONF.glob("dataset/*.yaml")}
     if name not in known:
