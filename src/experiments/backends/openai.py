@@ -290,7 +290,7 @@ class OpenAI:
                 if attempt > self._retries or not _may_pass(error) or self._is_lost(error, delay):
                     raise self._refusal(error, key) from None
                 self._add("retries", 1)
-                log.info("%s: asked again in %.0f s.", _said(error, key), delay)
+                log.info("%s: %s: asked again in %.0f s.", self._base_url, _said(error, key), delay)
             if self._given_up.wait(delay):
                 raise BackendError("Another request failed")
 
