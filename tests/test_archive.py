@@ -59,6 +59,19 @@ def test_an_archive_is_the_same_each_time(sweep: Path, tmp_path: Path) -> None:
     assert {"archive.json", "report.html", "0/manifest.json", "1/generations.jsonl"} <= names
 
 
+def test_a_run_that_nobody_could_import_is_told_and_left_out(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verdicts = sweep / "0" / "verdicts.jsonl"
+    verdicts.write_bytes(verdicts.read_bytes()[:-20])
+    assert export(sweep, tmp_path / "a.zip") == 1
+    assert "left out: " in (told := capsys.readouterr().err)
+    assert "0/verdicts.jsonl has verdicts on 2 of 3 problems" in told
+    assert len(bring_in(tmp_path / "a.zip", tmp_path / "in", None, tmp_path / "cache")) == 1
+    with pytest.raises(StoreError, match="No finished run"):
+        export(sweep / "0", tmp_path / "b.zip")
+
+
 def test_no_device_is_replaced_by_an_archive(sweep: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(StoreError, match="pipe is no ordinary file"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from experiments.environment.terminal import results
 from experiments.errors import StoreError
 from experiments.experiment import elsewhere, shared
 from experiments.records import Dataset
+from experiments.report.collect import read
 from experiments.store import archive, runs
 from experiments.store.files import replaceable
 
@@ -19,10 +21,12 @@ from experiments.store.files import replaceable
 def export(folder: Path, target: Path) -> int:
     """Write the runs in a folder, and their report, into an archive; return how many there are.
 
+    A run that cannot be read, and whose archive nobody could import, is told and left out.
+
     Raises:
-        StoreError: there is no run, or the archive cannot be written.
+        StoreError: there is no run that can be read, or the archive cannot be written.
     """
-    found, _ = report.find_runs([folder])
+    found = _readable(folder)
     if not found:
         raise StoreError(f"No finished run in {folder}", "Name the folder of a run or of a sweep.")
     target = replaceable(target, "Name a file: out.zip")
@@ -44,6 +48,18 @@ def export(folder: Path, target: Path) -> int:
         files |= {f"figures/{path.name}": path for path in page.glob("figures/*.svg")}
         archive.pack({name: path for name, path in files.items() if path.is_file()}, target)
     return len(found)
+
+
+def _readable(folder: Path) -> list[Path]:
+    """Return the folders of the runs in one, and say which of them cannot be read."""
+    readable = []
+    for run in report.find_runs([folder])[0]:
+        try:
+            read(run)
+            readable.append(run)
+        except StoreError as error:
+            print(f"warning: left out: {error}", file=sys.stderr)
+    return readable
 
 
 def bring_in(

@@ -78,7 +78,10 @@ def _runs(chosen: argparse.Namespace, folder: Path) -> None:
     found = bring_in(chosen.file, folder, load, CACHE)
     if not chosen.judge:
         again = f"experiments import {chosen.file} --judge --out DIR"
-        results.print(f"Verdicts are those of the archive. To judge its programs here: {again}")
+        results.print(
+            f"Verdicts are those of the archive. To judge its programs here: {again}",
+            soft_wrap=True,
+        )
     if not chosen.no_mlflow:
         elsewhere.track(found, folder, TrackingConfig(uri=chosen.uri))
 
