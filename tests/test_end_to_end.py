@@ -117,7 +117,7 @@ def test_each_generation_is_a_trace_with_its_verdict(workplace: Workplace) -> No
 
 @pytest.mark.slow
 def test_a_sweep_is_one_parent_with_its_jobs(workplace: Workplace) -> None:
-    done = workplace.run("-m", "prompt=plain,cot", "quantization=q8_0,q2_k")
+    done = workplace.run("-m", "prompt=plain,cot", "quantization=q8_0,q2_k", "limit=20")
     assert done.returncode == 0, done.stderr
     assert len(workplace.runs) == 4
     scores = {
