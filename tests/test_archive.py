@@ -344,6 +344,17 @@ def test_results_of_evalplus_overwrite_nothing(
     assert Path("in").exists() == bool(kept)  # and nothing half-made is left
 
 
+def test_runs_that_mlflow_does_not_take_are_there_and_can_be_brought_later(
+    tmp_path: Path, sweep: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    export(sweep, tmp_path / "a.zip")
+    assert main(["import", "a.zip", "--out", "in", "--uri", f"sqlite:///{sweep}"]) == 1
+    assert "to bring them there later: experiments sync in" in capsys.readouterr().err
+    assert main(["sync", "in", "--uri", "sqlite:///mlruns/mlflow.db"]) == 0
+    assert "3 brought" in capsys.readouterr().out
+
+
 def test_an_imported_sweep_is_in_mlflow_once(
     tmp_path: Path, sweep: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

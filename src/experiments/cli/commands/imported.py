@@ -15,7 +15,7 @@ from experiments.cli.common import (
     load_dataset,
 )
 from experiments.environment.terminal import results
-from experiments.errors import ConfigError, StoreError
+from experiments.errors import ConfigError, StoreError, TrackingError
 
 
 def add(commands: Any) -> None:
@@ -82,8 +82,15 @@ def _runs(chosen: argparse.Namespace, folder: Path) -> None:
             f"Verdicts are those of the archive. To judge its programs here: {again}",
             soft_wrap=True,
         )
-    if not chosen.no_mlflow:
+    if chosen.no_mlflow:
+        return
+    try:
         elsewhere.track(found, folder, TrackingConfig(uri=chosen.uri))
+    except TrackingError as error:
+        raise TrackingError(
+            error.what,
+            f"The runs are in {folder}; to bring them there later: experiments sync {folder}",
+        ) from error
 
 
 def _evalplus(chosen: argparse.Namespace, name: str, folder: Path) -> None:
