@@ -68,8 +68,10 @@ def test_a_run_that_nobody_could_import_is_told_and_left_out(
     assert "left out: " in (told := capsys.readouterr().err)
     assert "0/verdicts.jsonl has verdicts on 2 of 3 problems" in told
     assert len(bring_in(tmp_path / "a.zip", tmp_path / "in", None, tmp_path / "cache")) == 1
+    (sweep / "1" / "samples.jsonl").unlink()
     with pytest.raises(StoreError, match="No finished run"):
-        export(sweep / "0", tmp_path / "b.zip")
+        export(sweep, tmp_path / "b.zip")
+    assert "programs and verdicts do not go together" in capsys.readouterr().err
 
 
 def test_no_device_is_replaced_by_an_archive(sweep: Path, tmp_path: Path) -> None:

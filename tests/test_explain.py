@@ -221,6 +221,14 @@ def test_the_project_is_found_from_any_folder(
     assert at_hand(tmp_path / "x") == tmp_path / "x"
 
 
+def test_mlflow_is_the_project_s_wherever_a_command_is_typed(root: Path, tmp_path: Path) -> None:
+    code = "from experiments.cli.common import TRACKING; print(TRACKING)"
+    for folder, expected in ((tmp_path, f"{root}/mlruns"), (root, "mlruns")):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        assert done.stdout == f"sqlite:///{expected}/mlflow.db\n"
+
+
 def test_reading_problems_elsewhere_leaves_no_folder_there(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,7 @@ def _readable(folder: Path) -> list[Path]:
     for run in report.find_runs([folder])[0]:
         try:
             read(run)
+            elsewhere.judged_programs(run, runs.read_verdicts(run))
             readable.append(run)
         except StoreError as error:
             print(f"warning: left out: {error}", file=sys.stderr)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 CONF = PROJECT / "conf"
 OUTPUTS = at_hand("outputs")
 CACHE = OUTPUTS / "cache"
-TRACKING = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlruns/mlflow.db"
+MLRUNS = at_hand("mlruns")
+TRACKING = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{MLRUNS}/mlflow.db"
 
 
 def add_command(commands: Any, name: str, does: str, *examples: str) -> argparse.ArgumentParser:

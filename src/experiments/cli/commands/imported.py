@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.cli.common import (
     CACHE,
+    MLRUNS,
     OUTPUTS,
     TRACKING,
     add_command,
@@ -85,7 +86,8 @@ def _runs(chosen: argparse.Namespace, folder: Path) -> None:
     if chosen.no_mlflow:
         return
     try:
-        elsewhere.track(found, folder, TrackingConfig(uri=chosen.uri))
+        where = TrackingConfig(uri=chosen.uri, artifacts=str(MLRUNS / "artifacts"))
+        elsewhere.track(found, folder, where)
     except TrackingError as error:
         raise TrackingError(
             error.what,
