@@ -64,6 +64,8 @@ def _again(
     folder = Path(new_folder(str(outputs / "reproduced")))
     with readable_config_errors(), initialize_config_dir(str(conf), version_base="1.3"):
         config = compose(sent.SENT, [*overrides, *NOT_KEPT])
+        if "store" not in chosen:
+            config.store = str(outputs / "store")
         plan = app.plan_of(config, folder, [*overrides])
     differs = repeating.circumstances(was, manifest(plan))
     for reason in (*differs.texts, *differs.verdicts):
