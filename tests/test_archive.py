@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import stat
 import zipfile
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from experiments.errors import DatasetError, StoreError
 from experiments.experiment import elsewhere
 from experiments.records import Dataset, Outcome, Problem
 from experiments.store import archive, runs
+from experiments.tracking import notes
 
 
 @pytest.fixture
@@ -56,6 +58,28 @@ def test_an_archive_is_the_same_each_time(sweep: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip") as reading:
         names = set(reading.namelist())
     assert {"archive.json", "report.html", "0/manifest.json", "1/generations.jsonl"} <= names
+
+
+def test_a_run_that_nobody_could_import_is_told_and_left_out(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verdicts = sweep / "0" / "verdicts.jsonl"
+    verdicts.write_bytes(verdicts.read_bytes()[:-20])
+    assert export(sweep, tmp_path / "a.zip") == 1
+    assert "left out: " in (told := capsys.readouterr().err)
+    assert "0/verdicts.jsonl has verdicts on 2 of 3 problems" in told
+    assert len(bring_in(tmp_path / "a.zip", tmp_path / "in", None, tmp_path / "cache")) == 1
+    (sweep / "1" / "samples.jsonl").unlink()
+    with pytest.raises(StoreError, match="No finished run"):
+        export(sweep, tmp_path / "b.zip")
+    assert "programs and verdicts do not go together" in capsys.readouterr().err
+
+
+def test_no_device_is_replaced_by_an_archive(sweep: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StoreError, match="pipe is no ordinary file"):
+        export(sweep, tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_password_in_an_address_is_not_packed(sweep: Path, tmp_path: Path) -> None:
@@ -264,6 +288,20 @@ def test_a_changed_file_is_found_by_its_digest(sweep: Path, tmp_path: Path) -> N
     refused(tmp_path / "b.zip", tmp_path, "is damaged")
 
 
+@pytest.mark.parametrize("command", ["import", "reproduce"])
+def test_a_file_that_is_no_whole_archive_is_told_as_such(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    export(sweep, tmp_path / "a.zip")
+    (tmp_path / "half.zip").write_bytes((tmp_path / "a.zip").read_bytes()[:-300])
+    assert main([command, str(tmp_path / "half.zip")]) == 1
+    assert "half.zip cannot be read: File is not a zip file" in capsys.readouterr().err
+    if command == "import":
+        for path, reason in ((tmp_path / "none.zip", "No such file"), (tmp_path, "Is a directory")):
+            assert main([command, str(path)]) == 1
+            assert f"{path} cannot be read: {reason}" in capsys.readouterr().err
+
+
 def test_one_command_tells_archives_from_results_of_evalplus(
     tmp_path: Path, sweep: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,6 +315,47 @@ def test_one_command_tells_archives_from_results_of_evalplus(
     assert main(["import", "runs.json", "--no-mlflow"]) == 1
     assert "is there already" in capsys.readouterr().err
     assert main(["import", "runs.json", "--name", "../x"]) == 1
+
+
+@pytest.mark.parametrize("before", ["a run", "a file", "nothing"])
+def test_results_of_evalplus_overwrite_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    before: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = {"task_id": "p0", "prompt": "def f(x):\n", "entry_point": "f"}
+    Path("mine.jsonl").write_text(json.dumps(mine | {"inputs": [[1]], "outputs": [1]}))
+    entry = {"solution": "def f(x): return x", "base_status": "pass", "plus_status": "pass"}
+    results = Path("x_eval_results.json")
+    results.write_text(json.dumps({"eval": {"p0": [entry]}}))
+    command = ["import", str(results), "--dataset", "mine.jsonl", "--out", "in/x"]
+    if before == "a run":
+        assert main(command) == 0
+        results.write_text(json.dumps({"eval": {"p0": [entry | {"base_status": "fail"}]}}))
+    elif before == "a file":
+        Path("in", "x").mkdir(parents=True)
+        Path("in", "x", "metrics.json").write_text("mine")
+    else:
+        results.write_text('{"eval": {"other": []}}')
+    kept = {path: path.read_bytes() for path in Path("in").rglob("*") if path.is_file()}
+    assert main(command) == 1
+    told = "in/x is there already" if kept else "other is not in mine"
+    assert told in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in Path("in").rglob("*") if p.is_file()} == kept
+    assert Path("in").exists() == bool(kept)  # and nothing half-made is left
+
+
+def test_runs_that_mlflow_does_not_take_are_there_and_can_be_brought_later(
+    tmp_path: Path, sweep: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    export(sweep, tmp_path / "a.zip")
+    assert main(["import", "a.zip", "--out", "in", "--uri", f"sqlite:///{sweep}"]) == 1
+    assert "to bring them there later: experiments sync in" in capsys.readouterr().err
+    lacking = [notes.read(folder) for folder in notes.tracked(tmp_path / "in")]
+    assert [note and note.is_complete for note in lacking] == [False] * 3
 
 
 def test_an_imported_sweep_is_in_mlflow_once(

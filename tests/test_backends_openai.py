@@ -224,6 +224,9 @@ def test_a_server_that_keeps_failing_is_told_after_the_last_retry(server: Server
     server.answer = lambda _n, _b: bad(503, "overloaded")
     assert "failed: 503 overloaded" in failure(backend(server, retries=2))
     assert len(server.asked) == 3
+    server.answer = lambda _n, _b: (502, "<html>Bad gateway", {})  # of a proxy: it may pass
+    assert "failed: 502 <html>Bad gateway" in failure(backend(server, retries=1))
+    assert len(server.asked) == 5
 
 
 def test_a_slow_server_is_left(server: Server) -> None:
@@ -243,6 +246,9 @@ def test_a_slow_server_is_left(server: Server) -> None:
         (bad(404, "no model m"), "model.api.model"),
         (bad(429, "pay", "insufficient_quota"), "no more credit"),
         (bad(400, "temperature is wrong"), "temperature is wrong"),
+        ((200, "<!doctype html><p>Log in", {}), "it sends a web page, and no JSON. Cor"),
+        ((404, "<html>Not found", {}), "it sends a web page, and no JSON. Correct model.api.base_"),
+        ((302, "<html>", {"Location": "/x"}), "302 it redirects to /x. Correct model.api.base_u"),
     ],
 )
 def test_a_lasting_refusal_is_told_at_once_and_without_the_key(

@@ -123,7 +123,7 @@ def test_a_reply_that_breaks_off_is_no_reply(serve: Callable[[Behaviour], str]) 
     assert trouble(serve(short)).trouble is Trouble.BROKEN
 
 
-@pytest.mark.parametrize("content", [b"<html>", b"[" * 100_000, b"\xff"])
+@pytest.mark.parametrize("content", [b" <html>", b"[" * 100_000, b"\xff"])
 def test_what_is_no_json_is_told(serve: Callable[[Behaviour], str], content: bytes) -> None:
     assert "no JSON" in str(trouble(serve(whole(content))))
 

@@ -79,6 +79,22 @@ def said(root: Path, folder: Path, *overrides: str) -> tuple[int, str]:
             "error: There is no setting 'backend.paralel'. Did you mean 'parallel'? "
             "See conf/backend/*.yaml.",
         ),
+        (
+            "model=",
+            "error: There is no model '' (conf/model/.yaml). Known: "
+            f"{', '.join(options('model').split(', ')[:5])}, "
+            f"and {options('model').count(',') - 4} more. See conf/model/.",
+        ),
+        (
+            "+experiment=paper/nope",
+            "error: There is no experiment/paper 'nope' (conf/experiment/paper/nope.yaml). "
+            f"Known: {options('experiment/paper')}.",
+        ),
+        (
+            "=x",
+            "error: The command line cannot be read: Could not override ''. An override is "
+            "KEY=VALUE; quote values with special characters: \"key='a, b'\"",
+        ),
         ("~model", "error: model is not set. Give it a value: model=..."),
         (
             "hydra.run.dir=/dev/null/here",
@@ -99,6 +115,17 @@ def test_a_mistake_on_the_command_line_is_one_line(
     code, text = said(root, tmp_path, override)
     assert text == expected
     assert code == 1
+
+
+def test_a_run_has_a_folder_of_its_own(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.gguf").write_text("large")
+    for folder in ("", ".", ".."):
+        code, text = said(root, tmp_path, f"hydra.run.dir={folder}", "backend=scripted")
+        assert text.startswith("error: The run's folder would be ")
+        assert text.endswith("Name another: hydra.run.dir=outputs/NAME")
+        assert code == 1
+    assert not (tmp_path / "failure.txt").exists()
+    assert not (tmp_path / "mlruns").exists()
 
 
 def test_a_sweep_with_a_wrong_option_starts_no_job(root: Path, tmp_path: Path) -> None:
@@ -192,3 +219,25 @@ def test_the_project_is_found_from_any_folder(
     (tmp_path / "problems").mkdir()
     assert at_hand("problems") == Path("problems")
     assert at_hand(tmp_path / "x") == tmp_path / "x"
+
+
+def test_mlflow_is_the_project_s_wherever_a_command_is_typed(root: Path, tmp_path: Path) -> None:
+    code = "from experiments.cli.common import TRACKING; print(TRACKING)"
+    for folder, expected in ((tmp_path, f"{root}/mlruns"), (root, "mlruns")):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        assert done.stdout == f"sqlite:///{expected}/mlflow.db\n"
+
+
+def test_reading_problems_elsewhere_leaves_no_folder_there(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from experiments.problems import load_problem
+
+    (tmp_path / "project" / "outputs").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr("experiments.environment.project.PROJECT", tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    load_problem(root / "problems" / "easy" / "quiet_hours.py")
+    assert not list(Path().iterdir())
+    assert list((tmp_path / "project" / "outputs" / "cache" / "problems").iterdir())

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,20 @@ def test_the_samples_are_never_overwritten_and_a_folder_is_told_at_once(tmp_path
     with pytest.raises(StoreError, match="is a folder"):
         judge_samples(DATASET, samples, tmp_path, SETTINGS)
     assert samples.read_bytes() == before
+
+
+def test_a_link_leads_to_the_file_that_is_written_and_a_pipe_stays_one(tmp_path: Path) -> None:
+    samples = write(tmp_path / "samples.jsonl", {"task_id": "set/0", "completion": "    return x"})
+    pipe, link = tmp_path / "pipe", tmp_path / "link.jsonl"
+    os.mkfifo(pipe)
+    with pytest.raises(StoreError, match="pipe is no ordinary file"):
+        judge_samples(DATASET, samples, pipe, SETTINGS)
+    assert pipe.is_fifo()
+    (tmp_path / "elsewhere").mkdir()
+    link.symlink_to(tmp_path / "elsewhere" / "out.jsonl")
+    judge_samples(DATASET, samples, link, SETTINGS)
+    assert link.is_symlink()
+    assert "passed" in (tmp_path / "elsewhere" / "out.jsonl").read_text()
 
 
 def test_a_file_of_no_samples_is_an_error(tmp_path: Path) -> None:

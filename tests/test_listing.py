@@ -17,6 +17,7 @@ def job(folder: Path, failure: str = "", generations: int = 0) -> Path:
     (folder / ".hydra").mkdir(parents=True)
     (folder / ".hydra" / "config.yaml").write_text("seed: 0\n")
     (folder / ".hydra" / "overrides.yaml").write_text("- model=demo\n- limit=3\n")
+    (folder / claims.CLAIM).write_text("{}")
     if failure:
         (folder / "failure.txt").write_text(f"{failure}\n")
     if generations:
@@ -100,6 +101,26 @@ def test_clean_removes_what_has_no_result_and_nothing_else(
     assert (outside / "failure.txt").exists()
     assert cli.main(["clean", str(outputs), "--yes"]) == 0
     assert "nothing to remove" in capsys.readouterr().out
+
+
+def test_clean_leaves_what_cannot_be_made_again(outputs: Path) -> None:
+    day = outputs / "2026-01-31"
+    later = day / "10-00-00" / "manifest.json"
+    later.write_text('{"format": 99, "labels": {}}')
+    (day / "13-00-00" / "0" / "metrics.json").write_text("")
+    (day / "12-00-00" / "reviews.jsonl").write_text('{"points": 3}\n')
+    another = job(outputs / "2026-02-01" / "of another program")
+    (another / claims.CLAIM).unlink()
+    half = job(outputs / ".import-x" / "runs" / "0", "It was being imported")
+    assert states(outputs)["2026-01-31/10-00-00"] is State.DAMAGED
+    assert states(outputs)["2026-01-31/13-00-00/0"] is State.DAMAGED
+    assert not {str(folder.relative_to(outputs)) for folder in (another, half)} & {*states(outputs)}
+    assert cli.main(["clean", str(outputs), "--yes"]) == 0
+    assert later.exists()
+    for kept in ("13-00-00/0/verdicts.jsonl", "12-00-00/reviews.jsonl"):
+        assert (day / kept).exists()
+    assert (another / ".hydra" / "config.yaml").exists()
+    assert not (day / "11-00-00").exists()
 
 
 def test_clean_asks(

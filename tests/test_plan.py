@@ -55,10 +55,13 @@ def foreseen(*overrides: str, measures: bool = False) -> SweepPlan:
 
 
 def told(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *words: str,
+    width: int = 80,
 ) -> tuple[int, str, str]:
-    """Return the exit code, output and errors of `experiments plan`, in 80 columns."""
-    monkeypatch.setattr(terminal.results, "width", 80)
+    """Return the exit code, output and errors of `experiments plan`, in so many columns."""
+    monkeypatch.setattr(terminal.results, "width", width)
     code = cli.main(["plan", *words])
     said = capsys.readouterr()
     return code, said.out, said.err
@@ -81,6 +84,14 @@ def test_jobs_are_those_of_hydra_s_sweeper(params: dict[str, object], overrides:
     given = [*(f"{key}={value}" for key, value in params.items()), *overrides]
     expected = BasicSweeper.split_arguments(parser.parse_overrides(given), None)
     assert combinations(parser, params, overrides) == expected[0]
+
+
+def test_the_names_of_jobs_are_there_in_a_narrow_terminal(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, said, _ = told(capsys, monkeypatch, "prompt=plain,cot", "limit=1", width=40)
+    assert code == 0
+    assert [line.split()[0] for line in said.splitlines()[:3]] == ["job", "plain", "cot"]
 
 
 def test_a_saved_experiment_is_foreseen(place: Path) -> None:

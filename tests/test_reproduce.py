@@ -147,6 +147,17 @@ def test_a_run_and_its_archive_are_made_again(
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_a_repetition_that_is_typed_elsewhere_leaves_nothing_there(
+    place: Workplace, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder,) = place.runs
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.setattr("experiments.cli.commands.reproduce.OUTPUTS", place.folder / "outputs")
+    monkeypatch.chdir(elsewhere)
+    assert main(["reproduce", str(folder), "--sample", "1"]) == 0
+    assert not list(elsewhere.iterdir())
+
+
 def test_some_problems_are_drawn_in_their_order(tmp_path: Path) -> None:
     from types import SimpleNamespace
 

@@ -1,6 +1,9 @@
 """Progress that is told at any width, and where nobody watches."""
 
 import io
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -58,3 +61,14 @@ def test_a_task_that_fails_ends_its_lines(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ValueError, match="bad"), terminal.bar("Judging", 4):
         raise ValueError("bad")
     assert not [each for each in threading.enumerate() if each.name == "progress"]
+
+
+def test_a_terminal_that_is_not_in_utf_8_gets_what_it_can_show() -> None:
+    code = "from experiments.environment.terminal import results; results.print('50 %, 19–81')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.stdout == b"50 %, 19?81\n", done.stderr.decode()

@@ -437,6 +437,8 @@ def test_the_command_prints_the_report_and_its_exit_code_tells_of_findings(
     write(tmp_path / "mine", STRONG.replace("-> int:", "-> str:", 1))
     assert cli.main(arguments) == 1
     assert "✗ mine: 1 problems, 1 finding" in capsys.readouterr().out
+    assert cli.main(["validate", "none.jsonl"]) == 1
+    assert "error: none.jsonl cannot be read: No such file" in capsys.readouterr().err
 
 
 def test_a_share_is_never_rounded_up_to_all() -> None:

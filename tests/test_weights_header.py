@@ -135,7 +135,7 @@ def test_a_file_that_declares_no_level_is_named_after_most_of_its_weights(tmp_pa
 def test_an_empty_file_is_told(tmp_path: Path) -> None:
     path = tmp_path / "empty.gguf"
     path.touch()
-    assert error_of(path) == f"{path} is empty. Fetch the file again."
+    assert error_of(path) == f"{path} is empty. {header.FETCH_AGAIN}"
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

@@ -72,11 +72,13 @@ class TrackingAway(TrackingError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint that names the closest of the known names, or lists them all."""
+    """Return a hint that names the closest of the known names, or lists them (few of many)."""
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
     if close:
         return f"Did you mean '{close[0]}'?"
+    if len(names) > MOST_LISTED:
+        names[FEW_LISTED:] = [f"and {len(names) - FEW_LISTED} more"]
     return f"Known: {', '.join(names)}." if names else ""
 
 
@@ -127,6 +129,9 @@ def without(data: Any, hidden: Mapping[str, str]) -> Any:
             data = data.replace(value, name)
     return masked(data)
 
+
+MOST_LISTED, FEW_LISTED = 30, 5
+"""Names that are all listed in a message, and how many are where there are more."""
 
 LONG_ENOUGH_TO_TELL = 6
 """Characters of a hidden value that is found inside of other texts."""

@@ -107,6 +107,14 @@ def main(task: Callable[[], Any]) -> int:
 def run_job(config: DictConfig) -> None:
     """Run one job of a sweep, or the only one."""
     folder = Path(HydraConfig.get().runtime.output_dir)
+    if Path(HydraConfig.get().runtime.cwd).is_relative_to(folder):
+        failed_jobs.append(folder)  # and nothing is written there: not even why
+        log.error(
+            "error: The run's folder would be %s, which is no folder of its own. Name another: "
+            "hydra.run.dir=outputs/NAME",
+            folder,
+        )
+        return
     try:
         mask_configuration(folder, _sweep_folder())
         with readable_config_errors(), claims.claimed(folder) as claim:

@@ -12,7 +12,8 @@ from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from experiments.errors import ConfigError, StoreError, UserError, did_you_mean
+from experiments.environment.project import PROJECT
+from experiments.errors import MOST_LISTED, ConfigError, StoreError, UserError, did_you_mean
 from experiments.schema import Config
 
 log = logging.getLogger(__name__)
@@ -117,10 +118,13 @@ def refuse_unknown(
 def _unknown_option(match: re.Match[str]) -> ConfigError:
     group, _, name = match["name"].rpartition("/")
     options = re.findall(r"^\t(\S+)$", match["options"], re.MULTILINE)
+    if group != match["listed"]:  # Hydra lists those of the folder above
+        options = [path.stem for path in (PROJECT / "conf" / group).glob("*.yaml")]
     hint = did_you_mean(name, options)
-    if not hint.startswith("Known"):
-        few = len(options) <= MOST_LISTED
-        hint += f" Known: {', '.join(sorted(options))}." if few else f" See conf/{group}/."
+    if len(options) > MOST_LISTED:
+        hint += f" See conf/{group}/."
+    elif not hint.startswith("Known"):
+        hint += f" Known: {', '.join(sorted(options))}."
     return ConfigError(f"There is no {group} '{name}' (conf/{group}/{name}.yaml)", hint)
 
 
@@ -175,14 +179,12 @@ def _no_variable(match: re.Match[str]) -> ConfigError:
 
 
 def _unreadable(match: re.Match[str]) -> ConfigError:
+    reason = " ".join(match["reason"].removeprefix("LexerNoViableAltException:").split())
     return ConfigError(
-        f"The command line cannot be read: {' '.join(match['reason'].split())}",
+        f"The command line cannot be read: {reason}",
         "An override is KEY=VALUE; quote values with special characters: \"key='a, b'\"",
     )
 
-
-MOST_LISTED = 30
-"""Choices that are all named beside the one that was meant; more would bury it."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
@@ -195,13 +197,15 @@ _BLOCKS = "|".join(field.name for field in fields(Config) if is_dataclass(field.
 
 _EXPLANATIONS: list[tuple[str, Callable[[re.Match[str]], ConfigError]]] = [
     (
-        r"Could not find '(?P<name>[^']+)'\s+Available options in '[^']+':\n(?P<options>.*?)\n*$",
+        r"Could not find '(?P<name>[^']+)'\s+Available options in '(?P<listed>[^']+)':\n"
+        r"(?P<options>.*?)\n*$",
         _unknown_option,
     ),
     (
         r"In 'experiment/(?P<name>[^']+)': Could not (?:override '\w+@experiment|find 'experiment)",
         _no_package,
     ),
+    (r"(?P<reason>Could not override '')", _unreadable),
     (r"Could not override '(?P<key>[^']+)'", _unknown_key),
     (r"Environment variable '(?P<name>[^']+)' not found", _no_variable),
     (r"Key '[^']+' (?:is )?not in .*?full_key: (?P<key>\S+)", _unknown_key),

@@ -290,7 +290,7 @@ class OpenAI:
                 if attempt > self._retries or not _may_pass(error) or self._is_lost(error, delay):
                     raise self._refusal(error, key) from None
                 self._add("retries", 1)
-                log.info("%s: asked again in %.0f s.", _said(error, key), delay)
+                log.info("%s: %s: asked again in %.0f s.", self._base_url, _said(error, key), delay)
             if self._given_up.wait(delay):
                 raise BackendError("Another request failed")
 
@@ -429,6 +429,11 @@ class OpenAI:
     def _refusal(self, error: ServerError, key: str) -> BackendError:
         """Return what a server said, in one line, with something to do."""
         said = _said(error, key)
+        if error.trouble is Trouble.UNUSABLE or 300 <= error.status < 400:
+            return BackendError(
+                f"{self._base_url} is no OpenAI-compatible server: {said}",
+                "Correct model.api.base_url: it ends in /v1 for most.",
+            )
         if error.status in (401, 403):
             return BackendError(
                 f"{self._base_url} refuses the key: {said}",

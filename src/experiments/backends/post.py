@@ -13,6 +13,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import Enum
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -53,6 +54,15 @@ class ServerError(Exception):
         self.code = str(detail.get("code") or "")
         self.field = str(detail.get("param") or "")
         self.retry_after = ""
+
+
+_NO_PAGE = (
+    HTTPStatus.OK,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+)
+"""With these, a web page comes from another kind of server; with others, from a proxy before it."""
 
 
 def post(url: str, body: Mapping[str, Any], headers: Mapping[str, str], seconds: float) -> Any:
@@ -104,7 +114,10 @@ def post(url: str, body: Mapping[str, Any], headers: Mapping[str, str], seconds:
     if has_expired.is_set():
         raise ServerError(Trouble.BROKEN, f"no reply within {seconds:g} s")
     if response.status >= 300:
-        refusal = ServerError(Trouble.REFUSED, response.reason, reply, response.status)
+        words = response.reason
+        if place := response.headers.get("Location"):
+            words, reply = f"it redirects to {place}", None
+        refusal = ServerError(Trouble.REFUSED, words, reply, response.status)
         refusal.retry_after = response.headers.get("Retry-After", "")
         raise refusal
     return reply
@@ -147,6 +160,10 @@ def _json(content: bytes, response: HTTPResponse) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
+        is_page = content.lstrip().startswith(b"<")
+        if is_page and response.status in _NO_PAGE:
+            words = "it sends a web page, and no JSON"
+            raise ServerError(Trouble.UNUSABLE, words, status=response.status) from None
         if response.status >= 300:
             return content[:300].decode(errors="replace")
         raise ServerError(Trouble.BROKEN, "its reply is no JSON") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,20 +13,23 @@ from experiments.environment.terminal import results
 from experiments.errors import StoreError
 from experiments.experiment import elsewhere, shared
 from experiments.records import Dataset
+from experiments.report.collect import read
 from experiments.store import archive, runs
+from experiments.store.files import replaceable
 
 
 def export(folder: Path, target: Path) -> int:
     """Write the runs in a folder, and their report, into an archive; return how many there are.
 
+    A run that cannot be read, and whose archive nobody could import, is told and left out.
+
     Raises:
-        StoreError: there is no run, or the archive cannot be written.
+        StoreError: there is no run that can be read, or the archive cannot be written.
     """
-    found, _ = report.find_runs([folder])
+    found = _readable(folder)
     if not found:
         raise StoreError(f"No finished run in {folder}", "Name the folder of a run or of a sweep.")
-    if target.is_dir():
-        raise StoreError(f"{target} is a folder", "Name a file: out.zip")
+    target = replaceable(target, "Name a file: out.zip")
     whole = folder.resolve()
     files: dict[str, Path] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -46,6 +50,19 @@ def export(folder: Path, target: Path) -> int:
     return len(found)
 
 
+def _readable(folder: Path) -> list[Path]:
+    """Return the folders of the runs in one, and say which of them cannot be read."""
+    readable = []
+    for run in report.find_runs([folder])[0]:
+        try:
+            read(run)
+            elsewhere.judged_programs(run, runs.read_verdicts(run))
+            readable.append(run)
+        except StoreError as error:
+            print(f"warning: left out: {error}", file=sys.stderr)
+    return readable
+
+
 def bring_in(
     file: Path, target: Path, load: Callable[[str], Dataset] | None, cache: Path
 ) -> list[Path]:
@@ -63,11 +80,9 @@ def bring_in(
         The folders of the runs.
 
     Raises:
-        StoreError: the archive is refused, or the folder is there.
+        StoreError: the archive is refused.
         DatasetError: the programs cannot be judged here.
     """
-    if target.exists():
-        raise StoreError(f"{target} is there already", "Choose another folder: --out DIR")
     with archive.unpacked(file, target.parent) as folder:
         for left_out in (*archive.OF_A_SWEEP[:2], "figures"):
             _remove(folder / left_out)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 CONF = PROJECT / "conf"
 OUTPUTS = at_hand("outputs")
 CACHE = OUTPUTS / "cache"
-TRACKING = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlruns/mlflow.db"
+MLRUNS = at_hand("mlruns")
+TRACKING = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{MLRUNS}/mlflow.db"
 
 
 def add_command(commands: Any, name: str, does: str, *examples: str) -> argparse.ArgumentParser:
@@ -72,10 +73,9 @@ def load_dataset(name: str) -> Dataset:
     from omegaconf import OmegaConf
 
     from experiments.app import trust
+    from experiments.problems.jsonl import JSON_LINES, load_jsonl
 
-    if name.endswith((".jsonl", ".jsonl.gz")):
-        from experiments.problems import load_jsonl
-
+    if name.endswith(JSON_LINES):
         return load_jsonl(name)
     known = {path.stem: path for path in CONF.glob("dataset/*.yaml")}
     if name not in known:

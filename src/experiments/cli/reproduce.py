@@ -64,6 +64,8 @@ def _again(
     folder = Path(new_folder(str(outputs / "reproduced")))
     with readable_config_errors(), initialize_config_dir(str(conf), version_base="1.3"):
         config = compose(sent.SENT, [*overrides, *NOT_KEPT])
+        if "store" not in chosen:
+            config.store = str(outputs / "store")
         plan = app.plan_of(config, folder, [*overrides])
     differs = repeating.circumstances(was, manifest(plan))
     for reason in (*differs.texts, *differs.verdicts):
@@ -94,7 +96,7 @@ def _content(folder: Path) -> dict[str, Any]:
 @contextmanager
 def _folder(source: Path, outputs: Path) -> Iterator[Path]:
     """Yield the folder of the runs; an archive is unpacked for as long."""
-    if archive.is_archive(source):
+    if source.is_file():
         with archive.unpacked(source, outputs) as folder:
             yield folder
     else:

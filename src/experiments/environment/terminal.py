@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -50,6 +52,8 @@ results = SafeConsole(highlight=False)
 """Tables and paths; goes to standard output."""
 if not results.is_terminal and "COLUMNS" not in os.environ:
     results.width = WIDTH_OF_FILES
+if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(errors="replace")  # where a terminal is not in UTF-8
 
 
 def duration(seconds: float) -> str:

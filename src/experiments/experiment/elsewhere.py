@@ -85,10 +85,7 @@ def _write(folder: Path, verdicts: list[Verdict], label: str, note: str) -> None
     """Write a run's files anew, its numbers from the verdicts, and say whose they are."""
     manifest, report = runs.read_manifest(folder), runs.read_report(folder)
     generations = _checked(folder, "generations", runs.read_generations(folder))
-    programs = runs.read_programs(folder)
-    told = [(verdict.problem_id, verdict.sample) for verdict in verdicts]
-    if not told or told != [(program.problem_id, program.sample) for program in programs]:
-        raise StoreError(f"{folder}: programs and verdicts do not go together", "It is damaged.")
+    programs = judged_programs(folder, verdicts)
     problems = [
         Problem(
             each.id, each.entry_point, each.prompt, "", (), title=each.title,
@@ -116,6 +113,19 @@ def _write(folder: Path, verdicts: list[Verdict], label: str, note: str) -> None
         metrics=report.metrics | summed,
         prompts=runs.read_prompts(folder),
     )
+
+
+def judged_programs(folder: Path, verdicts: Sequence[Verdict]) -> list[runs.Program]:
+    """Return the programs of a run, one for each verdict.
+
+    Raises:
+        StoreError: they are others.
+    """
+    programs = runs.read_programs(folder)
+    told = [(verdict.problem_id, verdict.sample) for verdict in verdicts]
+    if not told or told != [(program.problem_id, program.sample) for program in programs]:
+        raise StoreError(f"{folder}: programs and verdicts do not go together", "It is damaged.")
+    return programs
 
 
 def _solution(program: runs.Program) -> Solution:

@@ -17,6 +17,7 @@ from experiments.judge.solutions import Judging, judge
 from experiments.records import Dataset, Outcome, Solution, Verdict
 from experiments.schema import SandboxConfig
 from experiments.stats.metrics import pass_at_k
+from experiments.store.files import replaceable
 
 KS = (1, 5, 10, 100)
 
@@ -98,8 +99,7 @@ def judge_samples(
             the data set.
         StoreError: a file cannot be read or written.
     """
-    if out_path.is_dir():
-        raise StoreError(f"{out_path} is a folder", "Name a file: --out VERDICTS.jsonl")
+    target = replaceable(out_path, "Name a file: --out VERDICTS.jsonl")
     if out_path.exists() and samples_path.exists() and out_path.samefile(samples_path):
         raise StoreError(
             f"--out {out_path} is the file of the samples, which would be lost",
@@ -113,7 +113,7 @@ def judge_samples(
         for number, (sample, program) in enumerate(samples)
     ]
     with (
-        _writing(out_path) as file,
+        _writing(target) as file,
         bar("Judging", len(samples)) as progress,
         judge(solutions, dataset, settings, cache_folder) as judging,
     ):

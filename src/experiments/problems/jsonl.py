@@ -52,6 +52,9 @@ from experiments.sandbox.wire import WireError
 
 log = logging.getLogger(__name__)
 
+JSON_LINES = (".jsonl", ".jsonl.gz")
+"""How the name of such a file ends."""
+
 RECORDING_SECONDS = 20.0
 """CPU time for running the tests of one problem with its own solution."""
 

@@ -18,10 +18,10 @@ from experiments.problems.source import parse
 from experiments.records import Dataset, Problem
 from experiments.sandbox import Sandbox
 
-CACHE = "outputs/cache"
 
-
-def load_own(folder: str | Path, name: str = "problems", cache: str | Path = CACHE) -> Dataset:
+def load_own(
+    folder: str | Path, name: str = "problems", cache: str | Path | None = None
+) -> Dataset:
     """Return the problems of `folder`: `{easy,medium,hard}/*.py`, in that order, by name.
 
     A file is read once per content: its extra inputs and the check of its examples come
@@ -31,12 +31,13 @@ def load_own(folder: str | Path, name: str = "problems", cache: str | Path = CAC
     Args:
         folder: with one folder per difficulty.
         name: of the data set.
-        cache: where problems are kept that were read before.
+        cache: where problems are kept that were read before; None: in `outputs`, here or of the
+            project.
 
     Raises:
         DatasetError: the first mistake in the files.
     """
-    with _Loader(Path(cache)) as loader:
+    with _Loader(cache) as loader:
         loaded = [loader.load(path) for path in problem_files(Path(folder))]
     return Dataset(
         name=name,
@@ -46,13 +47,13 @@ def load_own(folder: str | Path, name: str = "problems", cache: str | Path = CAC
     )
 
 
-def load_problem(path: Path, cache: str | Path = CACHE) -> Problem:
+def load_problem(path: Path, cache: str | Path | None = None) -> Problem:
     """Return the problem in one file.
 
     Raises:
         DatasetError: the first mistake in the file.
     """
-    with _Loader(Path(cache)) as loader:
+    with _Loader(cache) as loader:
         return loader.load(path).problem
 
 
@@ -132,8 +133,8 @@ class _Loaded:
 class _Loader:
     """Loads problem files; opens a sandbox only if one is not kept."""
 
-    def __init__(self, cache_folder: Path) -> None:
-        self.folder = cache_folder
+    def __init__(self, cache_folder: str | Path | None) -> None:
+        self.folder = Path(cache_folder) if cache_folder else at_hand("outputs") / "cache"
         self.sandbox: Sandbox | None = None
 
     def __enter__(self) -> _Loader:

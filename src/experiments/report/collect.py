@@ -257,7 +257,7 @@ def find_runs(folders: Iterable[Path]) -> tuple[list[Path], list[tuple[Path, str
         if runs.is_finished(folder):
             found[folder.resolve()] = None
             continue
-        for path in sorted(folder.rglob(runs.METRICS), key=_natural):
+        for path in sorted(runs.files_below(folder, runs.METRICS), key=_natural):
             found[path.parent.resolve()] = None
         for job in sorted(_jobs(folder), key=_natural):
             if not runs.is_finished(job):
@@ -275,8 +275,8 @@ def _without_result(job: Path) -> str:
 def _jobs(folder: Path) -> set[Path]:
     """Return the folders of jobs that have begun, below one of a sweep or of many."""
     return {
-        *(path.parent for path in folder.rglob(runs.FAILURE)),
-        *(path.parent.parent for path in folder.rglob(".hydra/config.yaml")),
+        *(path.parent for path in runs.files_below(folder, runs.FAILURE)),
+        *(path.parent.parent for path in runs.files_below(folder, runs.CONFIGURATION)),
     }
 
 

@@ -30,17 +30,12 @@ def import_evalplus(file: Path, dataset: Dataset, name: str, folder: Path) -> No
         file: what `evalplus.evaluate` wrote.
         dataset: the data set that it was run on.
         name: of the model.
-        folder: made if it is missing.
+        folder: an empty one.
 
     Raises:
         StoreError: the file is none of EvalPlus's, or the folder cannot be written.
         DatasetError: the file is about other problems.
     """
-    if (folder / runs.GENERATIONS).exists():
-        raise StoreError(
-            f"{folder} holds a run of this project, which would be lost",
-            "Choose another: --out DIR",
-        )
     results = _results(file)
     problems = {problem.id: problem for problem in dataset.problems}
     for task in results:
@@ -60,12 +55,6 @@ def import_evalplus(file: Path, dataset: Dataset, name: str, folder: Path) -> No
         for metric, value in summarise(verdicts, solutions, [], asked).items()
         if not metric.startswith(("tests_passed/", "format/", "tokens/", "finish/", "cost/"))
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{folder} cannot be made: {error.strerror}", "Choose another: --out DIR"
-        ) from error
     runs.write_run(
         folder,
         verdicts=verdicts,

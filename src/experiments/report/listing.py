@@ -17,6 +17,7 @@ from experiments.errors import StoreError, printable
 from experiments.records import CHOICES
 from experiments.report.collect import noted
 from experiments.store import claims, runs
+from experiments.store.reviews import REVIEWS
 
 BESIDE = ("store", "cache", "fetched", "fidelity")
 """Folders in `outputs` that hold no runs of their own."""
@@ -38,12 +39,18 @@ class State(StrEnum):
     """How a run stands."""
 
     FINISHED = "finished"
+    DAMAGED = "unreadable"
     FAILED = "failed"
     STOPPED = "stopped"
     GOES_ON = "goes on"
 
 
-_STYLES = {State.FINISHED: "green", State.FAILED: "red", State.STOPPED: "yellow"}
+_STYLES = {
+    State.FINISHED: "green",
+    State.DAMAGED: "red",
+    State.FAILED: "red",
+    State.STOPPED: "yellow",
+}
 
 
 @dataclass(frozen=True)
@@ -73,9 +80,11 @@ def listed(outputs: Path) -> list[Listed]:
     """
     if not outputs.is_dir():
         raise StoreError(f"There is no folder {outputs}", "Make a run: python run.py")
-    found = {path.parent for name in (runs.METRICS, runs.FAILURE) for path in outputs.rglob(name)}
-    found |= {path.parent.parent for path in outputs.rglob(runs.CONFIGURATION)}
-    ours = [each for each in found if each.relative_to(outputs).parts[:1] not in _BESIDE]
+    names = (runs.METRICS, runs.FAILURE)
+    found = {path.parent for name in names for path in runs.files_below(outputs, name)}
+    found |= {path.parent.parent for path in runs.files_below(outputs, runs.CONFIGURATION)}
+    beside = [each for each in found if each.relative_to(outputs).parts[:1] in _BESIDE]
+    ours = filter(_is_ours, found.difference(beside))
     return [_listed(folder) for folder in sorted(ours, key=_age)]
 
 
@@ -105,12 +114,19 @@ def show(found: Sequence[Listed], outputs: Path) -> None:
 
 
 def removable(found: Iterable[Listed]) -> list[Listed]:
-    """Return the runs that failed or were stopped, but for those of a sweep that goes on."""
+    """Return the runs that failed or were stopped, but for those of a sweep that goes on.
+
+    One with a person's grades is kept: they cannot be made again.
+    """
     found = list(found)
     busy = {each.folder.parent for each in found if each.state is State.GOES_ON}
     busy |= {folder for folder in {e.folder.parent for e in found} if claims.is_claimed(folder)}
     return [
-        each for each in found if each.state in _REMOVABLE and not busy & {*each.folder.parents}
+        each
+        for each in found
+        if each.state in _REMOVABLE
+        and not busy & {*each.folder.parents}
+        and not (each.folder / REVIEWS).exists()
     ]
 
 
@@ -151,6 +167,11 @@ _BESIDE = {(name,) for name in BESIDE}
 _REMOVABLE = (State.FAILED, State.STOPPED)
 
 
+def _is_ours(folder: Path) -> bool:
+    """Tell a run from what another program keeps in files of the same names."""
+    return (folder / claims.CLAIM).exists() or (folder / runs.MANIFEST).exists()
+
+
 def _listed(folder: Path) -> Listed:
     if claims.is_claimed(folder):
         return Listed(folder, State.GOES_ON, _typed(folder), _so_far(folder))
@@ -161,7 +182,7 @@ def _listed(folder: Path) -> Listed:
     try:
         report = runs.read_report(folder)
     except StoreError as error:
-        return Listed(folder, State.FAILED, _typed(folder), str(error))
+        return Listed(folder, State.DAMAGED, _typed(folder), str(error))
     what = " · ".join(value for name in CHOICES if (value := report.labels.get(name)))
     score = report.metrics.get("pass_at_1/plus")
     return Listed(folder, State.FINISHED, what, ", ".join(_lacking(folder)), score)

@@ -15,7 +15,6 @@ import hashlib
 import json
 import re
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -25,7 +24,7 @@ from typing import Any
 
 from experiments.errors import StoreError, masked
 from experiments.store import reviews, runs
-from experiments.store.files import cannot_use
+from experiments.store.files import cannot_use, draft_folder
 
 FORMAT = 1
 INDEX = "archive.json"
@@ -91,32 +90,31 @@ def unpacked(archive: Path, beside: Path) -> Iterator[Path]:
 
     Args:
         archive: may come from anybody.
-        beside: the folder that the temporary one is made in; made if it is missing.
+        beside: the folder that the temporary one is made in.
 
     Raises:
         StoreError: it is no such archive, is damaged, or holds what it may not.
     """
     contents = _read(archive)
-    made = not beside.exists()
-    try:
-        beside.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=beside, prefix=".import-") as scratch:
-            folder = Path(scratch) / "runs"
-            for name, text in contents.items():
-                path = folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(text)
-            yield folder
-    except OSError as error:
-        raise cannot_use(beside, error) from error
-    finally:
-        if made and beside.exists() and not any(beside.iterdir()):
-            beside.rmdir()
+    with draft_folder(beside) as folder:
+        for name, text in contents.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text)
+        yield folder
 
 
 def is_archive(path: Path) -> bool:
-    """Tell whether a file is a zip archive, by its content."""
-    return path.is_file() and zipfile.is_zipfile(path)
+    """Tell whether a file is a zip archive, damaged ones among them, by how it begins.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"PK"
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}", _HINT) from None
 
 
 def _read(archive: Path) -> dict[str, bytes]:

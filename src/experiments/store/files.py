@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import socket
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
@@ -132,6 +133,50 @@ def write_text(path: Path, text: str) -> None:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
         raise cannot_use(path, error) from error
+
+
+def replaceable(path: Path, hint: str) -> Path:
+    """Return the file that a path leads to, if it may be replaced by another.
+
+    Args:
+        path: as a person named it; may be a link, and need not be there.
+        hint: what to type instead.
+
+    Raises:
+        StoreError: it is a folder, or a device or a pipe, which replacing would take away.
+    """
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "no ordinary file"
+        raise StoreError(f"{path} is {kind}", hint)
+    return path.resolve()
+
+
+DRAFT = ".import-"
+"""How the folders begin that are being filled; what a killed process left in one is no run."""
+
+
+@contextmanager
+def draft_folder(beside: Path) -> Iterator[Path]:
+    """Yield a new folder to be filled, which is gone in the end unless it was moved.
+
+    Args:
+        beside: the folder that it is made in; made if it is missing.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    made = not beside.exists()
+    try:
+        beside.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=beside, prefix=DRAFT) as scratch:
+            folder = Path(scratch) / "runs"
+            folder.mkdir()
+            yield folder
+    except OSError as error:
+        raise cannot_use(beside, error) from error
+    finally:
+        if made and beside.exists() and not any(beside.iterdir()):
+            beside.rmdir()
 
 
 def append_whole(descriptor: int, lines: bytes) -> None:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from experiments.records import (
     Verdict,
 )
 from experiments.store.files import (
+    DRAFT,
     known_fields,
     read_lines,
     to_generation,
@@ -167,6 +168,13 @@ def begin(folder: Path) -> None:
     """Take away what an attempt before this one left that says how it ended."""
     for name in (METRICS, FAILURE):
         folder.joinpath(name).unlink(missing_ok=True)
+
+
+def files_below(folder: Path, name: str) -> Iterator[Path]:
+    """Yield the files of this name in folders of runs below one, but for what is being imported."""
+    for path in folder.rglob(name):
+        if not any(part.startswith(DRAFT) for part in path.relative_to(folder).parts):
+            yield path
 
 
 def is_finished(folder: Path) -> bool:

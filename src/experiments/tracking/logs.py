@@ -33,6 +33,9 @@ _ODD = re.compile(r"[^\w.\-: /]")
 MOST_PARAMETERS = 100
 """A tracking server takes no more at once."""
 
+HYDRA = ".hydra"
+"""The folder in a run's folder that has its configuration."""
+
 COLUMNS = mlflow_columns()
 """Columns of a sweep's view in MLflow, whose own table shows neither settings nor scores."""
 
@@ -79,13 +82,16 @@ def log_dataset(name: str, digest: str, problems: int) -> None:
 
 
 def log_folder(folder: Path, without: Collection[str] = ()) -> None:
-    """Log the files of a folder as artifacts, without those of some names."""
+    """Log the files of a run's folder as artifacts, without those of some names.
+
+    Of the folders in it, Hydra's alone is the run's: a person may have named one that holds more.
+    """
     import mlflow
 
     for path in sorted(folder.iterdir()):
-        if path.is_dir():
+        if path.name == HYDRA:
             mlflow.log_artifacts(str(path), path.name)
-        elif path.name not in without:
+        elif path.is_file() and path.name not in without:
             mlflow.log_artifact(str(path))
 
 

@@ -26,7 +26,7 @@ from experiments.errors import WeightsError
 from experiments.weights.levels import GUESSED, LEVELS, TENSOR_TYPES, UNQUANTIZED
 
 SUPPORTED_VERSIONS = (2, 3)
-FETCH_AGAIN = "Fetch the file again."
+FETCH_AGAIN = "Fetch it again; if it was made here, remove it, and it is made again."
 
 SOURCE_KEY = "experiments.source_sha256"
 """In a GGUF that was made here: the digest of what it was made from."""

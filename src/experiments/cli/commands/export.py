@@ -30,5 +30,7 @@ def run(chosen: argparse.Namespace) -> int:
 
     count = export(run_folder(chosen.run, chosen.uri), chosen.archive)
     size = chosen.archive.stat().st_size / 1e3
-    results.print(f"{count} runs: {chosen.archive}, {size:,.0f} kB", soft_wrap=True)
+    results.print(
+        f"{count} run{'s' * (count != 1)}: {chosen.archive}, {size:,.0f} kB", soft_wrap=True
+    )
     return 0

@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.cli.common import (
     CACHE,
+    MLRUNS,
     OUTPUTS,
     TRACKING,
     add_command,
@@ -15,7 +16,7 @@ from experiments.cli.common import (
     load_dataset,
 )
 from experiments.environment.terminal import results
-from experiments.errors import ConfigError
+from experiments.errors import ConfigError, StoreError, TrackingError
 
 
 def add(commands: Any) -> None:
@@ -56,6 +57,11 @@ def run(chosen: argparse.Namespace) -> int:
     if Path(name).name != name or name in ("", ".", ".."):
         raise ConfigError(f"--name is '{name}', which is no name", "Choose one without slashes.")
     folder = chosen.out or OUTPUTS / "imported" / name
+    if folder.exists():
+        raise StoreError(
+            f"{folder} is there already, and would be overwritten",
+            "Choose another folder: --out DIR",
+        )
     if of_runs:
         _runs(chosen, folder)
     else:
@@ -73,13 +79,25 @@ def _runs(chosen: argparse.Namespace, folder: Path) -> None:
     found = bring_in(chosen.file, folder, load, CACHE)
     if not chosen.judge:
         again = f"experiments import {chosen.file} --judge --out DIR"
-        results.print(f"Verdicts are those of the archive. To judge its programs here: {again}")
-    if not chosen.no_mlflow:
-        elsewhere.track(found, folder, TrackingConfig(uri=chosen.uri))
+        results.print(
+            f"Verdicts are those of the archive. To judge its programs here: {again}",
+            soft_wrap=True,
+        )
+    if chosen.no_mlflow:
+        return
+    try:
+        where = TrackingConfig(uri=chosen.uri, artifacts=str(MLRUNS / "artifacts"))
+        elsewhere.track(found, folder, where)
+    except TrackingError as error:
+        raise TrackingError(
+            error.what,
+            f"The runs are in {folder}; to bring them there later: experiments sync {folder}",
+        ) from error
 
 
 def _evalplus(chosen: argparse.Namespace, name: str, folder: Path) -> None:
     from experiments import report
+    from experiments.store.files import draft_folder
 
     if chosen.judge:
         raise ConfigError(
@@ -91,5 +109,7 @@ def _evalplus(chosen: argparse.Namespace, name: str, folder: Path) -> None:
             f"{chosen.file} is no archive of runs, and results of EvalPlus need their data set",
             "Name it: --dataset humaneval_plus",
         )
-    report.import_evalplus(chosen.file, load_dataset(chosen.dataset), name, folder)
+    with draft_folder(folder.parent) as draft:
+        report.import_evalplus(chosen.file, load_dataset(chosen.dataset), name, draft)
+        draft.rename(folder)
     report.show([report.read_report(folder)])

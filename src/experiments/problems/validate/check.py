@@ -24,6 +24,7 @@ from experiments.problems import (
     table,
 )
 from experiments.problems.evalplus_sets import is_at_hand
+from experiments.problems.jsonl import JSON_LINES
 from experiments.problems.own import canonical, imports_of
 from experiments.problems.run import extra_inputs
 from experiments.problems.validate import mutants
@@ -86,7 +87,7 @@ def validate(
     if dataset in EVALPLUS:
         whole = load_evalplus(dataset)
         return _validate_loaded(whole, chosen_by, workers, mutation, cache_folder)
-    if Path(dataset).is_file():
+    if Path(dataset).is_file() or dataset.endswith(JSON_LINES):
         whole, left_out = read_jsonl(Path(dataset))
         report = _validate_loaded(whole, chosen_by, workers, mutation, cache_folder)
         gaps = [Finding(each.task_id, f"it is left out: {each.reason}") for each in left_out]
