@@ -42,7 +42,7 @@ def load_own(folder: str | Path, name: str = "problems", cache: str | Path = CAC
         name=name,
         digest=hashlib.sha256("".join(each.digest for each in loaded).encode()).hexdigest(),
         problems=tuple(each.problem for each in loaded),
-        preload=tuple(sorted({module for each in loaded for module in each.modules})),
+        preload=imports_of(each.problem.reference for each in loaded),
     )
 
 
@@ -117,16 +117,10 @@ def canonical(value: Any) -> str:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A problem with what is told of it to the data set.
-
-    Attributes:
-        digest: over its content.
-        modules: of the standard library, that the reference imports.
-    """
+    """A problem, and the digest over its content."""
 
     problem: Problem
     digest: str
-    modules: tuple[str, ...]
 
 
 class _Loader:
@@ -152,14 +146,13 @@ class _Loader:
         key = cache.key(name, content)
         kept = cache.find(self.folder, name, key)
         if kept is not None:
-            fields, digest, modules = kept
-            return _Loaded(Problem(*fields), digest, modules)
+            fields, digest = kept
+            return _Loaded(Problem(*fields), digest)
         problem = self._read(read_form(path))
         fields = tuple(getattr(problem, name) for name in Problem.__dataclass_fields__)
         digest = hashlib.sha256(canonical(fields).encode("utf-8", "surrogatepass")).hexdigest()
-        modules = imports_of([problem.reference])
-        cache.keep(self.folder, name, key, (fields, digest, modules))
-        return _Loaded(problem, digest, modules)
+        cache.keep(self.folder, name, key, (fields, digest))
+        return _Loaded(problem, digest)
 
     def _read(self, form: Form) -> Problem:
         if self.sandbox is None:

@@ -161,6 +161,8 @@ def _check(archive: Path, members: list[zipfile.ZipInfo]) -> None:
         shown = repr(name if len(name) < 80 else f"{name[:77]}...")
         if each.flag_bits & 0x1:
             raise _refused(archive, f"{shown} is encrypted")
+        if each.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _refused(archive, f"{shown} is packed in a way that export does not use")
         if stat.S_IFMT(each.external_attr >> 16) not in (0, stat.S_IFREG):
             raise _refused(archive, f"{shown} is no file, but a link or a folder")
         if not _KNOWN.fullmatch(name) or ".." in name:

@@ -79,22 +79,23 @@ def log_dataset(name: str, digest: str, problems: int) -> None:
 
 
 def log_folder(folder: Path, without: Collection[str] = ()) -> None:
-    """Log the files of a folder as artifacts, without those of some names."""
-    import mlflow
+    """Log the files of a folder as artifacts, without those of some names.
 
-    for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            mlflow.log_artifacts(str(path), path.name)
-        elif path.name not in without:
-            mlflow.log_artifact(str(path))
+    Links are left out: a folder that was sent may have one to a file that was not.
+    """
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name not in without:
+            inner = path.parent.relative_to(folder).as_posix()
+            log_files([path], None if inner == "." else inner)
 
 
 def log_files(files: Sequence[Path], folder: str | None = None) -> None:
-    """Log single files as artifacts, into a folder of that name if one is given."""
+    """Log single files as artifacts, into a folder of that name if one is given; no links."""
     import mlflow
 
     for file in files:
-        mlflow.log_artifact(str(file), folder)
+        if not file.is_symlink():
+            mlflow.log_artifact(str(file), folder)
 
 
 def describe(text: str) -> None:

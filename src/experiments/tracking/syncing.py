@@ -74,7 +74,7 @@ def sync_apart(folders: Sequence[Path], uri: str) -> None:
     Raises:
         TrackingError: MLflow still lacks something.
     """
-    command = [sys.executable, "-m", "experiments.tracking.syncing", uri, *map(str, folders)]
+    command = [sys.executable, "-P", "-m", "experiments.tracking.syncing", uri, *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines()

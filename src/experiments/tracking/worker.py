@@ -134,7 +134,7 @@ def _end_stale(note: Note) -> None:
         host = note.new.tags.get("host", "")
         if folders := bringing.stale(note.new.uri, note.experiment_id, host):
             subprocess.Popen(
-                [sys.executable, "-m", "experiments.tracking.syncing", note.new.uri, *folders],
+                [sys.executable, "-P", "-m", "experiments.tracking.syncing", note.new.uri, *folders],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
