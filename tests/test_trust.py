@@ -333,3 +333,53 @@ def test_python_itself_cannot_be_trusted(name: str, monkeypatch: pytest.MonkeyPa
 )
 def test_what_users_type_every_day_is_taken(arguments: list[str]) -> None:
     trust.check_command(arguments, ROOT)
+
+
+ASKED = {
+    "_target_": "experiments.backends.openai.OpenAI",
+    "model": "x",
+    "key_variable": "AWS_SECRET_ACCESS_KEY",
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"backend": {**ASKED, "base_url": "https://stranger.example/v1"}},
+        {"backend": {**ASKED, "base_url": "http://localhost@stranger.example/v1"}},
+        {"backend": {**ASKED, "base_url": "http://${.place}/v1", "place": "stranger.example"}},
+        {"tracking": {"uri": "http://stranger.example:5000"}},
+        {"tracking": {"uri": "http://${oc.env:SECRET}.stranger.example"}},
+        {"tracking": {"uri": "postgresql:///runs?host=stranger.example"}},
+        {"tracking": {"artifacts": "s3://stranger.example/"}},
+    ],
+)
+def test_a_sent_file_sends_nothing_to_a_server_of_its_own_choice(
+    content: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"# @package _global_\n{yaml.safe_dump(content)}"
+    typed = [f"--config-dir={sent(tmp_path, experiment__x=text)}", "experiment=x"]
+    monkeypatch.setenv("SECRET", "hush")
+    with pytest.raises(ConfigError, match=r"stranger\.example.* in a file that was sent"):
+        trust.check_command(typed, ROOT)
+    monkeypatch.setenv(trust.VARIABLE, "stranger.example,hush.stranger.example,")
+    if "postgresql" not in str(content):
+        trust.check_command(typed, ROOT)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"backend": {**ASKED, "base_url": "http://127.0.0.1:8080/v1"}},
+        {"backend": {**ASKED, "base_url": "https://api.openai.com/v1"}},
+        {"tracking": {"uri": "sqlite:///mlruns/other.db", "artifacts": "mlruns/others"}},
+    ],
+)
+def test_a_sent_file_may_name_this_machine_and_servers_of_the_project(
+    content: object, tmp_path: Path
+) -> None:
+    text = f"# @package _global_\n{yaml.safe_dump(content)}"
+    typed = [f"--config-dir={sent(tmp_path, experiment__x=text)}", "experiment=x"]
+    trust.check_command(typed, ROOT)
+    typed += ["-m", "tracking.uri=http://one.example,http://other.example"]
+    trust.check_command(typed, ROOT)  # the user's own

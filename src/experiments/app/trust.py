@@ -9,6 +9,9 @@ set:
 
 What Hydra itself makes (callbacks, sweeper, launcher, handlers of logs) is looked at before
 Hydra is called. What a run is made of (data set, backend) is made here, by `made`.
+
+A server is told keys, passwords and whatever else a configuration takes from the environment. So
+a file that was sent may name those only that this project's own files name.
 """
 
 from __future__ import annotations
@@ -19,10 +22,11 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -35,10 +39,12 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from experiments.app.explain import unreadable_file
+from experiments.app.sent import SENT
+from experiments.environment.project import PROJECT
 from experiments.errors import ConfigError, UserError, did_you_mean
 
 VARIABLE = "EXPERIMENTS_TRUSTED"
-"""Of the environment: packages that a configuration may name, with commas between them."""
+"""Of the environment: packages and servers that a configuration may name, with commas between."""
 
 PARTS = frozenset(
     {
@@ -85,6 +91,12 @@ OF_HYDRA = {
 
 _NAMING = ("_target_", "class", "()")
 """Keys whose value is imported and called; the last two are those of `logging.config`."""
+
+SERVERS = ("backend.base_url", "tracking.uri", "tracking.artifacts")
+"""What says where a run sends something."""
+
+_HERE = ("localhost", "127.0.0.1", "::1")
+_FILES = ("", "file", "sqlite")
 
 _ENUMERABLE = ("BasicSweeper", "RaceSweeper")
 """Sweepers whose jobs are known before they begin."""
@@ -156,11 +168,11 @@ def needs_weights(backend: Any) -> bool:
     return bool(needed)
 
 
-def check_command(typed: Sequence[str], folder: Path) -> None:
+def check_command(arguments: Sequence[str], folder: Path) -> None:
     """Look at all that Hydra would import for a command line, before it does.
 
     Args:
-        typed: the command line of `run.py`.
+        arguments: the command line of `run.py`.
         folder: that of `run.py`, from which Hydra reads `--config-path`.
 
     Raises:
@@ -176,7 +188,7 @@ def check_command(typed: Sequence[str], folder: Path) -> None:
     parser.add_argument("--config-dir", "-cd")
     parser.add_argument("--multirun", "-m", action="store_true")
     parser.add_argument("--experimental-rerun")
-    said, _ = parser.parse_known_intermixed_args(typed)
+    said, _ = parser.parse_known_intermixed_args(arguments)
     if said.experimental_rerun is not None:
         raise ConfigError(
             "--experimental-rerun unpickles its file, which runs whatever the file says",
@@ -206,21 +218,22 @@ def check_command(typed: Sequence[str], folder: Path) -> None:
         parser_of_hydra = OverridesParser.create(
             config_loader=GlobalHydra.instance().config_loader()
         )
-        first = combinations(parser_of_hydra, {}, overrides)[0]
-        whole = compose(name, list(first), return_hydra_config=True)
-        check(whole, overrides)
+        typed = combinations(parser_of_hydra, {}, overrides)
+        by_the_user = {each for job in typed for each in job}
+        is_ours = not said.config_path and not places and name != SENT
+        whole = compose(name, list(typed[0]), return_hydra_config=True)
+        check(whole, by_the_user, is_ours)
         if not said.multirun and whole.hydra.mode != RunMode.MULTIRUN:
             return
         if not str((whole.hydra.sweeper or {}).get("_target_")).endswith(_ENUMERABLE):
             return
         jobs = combinations(parser_of_hydra, whole.hydra.sweeper.get("params") or {}, overrides)
-        is_ours = said.config_path is None and not places
         for job in _covering(jobs) if is_ours else jobs:
             try:
                 config = compose(name, list(job), return_hydra_config=True)
             except HydraException:
                 continue  # Hydra will not compose it either, and tells why in its turn
-            check(config, overrides)
+            check(config, by_the_user, is_ours)
 
 
 @contextmanager
@@ -239,12 +252,13 @@ def _readable(folders: Iterable[Path]) -> Iterator[None]:
         raise unreadable_file(error, folders) from error
 
 
-def check(config: DictConfig, typed: Sequence[str] = ()) -> None:
+def check(config: DictConfig, typed: Collection[str] = (), is_ours: bool = True) -> None:
     """Refuse a composed configuration that has Hydra run, or write, what a file may not ask for.
 
     Args:
         config: with Hydra's own part.
         typed: overrides of the command line, which are the user's own.
+        is_ours: all of it is this project's own, or typed.
 
     Raises:
         ConfigError: names the key.
@@ -266,6 +280,47 @@ def check(config: DictConfig, typed: Sequence[str] = ()) -> None:
             f"hydra.output_subdir is '{hydra['output_subdir']}', and reports look in .hydra",
             "Leave it out.",
         )
+    if not is_ours:
+        check_servers(config, typed)
+
+
+def check_servers(config: DictConfig, typed: Collection[str]) -> None:
+    """Refuse a server that stands in none of this project's files, and was not typed.
+
+    Args:
+        config: that was sent.
+        typed: overrides of the command line.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    values = {each.partition("=")[2].strip("'\"") for each in typed}
+    for key in SERVERS:
+        try:
+            place = OmegaConf.select(config, key)
+        except OmegaConfBaseException:
+            continue  # it is told when the value is used
+        try:
+            address = urlsplit(str(place or ""))
+        except ValueError:
+            continue  # no address at all, as is told when it is used
+        host = address.hostname or ""
+        if host in _HERE or host in _known() or (not address.netloc and address.scheme in _FILES):
+            continue
+        if place in values or place == os.environ.get("MLFLOW_TRACKING_URI"):
+            continue
+        raise ConfigError(
+            f"{key} is '{place}' in a file that was sent: that server would be told keys and "
+            "passwords of your environment",
+            f"If you know {host} and trust it, type: {VARIABLE}={host} python run.py ...",
+        )
+
+
+def _known() -> set[str]:
+    """Return the servers that this project's models name, and those that the user trusts."""
+    texts = [path.read_text(encoding="utf-8") for path in (PROJECT / "conf/model").glob("*.yaml")]
+    named = re.findall(r"^ *base_url: *(\S+)", "\n".join(texts), re.MULTILINE)
+    return {str(urlsplit(each).hostname) for each in named} | set(_trusted())
 
 
 def _search_path(folders: Sequence[Path], name: str, overrides: Sequence[str]) -> list[str]:
@@ -361,8 +416,7 @@ def _refuse(target: Any, allowed: frozenset[str], key: str) -> None:
 
 def _is_trusted(target: str) -> bool:
     """Return whether the user trusts the package of a target, and the target is made there."""
-    trusted = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
-    of = tuple(name for name in trusted if name.partition(".")[0] not in sys.stdlib_module_names)
+    of = [name for name in _trusted() if name.partition(".")[0] not in sys.stdlib_module_names]
     if not any(f"{target}.".startswith(f"{name}.") for name in of):
         return False
     try:  # `my_package.os.system` is none of the package's
@@ -370,6 +424,11 @@ def _is_trusted(target: str) -> bool:
     except Exception:  # whatever its import raises is told when it is made
         return True
     return any(f"{home}.".startswith(f"{name}.") for name in of)
+
+
+def _trusted() -> list[str]:
+    """Return what the user names in the environment."""
+    return [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
 
 
 def _refuse_late(value: Any, key: str) -> None:

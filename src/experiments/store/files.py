@@ -18,10 +18,11 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
+from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
-from experiments.errors import StoreError
+from experiments.errors import StoreError, without
 from experiments.records import Failure, FinishReason, Generation, Outcome, Verdict
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,33 @@ def read_lines(path: Path, decode: Callable[[dict[str, Any]], _Record]) -> list[
     for number in damaged:
         log.warning("%s:%d: a damaged line was dropped.", path, number)
     return records
+
+
+def read_yaml(path: Path) -> Any:
+    """Return a file of YAML as plain data, None if there is none.
+
+    Nothing in it is resolved: what `${oc.env:TOKEN}` stands for is no part of a run.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import AliasEvent, YAMLError, parse  # type: ignore[import-untyped]
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        if "&" in text and any(isinstance(event, AliasEvent) for event in parse(text)):
+            raise ValueError("it has aliases, by which a small file can fill the memory")
+        content = OmegaConf.load(StringIO(text))
+        return without(OmegaConf.to_container(content, resolve=False), {})
+    except FileNotFoundError:
+        return None
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise StoreError(
+            f"{path} cannot be read: {reason}", "Restore the file, or make the run again."
+        ) from None
 
 
 def write_records(path: Path, records: Iterable[Generation | Verdict]) -> None:
