@@ -383,3 +383,46 @@ def test_a_sent_file_may_name_this_machine_and_servers_of_the_project(
     trust.check_command(typed, ROOT)
     typed += ["-m", "tracking.uri=http://one.example,http://other.example"]
     trust.check_command(typed, ROOT)  # the user's own
+
+
+HYDRAS_OF_STRANGERS = {
+    "overrides": {
+        "overrides": {"hydra": ["+hydra.job_logging.handlers.x={class:subprocess.Popen,args:x}"]}
+    },
+    "overrides_of_the_task": {"overrides": {"task": ["backend._target_=os.abort"]}},
+    "setup": {"launcher": {"setup": ["touch x"]}},
+    "sbatch": {"launcher": {"additional_parameters": {"prolog": "touch x"}}},
+    "pickles": {"launcher": {"submitit_folder": "/tmp/pickles"}},
+    "cluster": {"launcher": {"ray": {"init": {"address": "ray://stranger.example"}}}},
+    "hook": {"launcher": {"ray": {"init": {"runtime_env": {"worker_process_setup_hook": "x"}}}}},
+}
+
+
+@pytest.mark.parametrize("content", HYDRAS_OF_STRANGERS.values(), ids=HYDRAS_OF_STRANGERS)
+def test_a_sent_file_steers_no_launcher_and_types_nothing(content: object, tmp_path: Path) -> None:
+    launcher = "planned_ray" if "ray" in str(content) else "planned_slurm"
+    lines = f"# @package _global_\ndefaults:\n  - override /hydra/launcher: {launcher}\n"
+    sent(tmp_path, experiment__x=lines + yaml.safe_dump({"hydra": content}))
+    with pytest.raises(ConfigError, match=r"hydra\.(overrides|launcher)"):
+        trust.check_command([f"--config-dir={tmp_path}", "experiment=x", "-m"], ROOT)
+
+
+def test_a_sent_file_may_choose_a_launcher_and_the_user_steers_it(tmp_path: Path) -> None:
+    lines = "# @package _global_\ndefaults:\n  - override /hydra/launcher: planned_slurm\n"
+    sent(tmp_path, experiment__x=lines)
+    typed = [f"--config-dir={tmp_path}", "-m", "experiment=x", "prompt=plain,cot"]
+    trust.check_command([*typed, "hydra.launcher.setup=[module load gcc]"], ROOT)
+
+
+@pytest.mark.parametrize(
+    "hydra", ["{searchpath: '${places}'}", "'${whole}'", "{searchpath: ['${places[0]}']}"]
+)
+def test_a_search_path_is_read_as_hydra_reads_it(hydra: str, tmp_path: Path) -> None:
+    """What stands there would else be composed unseen."""
+    place = f"file://{tmp_path}/unseen"
+    (tmp_path / "main").mkdir()
+    (tmp_path / "main" / "config.yaml").write_text(
+        f"places: ['{place}']\nwhole: {{searchpath: ['{place}']}}\nhydra: {hydra}\n"
+    )
+    with pytest.raises(ConfigError, match=r"hydra\.searchpath"):
+        trust.check_command(["--config-path", str(tmp_path / "main")], ROOT)

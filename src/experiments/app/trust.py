@@ -98,6 +98,9 @@ SERVERS = ("backend.base_url", "tracking.uri", "tracking.artifacts")
 _HERE = ("localhost", "127.0.0.1", "::1")
 _FILES = ("", "file", "sqlite")
 
+_SIZES = ("n_jobs", "threads", "retries")
+"""Settings of a launcher that any file may have."""
+
 _ENUMERABLE = ("BasicSweeper", "RaceSweeper")
 """Sweepers whose jobs are known before they begin."""
 
@@ -221,7 +224,7 @@ def check_command(arguments: Sequence[str], folder: Path) -> None:
         typed = combinations(parser_of_hydra, {}, overrides)
         by_the_user = {each for job in typed for each in job}
         is_ours = not said.config_path and not places and name != SENT
-        whole = compose(name, list(typed[0]), return_hydra_config=True)
+        whole = _composed(name, typed[0])
         check(whole, by_the_user, is_ours)
         if not said.multirun and whole.hydra.mode != RunMode.MULTIRUN:
             return
@@ -230,10 +233,25 @@ def check_command(arguments: Sequence[str], folder: Path) -> None:
         jobs = combinations(parser_of_hydra, whole.hydra.sweeper.get("params") or {}, overrides)
         for job in _covering(jobs) if is_ours else jobs:
             try:
-                config = compose(name, list(job), return_hydra_config=True)
+                config = _composed(name, job)
             except HydraException:
                 continue  # Hydra will not compose it either, and tells why in its turn
             check(config, by_the_user, is_ours)
+
+
+def _composed(name: str, overrides: Sequence[str]) -> DictConfig:
+    """Return a configuration with Hydra's own part.
+
+    Raises:
+        ConfigError: a file has overrides, of which Hydra would make use for the jobs of a sweep.
+    """
+    config = compose(name, list(overrides), return_hydra_config=True)
+    noted = config.hydra.overrides
+    if len(noted.hydra) + len(noted.task) != len(overrides):
+        raise ConfigError(
+            "hydra.overrides stands in a file, and is what was typed", "Leave it out."
+        )
+    return config
 
 
 @contextmanager
@@ -282,6 +300,7 @@ def check(config: DictConfig, typed: Collection[str] = (), is_ours: bool = True)
         )
     if not is_ours:
         check_servers(config, typed)
+        _refuse_launcher(hydra["launcher"], typed)
 
 
 def check_servers(config: DictConfig, typed: Collection[str]) -> None:
@@ -294,7 +313,7 @@ def check_servers(config: DictConfig, typed: Collection[str]) -> None:
     Raises:
         ConfigError: names the key.
     """
-    values = {each.partition("=")[2].strip("'\"") for each in typed}
+    values = {each.partition("=")[2].replace("\\", "").strip("'\"") for each in typed}
     for key in SERVERS:
         try:
             place = OmegaConf.select(config, key)
@@ -314,6 +333,23 @@ def check_servers(config: DictConfig, typed: Collection[str]) -> None:
             "passwords of your environment",
             f"If you know {host} and trust it, type: {VARIABLE}={host} python run.py ...",
         )
+
+
+def _refuse_launcher(launcher: Mapping[str, Any], typed: Collection[str]) -> None:
+    """Refuse settings by which a launcher runs commands, or asks a cluster of somebody else."""
+    files = (PROJECT / "conf/hydra/launcher").glob("*.yaml")
+    own: Any = [OmegaConf.to_container(OmegaConf.load(each), resolve=False) for each in files]
+    same = [each for each in own if each["launcher"] == launcher.get("launcher")]
+    known = {"_target_": launcher["_target_"], **(same[0] if same else {})}
+    for name, value in launcher.items():
+        key = f"hydra.launcher.{name}"
+        is_typed = any(each.lstrip("+").startswith((f"{key}=", f"{key}.")) for each in typed)
+        if name not in _SIZES and not is_typed and (name not in known or known[name] != value):
+            raise ConfigError(
+                f"{key} is '{value}' in a file that was sent, and a launcher may run it, or send "
+                "jobs to it",
+                f"If you trust it, type it: '{key}={value}'",
+            )
 
 
 def _known() -> set[str]:
@@ -337,15 +373,14 @@ def _search_path(folders: Sequence[Path], name: str, overrides: Sequence[str]) -
     if not isinstance(content, DictConfig):
         return []
     plain: Any = OmegaConf.to_container(content, resolve=False)
-    named = plain.get("hydra") if isinstance(plain, dict) else None
-    places = (named.get("searchpath") if isinstance(named, dict) else None) or []
-    for place in places:
-        if "${" in str(place) or "pkg:" in str(place):
-            raise ConfigError(
-                f"hydra.searchpath in {main} has '{place}', which may import a package",
-                f"If you trust it, type it: 'hydra.searchpath=[{place}]'",
-            )
-    return [str(place) for place in places]
+    named = plain.get("hydra")
+    places = named.get("searchpath") if isinstance(named, dict) else named
+    if "${" in str(places) or "pkg:" in str(places):
+        raise ConfigError(
+            f"hydra.searchpath in {main} has '{places}', which may import a package",
+            f"If you trust it, type it: 'hydra.searchpath={places}'",
+        )
+    return list(map(str, places)) if isinstance(places, list) else []
 
 
 def _file(folder: Path, name: str) -> Path:
