@@ -1,11 +1,15 @@
 """Verdicts: outcomes, counts, reference outputs, second judgements, what a program may cost."""
 
+import hashlib
+import marshal
+import pickle
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -315,6 +319,40 @@ def test_reference_outputs_are_kept_and_a_damaged_cache_is_computed_again(
         assert len(computed) == 2 + number
         assert passes()
         assert len(computed) == 2 + number
+
+
+class Planted:
+    """What does harm when it is unpickled."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.place,)
+
+
+@pytest.mark.parametrize("heads", ["kept", "none"])
+def test_a_pickle_that_is_planted_in_a_folder_of_kept_outputs_is_not_loaded(
+    tmp_path: Path, heads: str
+) -> None:
+    """A configuration names the folder, and may come from a stranger with the folder."""
+    cache, harm = tmp_path / "cache", tmp_path / "harm"
+    solution, anew = Solution("p", 0, PROBLEM.reference), replace(SETTINGS, rejudge=True)
+    list(judge([solution], dataset(), anew, cache))
+    kept = [path for path in cache.rglob("*") if path.is_file() and "verdicts" not in path.parts]
+    assert kept
+    for path in kept:
+        for bad in (
+            pickle.dumps(Planted(harm)),
+            marshal.dumps(compile("", "x", "exec")),
+            b"[" * 9**6,
+            b"[[1,2]]",
+        ):
+            head = path.read_bytes()[:32] + hashlib.sha256(bad).digest() if heads == "kept" else b""
+            path.write_bytes(head + bad)
+            (found,) = judge([solution], dataset(), anew, cache)
+            assert found.plus is Outcome.PASSED
+    assert not harm.exists()
 
 
 def test_many_solutions_of_many_problems_get_their_own_verdicts() -> None:

@@ -1,6 +1,9 @@
 """Our own problem files: what is read of them, and what each mistake in one gets."""
 
 import ast
+import hashlib
+import marshal
+import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -173,7 +176,23 @@ def test_a_problem_is_read_once_per_content(
         load()
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "other"])
+FORGED = {
+    "a pickle": pickle.dumps(Path("x")),
+    "code": marshal.dumps(compile("", "x", "exec")),
+    "no plain type": b'{"open": "x"}',
+    "two types": b'{"tuple": [], "list": []}',
+    "no type": b"{}",
+    "unhashable": b'{"set": [[]]}',
+    "no items": b'{"tuple": 7}',
+    "another shape": b"[1, 2, 3]",
+    "another length": b'{"tuple": [{"tuple": [1]}, ""]}',
+    "deep": b"[" * 100_000,
+    "long": b"9" * 100_000,
+}
+"""What somebody may write into a cache, under the right key and with the right checksum."""
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "other", *FORGED])
 def test_a_damaged_cache_is_computed_again(
     tmp_path: Path, load: Callable[[], Dataset], damage: str
 ) -> None:
@@ -182,7 +201,12 @@ def test_a_damaged_cache_is_computed_again(
     (kept,) = (tmp_path / "cache").rglob("easy-*")
     data = bytearray(kept.read_bytes())
     data[-5] ^= damage == "flipped"
-    kept.write_bytes({"cut": data[:-9], "flipped": data, "empty": b"", "other": b"x" * 99}[damage])
+    forged = {
+        name: data[:32] + hashlib.sha256(body).digest() + body for name, body in FORGED.items()
+    }
+    kept.write_bytes(
+        {"cut": data[:-9], "flipped": data, "empty": b"", "other": b"x" * 99, **forged}[damage]
+    )
     assert load() == first
     assert [path.name for path in (tmp_path / "cache").rglob("*.*")] == [kept.name]
 

@@ -25,6 +25,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -331,7 +332,7 @@ def check_servers(config: DictConfig, typed: Collection[str]) -> None:
         raise ConfigError(
             f"{key} is '{place}' in a file that was sent: that server would be told keys and "
             "passwords of your environment",
-            f"If you know {host} and trust it, type: {VARIABLE}={host} python run.py ...",
+            f"If you know {host} and trust it, type: {VARIABLE}={quote(host)} python run.py ...",
         )
 
 
@@ -348,7 +349,7 @@ def _refuse_launcher(launcher: Mapping[str, Any], typed: Collection[str]) -> Non
             raise ConfigError(
                 f"{key} is '{value}' in a file that was sent, and a launcher may run it, or send "
                 "jobs to it",
-                f"If you trust it, type it: '{key}={value}'",
+                f"If you trust it, type it: {quote(f'{key}={value}')}",
             )
 
 
@@ -378,7 +379,7 @@ def _search_path(folders: Sequence[Path], name: str, overrides: Sequence[str]) -
     if "${" in str(places) or "pkg:" in str(places):
         raise ConfigError(
             f"hydra.searchpath in {main} has '{places}', which may import a package",
-            f"If you trust it, type it: 'hydra.searchpath={places}'",
+            f"If you trust it, type it: {quote(f'hydra.searchpath={places}')}",
         )
     return list(map(str, places)) if isinstance(places, list) else []
 
@@ -445,7 +446,8 @@ def _refuse(target: Any, allowed: frozenset[str], key: str) -> None:
         )
     plugin = ".".join(target.split(".")[:2]) if package == "hydra_plugins" else package
     raise ConfigError(
-        what, f"If you know {plugin} and trust it, type: {VARIABLE}={plugin} python run.py ..."
+        what,
+        f"If you know {plugin} and trust it, type: {VARIABLE}={quote(plugin)} python run.py ...",
     )
 
 

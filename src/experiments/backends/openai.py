@@ -116,6 +116,11 @@ class OpenAI:
                 "model.api.base_url holds a user, a password or a query, which would be logged",
                 f"Put the key into the environment variable {key_variable}.",
             )
+        if not key_variable.isidentifier():
+            raise ConfigError(
+                f"model.api.key_variable is {key_variable!r}, which names no variable",
+                "It is the name of an environment variable, such as OPENAI_API_KEY.",
+            )
         for key, value, least in (
             ("concurrency", concurrency, 1),
             ("timeout_seconds", timeout_seconds, 0.1),

@@ -144,10 +144,9 @@ class _Loader:
             raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
         name = f"{path.parent.name}/{path.stem}"
         key = cache.key(name, content)
-        kept = cache.find(self.folder, name, key)
-        if kept is not None:
-            fields, digest = kept
-            return _Loaded(Problem(*fields), digest)
+        match cache.find(self.folder, name, key):
+            case [tuple(fields), str(digest)] if len(fields) == len(Problem.__dataclass_fields__):
+                return _Loaded(Problem(*fields), digest)
         problem = self._read(read_form(path))
         fields = tuple(getattr(problem, name) for name in Problem.__dataclass_fields__)
         digest = hashlib.sha256(canonical(fields).encode("utf-8", "surrogatepass")).hexdigest()
