@@ -39,6 +39,9 @@ LONGEST_DELAY_SECONDS = 60.0
 UNREACHED_SECONDS = 10.0
 """A server that was never reached is given up after so long."""
 
+MOST_TOKENS = 1 << 40
+"""Of one answer, as a server counts them; no count is larger."""
+
 EFFORT = "reasoning_effort"
 """The variable of thinking that services take as a field of the request."""
 
@@ -392,7 +395,8 @@ class OpenAI:
         choice = choices[0]
         ended = _of(choice, "finish_reason", str)
         reason = FinishReason.TOKEN_LIMIT if ended == "length" else None
-        note = "" if ended in ("stop", "length", "") else f"The server ended the answer: {ended}."
+        is_usual = ended in ("stop", "length", "")
+        note = "" if is_usual else f"The server ended the answer: {ended[:100]}."
         parts = self._parts(choice, ended, bool(wanted.prompt.messages))
         text = parts.answer
         if self._stop_when_complete:
@@ -509,9 +513,11 @@ def _complete(text: str, prompt: Prompt) -> tuple[str, bool]:
 
 
 def _of(reply: Any, name: str, kind: type[T]) -> T:
-    """Return a part of a reply, and an empty one where it is missing or of another kind."""
+    """Return a part of a reply, and an empty one where it is missing, of another kind or absurd."""
     value = reply.get(name) if isinstance(reply, dict) else None
-    return value if isinstance(value, kind) and not isinstance(value, bool) else kind()
+    if not isinstance(value, kind) or isinstance(value, bool):
+        return kind()
+    return value if not isinstance(value, int) or 0 <= value <= MOST_TOKENS else kind()
 
 
 def _said(error: ServerError, key: str) -> str:
