@@ -41,6 +41,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from experiments.app.explain import unreadable_file
 from experiments.app.sent import SENT
+from experiments.environment.machine import is_here
 from experiments.environment.project import PROJECT
 from experiments.errors import ConfigError, UserError, did_you_mean
 
@@ -96,7 +97,6 @@ _NAMING = ("_target_", "class", "()")
 SERVERS = ("backend.base_url", "tracking.uri", "tracking.artifacts")
 """What says where a run sends something."""
 
-_HERE = ("localhost", "127.0.0.1", "::1")
 _FILES = ("", "file", "sqlite")
 
 _SIZES = ("n_jobs", "threads", "retries")
@@ -325,7 +325,7 @@ def check_servers(config: DictConfig, typed: Collection[str]) -> None:
         except ValueError:
             continue  # no address at all, as is told when it is used
         host = address.hostname or ""
-        if host in _HERE or host in _known() or (not address.netloc and address.scheme in _FILES):
+        if is_here(host) or host in _known() or (not address.netloc and address.scheme in _FILES):
             continue
         if place in values or place == os.environ.get("MLFLOW_TRACKING_URI"):
             continue

@@ -15,19 +15,18 @@ import logging
 import math
 import os
 import random
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
-from ipaddress import ip_address
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from experiments.backends import Memory, Progress
 from experiments.backends.keys import requests_for
 from experiments.backends.post import ServerError, Trouble, post
+from experiments.environment.machine import is_here
 from experiments.errors import BackendError, ConfigError
 from experiments.extract import thoughts
 from experiments.extract.completeness import watcher_for
@@ -141,7 +140,7 @@ class OpenAI:
             )
         self._model = model
         self._base_url = base_url
-        self._is_here = _is_here(address.hostname)
+        self._is_here = is_here(address.hostname)
         self._key_variable = key_variable
         self._prices = (usd_per_million_input, usd_per_million_output)
         self._concurrency = concurrency
@@ -489,17 +488,6 @@ def _warn_of_unsent(sampling: Sampling) -> None:
             "%s: not sent, since not every server knows it. backend.extra sends any field.",
             ", ".join(f"sampling.{name}" for name in unsent),
         )
-
-
-def _is_here(host: str) -> bool:
-    """Return whether a server of that name or address runs on this machine."""
-    if host in ("localhost", "host.docker.internal", socket.gethostname().lower()):
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
 
 
 def _complete(text: str, prompt: Prompt) -> tuple[str, bool]:
