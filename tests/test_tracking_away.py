@@ -20,7 +20,7 @@ import pytest
 from conftest import ROOT, Workplace
 from test_tracking import sample
 
-from experiments.errors import TrackingAway
+from experiments.errors import TrackingAway, TrackingError
 from experiments.records import Problem
 from experiments.store import claims, runs
 from experiments.tracking import notes, syncing, worker
