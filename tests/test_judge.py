@@ -331,27 +331,31 @@ class Planted:
         return Path.touch, (self.place,)
 
 
-@pytest.mark.parametrize("heads", ["kept", "none"])
-def test_a_pickle_that_is_planted_in_a_folder_of_kept_outputs_is_not_loaded(
-    tmp_path: Path, heads: str
+FORGED = (
+    b"[]\n",
+    b"[[1, 2]]\nx",
+    b'[[1, "", -1]]\nx',
+    b'[[9, "", 0.1]]\nx',
+    b"[" * 100_000,
+    marshal.dumps(compile("", "x", "exec")),
+)
+"""What somebody may write as outputs of a reference, with the right checksum."""
+
+
+def test_what_is_planted_in_a_folder_of_kept_outputs_is_not_believed_nor_run(
+    tmp_path: Path,
 ) -> None:
     """A configuration names the folder, and may come from a stranger with the folder."""
     cache, harm = tmp_path / "cache", tmp_path / "harm"
     solution, anew = Solution("p", 0, PROBLEM.reference), replace(SETTINGS, rejudge=True)
     list(judge([solution], dataset(), anew, cache))
-    kept = [path for path in cache.rglob("*") if path.is_file() and "verdicts" not in path.parts]
-    assert kept
-    for path in kept:
-        for bad in (
-            pickle.dumps(Planted(harm)),
-            marshal.dumps(compile("", "x", "exec")),
-            b"[" * 9**6,
-            b"[[1,2]]",
-        ):
-            head = path.read_bytes()[:32] + hashlib.sha256(bad).digest() if heads == "kept" else b""
-            path.write_bytes(head + bad)
-            (found,) = judge([solution], dataset(), anew, cache)
-            assert found.plus is Outcome.PASSED
+    (kept,) = (cache / "references").iterdir()
+    key, pickled = kept.read_bytes()[:32], pickle.dumps(Planted(harm))
+    forged = [key + hashlib.sha256(each).digest() + each for each in (pickled, *FORGED)]
+    for body in (pickled, *forged):
+        kept.write_bytes(body)
+        (found,) = judge([solution], dataset(), anew, cache)
+        assert found.plus is Outcome.PASSED
     assert not harm.exists()
 
 

@@ -94,9 +94,10 @@ class References:
         if name in self._known:
             return True
         outputs = self._memory.load(self.key(name))
-        if outputs is not None:
-            self._take(name, outputs)
-        return outputs is not None
+        if outputs is None or len(outputs) != len(self._calls[name]):
+            return False
+        self._take(name, outputs)
+        return True
 
     def compute(self, sandbox: Sandbox, name: str) -> None:
         """Run the reference of a problem, and keep what it returns.
