@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gzip
 import json
 import logging
 import os
@@ -31,6 +32,10 @@ _Record = TypeVar("_Record")
 
 HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
 """This machine, as a part of names of files."""
+
+LONGEST_LINE = 1 << 26
+MOST_BYTES = 1 << 31
+"""Of a file of JSON lines: a few kilobytes may be packed gigabytes."""
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 """What file systems say that have no locks."""
@@ -102,6 +107,23 @@ def read_lines(path: Path, decode: Callable[[dict[str, Any]], _Record]) -> list[
     for number in damaged:
         log.warning("%s:%d: a damaged line was dropped.", path, number)
     return records
+
+
+def json_lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield each line of a file of JSON lines (`.jsonl`, `.jsonl.gz`) that has one, and its place.
+
+    Raises:
+        OSError, EOFError, zlib.error: it cannot be read, or would fill the memory.
+    """
+    reading = gzip.open if path.suffix == ".gz" else open
+    number = size = 0
+    with reading(path, "rb") as file:
+        while line := file.readline(LONGEST_LINE + 1):
+            number, size = number + 1, size + len(line)
+            if len(line) > LONGEST_LINE or size > MOST_BYTES:
+                raise OSError(f"at line {number} it is longer than any file of problems or answers")
+            if line.strip():
+                yield f"{path}, line {number}", line
 
 
 def read_yaml(path: Path) -> Any:
