@@ -217,6 +217,7 @@ RUNS_WHAT_IT_READS = {
 
 RUNS_A_NAME = {
     *("__import__", "eval", "exec", "exec_module", "get_class", "get_method", "get_object"),
+    *("import_module", "instantiate", "unsafe_load"),
 }
 """Functions that run a text, or import what a text names."""
 
@@ -227,6 +228,7 @@ ALLOWED = {
     "sandbox/wire.py": {"marshal"},  # writes; it reads with a reader of its own
     "sandbox/worker/__main__.py": {"__import__", "marshal"},  # what the host says
     "sandbox/worker/executor.py": {"exec", "marshal"},  # the program; what the host says
+    "sandbox/worker/kernel.py": {"runpy"},  # what its parent names, once it is confined
     "sandbox/worker/outputs.py": {"marshal"},  # writes
     "tracking/recorder.py": {"pickle"},  # the pipe of a process that it started
     "tracking/worker.py": {"pickle"},  # the pipe of the process that started it
