@@ -124,7 +124,7 @@ def test_inputs_of_every_plain_kind_survive_the_cache(
     tmp_path: Path, load: Callable[[], Dataset]
 ) -> None:
     values = (
-        "(None, True, 1, 10**30, 1 << 20_000, 1.5, -2j, 'ä', '\\ud83d\\ude00', b'\\xff', "
+        "(None, True, 1, 10**30, 1.5, -2j, 'ä', '\\ud83d\\ude00', b'\\xff', "
         "[(1,)], {'a': {2}}, {(3, 4)}, frozenset([5]))"
     )
     source = spoiled("spare: int", "spare: object = 0")
@@ -136,7 +136,6 @@ def test_inputs_of_every_plain_kind_survive_the_cache(
     assert first == second
     assert first.problems[0].extra_inputs[0] == ([], ast.literal_eval(
         values.replace("10**30", str(10**30))
-        .replace("1 << 20_000", hex(1 << 20_000))
         .replace("frozenset([5])", "{5}")
     ))  # fmt: skip
     assert type(second.problems[0].extra_inputs[0][1][-1]) is frozenset

@@ -19,9 +19,6 @@ from experiments.store import computed
 _VERSION = 2
 """To be raised when the same file gives another problem than before."""
 
-_LONGEST_NUMBER = 1 << 1024
-"""Python refuses to read numbers of several thousand digits as decimals."""
-
 _TYPES: dict[str, Callable[[Any], Any]] = {
     "tuple": tuple,
     "dict": dict,
@@ -30,7 +27,6 @@ _TYPES: dict[str, Callable[[Any], Any]] = {
     "complex": lambda parts: complex(*parts),
     "bytes": bytes.fromhex,
     "str": lambda text: bytes.fromhex(text).decode("utf-8", "surrogatepass"),
-    "int": lambda text: int(text, 16),
 }
 
 
@@ -73,8 +69,6 @@ def _told(value: Any) -> Any:
             return {"bytes": value.hex()}
         case str() if any("\ud800" <= letter <= "\udfff" for letter in value):
             return {"str": value.encode("utf-8", "surrogatepass").hex()}
-        case int() if abs(value) >= _LONGEST_NUMBER:
-            return {"int": hex(value)}
     return value
 
 
