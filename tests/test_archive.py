@@ -72,6 +72,7 @@ def test_a_password_in_an_address_is_not_packed(sweep: Path, tmp_path: Path) -> 
 def test_what_a_link_leads_to_is_not_packed(sweep: Path, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("of nobody else")
     (sweep / "0" / "audit.json").symlink_to(tmp_path / "key")
+    (sweep / "report.html").write_text("a page")
     (sweep / "report.md").symlink_to(tmp_path / "key")
     export(sweep, tmp_path / "a.zip")
     with zipfile.ZipFile(tmp_path / "a.zip") as reading:
