@@ -63,8 +63,9 @@ def _resolve(config: Any) -> None:
     """Look at each value of a configuration once."""
     if not isinstance(config, DictConfig | ListConfig):
         return
-    for place in config if isinstance(config, DictConfig) else range(len(config)):
+    inner: Any = config
+    for place in inner if isinstance(inner, DictConfig) else range(len(inner)):
         try:
-            _resolve(config[place])
+            _resolve(inner[place])
         except OmegaConfBaseException:
             continue  # it is told when the value is used
