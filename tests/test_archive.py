@@ -254,6 +254,8 @@ def with_verdict(changed: dict[str, Any]) -> Callable[[dict[str, bytes]], None]:
     ("change", "reason"),
     [
         (with_verdict({"base_total": "<b>"}), "hold a base_total that is no"),
+        (with_verdict({"base_total": 10**400}), "is no JSON .a number is too long"),
+        (lambda files: files.update({"0/metrics.json": b"[" + b"9" * 30 + b"]"}), "too long"),
         (with_verdict({"problem_id": 7}), "hold a problem_id that is no"),
         (with_verdict({"problem_id": "other"}), "do not go together"),
         (lambda files: files.pop("0/samples.jsonl"), "do not go together"),

@@ -38,6 +38,9 @@ OF_A_SWEEP = ("report.html", "report.md", runs.RACE)
 
 MOST_FILES = 5_000
 MOST_BYTES = 2 * 2**30
+LONGEST_NUMBER = 20
+"""Digits."""
+
 MOST_TIMES = 200
 """What is unpacked may be so many times as large as the archive, and ten megabytes. Text of models
 is packed to a tenth; a bomb, to a thousandth."""
@@ -183,12 +186,23 @@ def _content(archive: Path, reading: zipfile.ZipFile, member: zipfile.ZipInfo) -
 
 def _json(archive: Path, name: str, text: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_int=_whole_number)
     except (ValueError, RecursionError) as error:
         raise _refused(archive, f"{name} is no JSON ({str(error)[:100]})") from None
     if not isinstance(content, dict):
         raise _refused(archive, f"{name} holds no names and values")
     return content
+
+
+def _whole_number(digits: str) -> int:
+    """Return a number that can be counted with: no run has longer ones.
+
+    Raises:
+        ValueError: it is longer.
+    """
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError("a number is too long")
+    return int(digits)
 
 
 def _refused(archive: Path, reason: str) -> StoreError:
