@@ -93,6 +93,18 @@ def test_a_password_in_an_address_is_not_packed(sweep: Path, tmp_path: Path) -> 
     assert "postgresql://me:***@host/db" in packed
 
 
+def test_what_a_link_leads_to_is_not_packed(sweep: Path, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("of nobody else")
+    (sweep / "0" / "audit.json").symlink_to(tmp_path / "key")
+    (sweep / "report.html").write_text("a page")
+    (sweep / "report.md").symlink_to(tmp_path / "key")
+    export(sweep, tmp_path / "a.zip")
+    with zipfile.ZipFile(tmp_path / "a.zip") as reading:
+        names = set(reading.namelist())
+    assert "0/manifest.json" in names
+    assert not names & {"0/audit.json", "report.md"}
+
+
 def test_verdicts_are_somebody_else_s_until_they_are_judged_here(
     sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,14 +196,20 @@ def refused(bad: Path, folder: Path, reason: str) -> None:
     assert sorted(folder.rglob("*")) == before
 
 
-def one(name: str, text: bytes = b"{}", mode: int = 0, twice: bool = False) -> bytes:
+def one(
+    name: str,
+    text: bytes = b"{}",
+    mode: int = 0,
+    twice: bool = False,
+    packing: int = zipfile.ZIP_DEFLATED,
+) -> bytes:
     """Return an archive with one member, or two of one name."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as writing:
         for _ in range(1 + twice):
             entry = zipfile.ZipInfo(name)
             entry.external_attr = mode << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = packing
             writing.writestr(entry, text)
     return written.getvalue()
 
@@ -227,6 +245,8 @@ def many() -> bytes:
         (lambda: one("archive.json", twice=True), "is there twice"),
         (encrypted, "is encrypted"),
         (lying_size, "another size|cannot be read"),
+        (lambda: one("archive.json", packing=zipfile.ZIP_LZMA), "a way that export does not use"),
+        (lambda: one("archive.json", packing=zipfile.ZIP_BZIP2), "a way that export does not use"),
         (many, "more than 5,000"),
         (lambda: one("archive.json", b"{"), "is no JSON"),
         (lambda: one("archive.json", b"[" * 100_000), "is no JSON|would unpack"),
@@ -258,6 +278,8 @@ def with_verdict(changed: dict[str, Any]) -> Callable[[dict[str, bytes]], None]:
     ("change", "reason"),
     [
         (with_verdict({"base_total": "<b>"}), "hold a base_total that is no"),
+        (with_verdict({"base_total": 10**400}), "is no JSON .a number is too long"),
+        (lambda files: files.update({"0/metrics.json": b"[" + b"9" * 30 + b"]"}), "too long"),
         (with_verdict({"problem_id": 7}), "hold a problem_id that is no"),
         (with_verdict({"problem_id": "other"}), "do not go together"),
         (lambda files: files.pop("0/samples.jsonl"), "do not go together"),

@@ -267,6 +267,19 @@ def test_a_server_that_is_not_there_is_told() -> None:
     assert "http://127.0.0.1:9/v1 cannot be reached" in failure(made)
 
 
+@pytest.mark.parametrize("count", [10**4000, -(10**400), True, 1e308, "7", [7], None])
+def test_a_count_that_no_server_has_is_none(server: Server, count: object) -> None:
+    status, body, headers = good(finish_reason="x" * 10**6)
+    assert isinstance(body, dict)
+    body["usage"] = {"prompt_tokens": count, "completion_tokens": count}
+    server.answer = lambda _n, _b: (status, body, headers)
+    asking = backend(server, usd_per_million_input=1.0, usd_per_million_output=1.0)
+    (found,) = answers(asking)
+    assert (found.prompt_tokens, found.new_tokens) == (0, 0)
+    assert asking.statistics()["cost_usd"] == 0
+    assert len(found.note) < 200
+
+
 def test_an_answer_of_another_kind_is_told(server: Server) -> None:
     server.answer = lambda _n, _b: (200, {"hello": "world"}, {})
     assert "OpenAI-compatible" in failure(backend(server))

@@ -1,11 +1,15 @@
 """Verdicts: outcomes, counts, reference outputs, second judgements, what a program may cost."""
 
+import hashlib
+import marshal
+import pickle
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -309,12 +313,50 @@ def test_reference_outputs_are_kept_and_a_damaged_cache_is_computed_again(
     assert passes()
     assert len(computed) == 1
     for number, damage in enumerate((lambda data: data[:20], lambda data: data[:-20] + b"?" * 20)):
-        (kept,) = tmp_path.rglob("output.pkl")
+        (kept,) = (tmp_path / "references").iterdir()
         kept.write_bytes(damage(kept.read_bytes()))
         assert passes()
         assert len(computed) == 2 + number
         assert passes()
         assert len(computed) == 2 + number
+
+
+class Planted:
+    """What does harm when it is unpickled."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.place,)
+
+
+FORGED = (
+    b"[]\n",
+    b"[[1, 2]]\nx",
+    b'[[1, "", -1]]\nx',
+    b'[[9, "", 0.1]]\nx',
+    b"[" * 100_000,
+    marshal.dumps(compile("", "x", "exec")),
+)
+"""What somebody may write as outputs of a reference, with the right checksum."""
+
+
+def test_what_is_planted_in_a_folder_of_kept_outputs_is_not_believed_nor_run(
+    tmp_path: Path,
+) -> None:
+    """A configuration names the folder, and may come from a stranger with the folder."""
+    cache, harm = tmp_path / "cache", tmp_path / "harm"
+    solution, anew = Solution("p", 0, PROBLEM.reference), replace(SETTINGS, rejudge=True)
+    list(judge([solution], dataset(), anew, cache))
+    (kept,) = (cache / "references").iterdir()
+    key, pickled = kept.read_bytes()[:32], pickle.dumps(Planted(harm))
+    forged = [key + hashlib.sha256(each).digest() + each for each in (pickled, *FORGED)]
+    for body in (pickled, *forged):
+        kept.write_bytes(body)
+        (found,) = judge([solution], dataset(), anew, cache)
+        assert found.plus is Outcome.PASSED
+    assert not harm.exists()
 
 
 def test_many_solutions_of_many_problems_get_their_own_verdicts() -> None:

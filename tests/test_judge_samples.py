@@ -12,6 +12,7 @@ from experiments.cli import commands
 from experiments.errors import DatasetError, StoreError
 from experiments.judge import solutions
 from experiments.judge.samples import judge_samples
+from experiments.problems import load_jsonl
 from experiments.records import Dataset, Problem
 from experiments.schema import SandboxConfig
 
@@ -170,6 +171,15 @@ def test_a_damaged_archive_is_told(tmp_path: Path) -> None:
         samples.write_bytes(damaged)
         with pytest.raises(StoreError, match=r"samples\.jsonl\.gz cannot be read"):
             judge_samples(DATASET, samples, tmp_path / "out.jsonl", SETTINGS)
+
+
+def test_a_few_kilobytes_do_not_fill_the_memory(tmp_path: Path) -> None:
+    samples = tmp_path / "samples.jsonl.gz"
+    samples.write_bytes(gzip.compress(bytes(1 << 27), 1))
+    with pytest.raises(StoreError, match=r"cannot be read: at line 1 it is longer than any file"):
+        judge_samples(DATASET, samples, tmp_path / "out.jsonl", SETTINGS)
+    with pytest.raises(DatasetError, match=r"cannot be read: at line 1 it is longer than any file"):
+        load_jsonl(samples)
 
 
 def test_the_command_judges_a_file_once_and_anew_if_it_is_told_to(

@@ -1,6 +1,9 @@
 """Our own problem files: what is read of them, and what each mistake in one gets."""
 
 import ast
+import hashlib
+import marshal
+import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -121,7 +124,7 @@ def test_inputs_of_every_plain_kind_survive_the_cache(
     tmp_path: Path, load: Callable[[], Dataset]
 ) -> None:
     values = (
-        "(None, True, 1, 10**30, 1.5, 'ä\\ud800', b'\\xff', "
+        "(None, True, 1, 10**30, 1.5, -2j, 'ä', '\\ud83d\\ude00', b'\\xff', "
         "[(1,)], {'a': {2}}, {(3, 4)}, frozenset([5]))"
     )
     source = spoiled("spare: int", "spare: object = 0")
@@ -132,7 +135,8 @@ def test_inputs_of_every_plain_kind_survive_the_cache(
     first, second = load(), load()
     assert first == second
     assert first.problems[0].extra_inputs[0] == ([], ast.literal_eval(
-        values.replace("10**30", str(10**30)).replace("frozenset([5])", "{5}")
+        values.replace("10**30", str(10**30))
+        .replace("frozenset([5])", "{5}")
     ))  # fmt: skip
     assert type(second.problems[0].extra_inputs[0][1][-1]) is frozenset
     assert first.digest == second.digest
@@ -171,16 +175,37 @@ def test_a_problem_is_read_once_per_content(
         load()
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "other"])
+FORGED = {
+    "a pickle": pickle.dumps(Path("x")),
+    "code": marshal.dumps(compile("", "x", "exec")),
+    "no plain type": b'{"open": "x"}',
+    "two types": b'{"tuple": [], "list": []}',
+    "no type": b"{}",
+    "unhashable": b'{"set": [[]]}',
+    "no items": b'{"tuple": 7}',
+    "another shape": b"[1, 2, 3]",
+    "another length": b'{"tuple": [{"tuple": [1]}, ""]}',
+    "deep": b"[" * 100_000,
+    "long": b"9" * 100_000,
+}
+"""What somebody may write into a cache, under the right key and with the right checksum."""
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "other", *FORGED])
 def test_a_damaged_cache_is_computed_again(
     tmp_path: Path, load: Callable[[], Dataset], damage: str
 ) -> None:
     write(tmp_path / "set")
     first = load()
-    (kept,) = (tmp_path / "cache").rglob("*.marshal")
+    (kept,) = (tmp_path / "cache").rglob("easy-*")
     data = bytearray(kept.read_bytes())
     data[-5] ^= damage == "flipped"
-    kept.write_bytes({"cut": data[:-9], "flipped": data, "empty": b"", "other": b"x" * 99}[damage])
+    forged = {
+        name: data[:32] + hashlib.sha256(body).digest() + body for name, body in FORGED.items()
+    }
+    kept.write_bytes(
+        {"cut": data[:-9], "flipped": data, "empty": b"", "other": b"x" * 99, **forged}[damage]
+    )
     assert load() == first
     assert [path.name for path in (tmp_path / "cache").rglob("*.*")] == [kept.name]
 

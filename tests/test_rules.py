@@ -40,7 +40,6 @@ MLFLOW = {
     "end_run",
     "get_trace",
     "log_artifact",
-    "log_artifacts",
     "log_feedback",
     "log_metrics",
     "log_params",
@@ -206,3 +205,92 @@ def test_a_stand_in_is_seen(line: str) -> None:
 )
 def test_a_name_of_mlflow_is_seen(line: str, name: str) -> None:
     assert name in {found for _, found in names_of_mlflow(line)}
+
+
+# --- what runs code, or is unsafe on the bytes of others
+
+RUNS_WHAT_IT_READS = {
+    *("cloudpickle", "code", "dill", "joblib", "marshal", "pickle", "pickletools", "runpy"),
+    *("shelve", "torch"),
+}
+"""Modules whose way of reading a file runs what stands in it, or trusts its bytes."""
+
+RUNS_A_NAME = {
+    *("__import__", "eval", "exec", "exec_module", "get_class", "get_method", "get_object"),
+    *("import_module", "instantiate", "unsafe_load"),
+}
+"""Functions that run a text, or import what a text names."""
+
+ALLOWED = {
+    "app/launching.py": {"get_class"},  # one of the launchers that stand there
+    "app/trust.py": {"get_object"},  # after the name was looked at
+    "problems/evalplus_sets.py": {"import_module"},  # one of two modules that stand there
+    "sandbox/wire.py": {"marshal"},  # writes; it reads with a reader of its own
+    "sandbox/worker/__main__.py": {"__import__", "marshal"},  # what the host says
+    "sandbox/worker/executor.py": {"exec", "marshal"},  # the program; what the host says
+    "sandbox/worker/kernel.py": {"runpy"},  # what its parent names, once it is confined
+    "sandbox/worker/outputs.py": {"marshal"},  # writes
+    "tracking/recorder.py": {"pickle"},  # the pipe of a process that it started
+    "tracking/worker.py": {"pickle"},  # the pipe of the process that started it
+}
+"""Where they are used all the same: never on a file, nor on a text, that another may have sent."""
+
+
+def runs_code(source: str) -> Iterator[str]:
+    """Yield what a module uses that runs code which stands in a file or a text."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                found = [alias.name for alias in names]
+            case ast.ImportFrom(module=str(module), names=names):
+                found = [module, *(alias.name for alias in names)]
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+                found = [name]
+                said = {each.arg: ast.unparse(each.value) for each in node.keywords}
+                if said.get("allow_pickle", "False") != "False":
+                    yield "allow_pickle"
+                if ast.unparse(node.func) == "yaml.load":
+                    yield "yaml.load"
+            case _:
+                continue
+        for each in found:
+            if each.partition(".")[0] in RUNS_WHAT_IT_READS:
+                yield each.partition(".")[0]
+            elif each in RUNS_A_NAME:
+                yield each
+
+
+def test_nothing_that_runs_code_is_read_from_a_file() -> None:
+    used = {
+        str(path.relative_to(PACKAGE)): found
+        for path in FILES
+        if (found := set(runs_code(path.read_text(encoding="utf-8"))))
+    }
+    assert used == ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("import pickle", "pickle"),
+        ("from joblib import Memory", "joblib"),
+        ("from torch.serialization import load", "torch"),
+        ("value = eval(text)", "eval"),
+        ("made = hydra.utils.instantiate(config)", "instantiate"),
+        ("from hydra.utils import get_object as find", "get_object"),
+        ("numpy.load(path, allow_pickle=True)", "allow_pickle"),
+        ("numpy.load(path, allow_pickle=wanted)", "allow_pickle"),
+        ("yaml.load(text, yaml.Loader)", "yaml.load"),
+        ("yaml.unsafe_load(text)", "unsafe_load"),
+    ],
+)
+def test_what_runs_code_is_seen(line: str, what: str) -> None:
+    assert what in runs_code(line)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_process_of_ours_imports_from_the_folder_that_a_user_is_in(path: Path) -> None:
+    """It may be a stranger's, with a `json.py` in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.List) and "sys.executable, '-m'" in ast.unparse(node):
+            pytest.fail(f"line {node.lineno}: python -P -m")

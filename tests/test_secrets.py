@@ -46,7 +46,14 @@ def test_values_of_the_environment_are_told_by_their_name(monkeypatch: pytest.Mo
     monkeypatch.setenv("LONG", "hush-hush")
     monkeypatch.setenv("SHORT", "abc")
     config = OmegaConf.create(
-        {"a": "${oc.env:LONG}", "b": ["x${oc.env:SHORT,none}"], "c": "${oc.env:UNSET,x}"}
+        {
+            "a": "${ oc.env:LONG}",
+            "b": ["x${${first}.env:SHORT,none}"],
+            "c": "${oc.env:UNSET,x}",
+            "first": "oc",
+            "missing": "???",
+            "wrong": "${nowhere}",
+        }
     )
     hidden = from_environment(config)
     assert hidden == {"hush-hush": "${oc.env:LONG}", "abc": "${oc.env:SHORT}"}

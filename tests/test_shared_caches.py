@@ -64,4 +64,4 @@ def test_of_many_processes_at_once_one_computes_and_all_find_it(
     known = References({each.id: each for each in problems}, cache)
     assert [known.load(each.id) for each in problems] == [True] * 3
     names = {path.name for path in (cache / "problems").iterdir()}
-    assert names == {f"easy-{path.stem}.marshal" for path in PROBLEMS}  # no draft is left
+    assert names == {f"easy-{path.stem}.json" for path in PROBLEMS}  # no draft is left

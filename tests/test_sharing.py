@@ -87,6 +87,20 @@ def test_what_belongs_to_a_machine_is_left_out(monkeypatch: pytest.MonkeyPatch) 
     assert again.prompt.user == "costs ${5}"
 
 
+@pytest.mark.parametrize(
+    "roundabout",
+    ["${ oc.env:TOKEN}", "${${first}.env:TOKEN}", "${oc.decode:'${whole}'}", "${oc.select:hidden}"],
+)
+def test_no_way_round_brings_the_environment_into_a_file(
+    roundabout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "hush-hush")
+    given = {"first": "oc", "whole": "${ oc.env:TOKEN }", "hidden": "${ oc.env:TOKEN }"}
+    prompt = {"name": "plain", "user": roundabout, "system": "${prompt.user}"}
+    found = shared.shared(config(prompt=prompt, **given), MANIFEST)
+    assert "hush" not in shared.text(found, MANIFEST)
+
+
 def written(folder: Path, text: str = "", **changed: Any) -> Path:
     content = shared.shared(config(), MANIFEST) | changed
     path = folder / "run.yaml"

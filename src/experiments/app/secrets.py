@@ -8,17 +8,26 @@ masked in whatever is kept.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from omegaconf.resolvers import oc
 
 from experiments.errors import masked
 from experiments.store import write_text
 
-_VARIABLE = re.compile(r"\$\{oc\.env:\s*([^,}\s]+)\s*(?:,[^}]*)?\}")
+_asked: set[str] = set()
+
+
+def _env(name: str, *default: Any) -> Any:
+    """Do what `oc.env` does, and note the name: a file may ask by way of other settings."""
+    _asked.add(name)
+    return oc.env(name, *default)
+
+
+OmegaConf.register_new_resolver("oc.env", _env, replace=True)
 
 
 def mask_configuration(folder: Path, sweep_folder: Path | None) -> None:
@@ -45,16 +54,18 @@ def mask_configuration(folder: Path, sweep_folder: Path | None) -> None:
 
 def from_environment(config: DictConfig) -> dict[str, str]:
     """Return the values that a configuration takes from the environment, and how it says so."""
-    names = _variables(OmegaConf.to_container(config, resolve=False))
-    return {value: f"${{oc.env:{name}}}" for name in names if (value := os.environ.get(name))}
+    _asked.clear()
+    _resolve(config)
+    return {value: f"${{oc.env:{name}}}" for name in _asked if (value := os.environ.get(name))}
 
 
-def _variables(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield from _VARIABLE.findall(value)
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _variables(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _variables(inner)
+def _resolve(config: Any) -> None:
+    """Look at each value of a configuration once."""
+    if not isinstance(config, DictConfig | ListConfig):
+        return
+    inner: Any = config
+    for place in inner if isinstance(inner, DictConfig) else range(len(inner)):
+        try:
+            _resolve(inner[place])
+        except OmegaConfBaseException:
+            continue  # it is told when the value is used

@@ -9,6 +9,9 @@ set:
 
 What Hydra itself makes (callbacks, sweeper, launcher, handlers of logs) is looked at before
 Hydra is called. What a run is made of (data set, backend) is made here, by `made`.
+
+A server is told keys, passwords and whatever else a configuration takes from the environment. So
+a file that was sent may name those only that this project's own files name.
 """
 
 from __future__ import annotations
@@ -19,10 +22,12 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
+from urllib.parse import urlsplit
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -36,10 +41,13 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from experiments.app.explain import unreadable_file
 from experiments.app.launchers import KINDS
+from experiments.app.sent import SENT
+from experiments.environment.machine import is_here
+from experiments.environment.project import PROJECT
 from experiments.errors import ConfigError, UserError, did_you_mean
 
 VARIABLE = "EXPERIMENTS_TRUSTED"
-"""Of the environment: packages that a configuration may name, with commas between them."""
+"""Of the environment: packages and servers that a configuration may name, with commas between."""
 
 PARTS = frozenset(
     {
@@ -86,6 +94,14 @@ OF_HYDRA = {
 
 _NAMING = ("_target_", "class", "()")
 """Keys whose value is imported and called; the last two are those of `logging.config`."""
+
+SERVERS = ("backend.base_url", "tracking.uri", "tracking.artifacts")
+"""What says where a run sends something."""
+
+_FILES = ("", "file", "sqlite")
+
+_SIZES = ("n_jobs", "threads", "retries")
+"""Settings of a launcher that any file may have."""
 
 _ENUMERABLE = ("BasicSweeper", "RaceSweeper")
 """Sweepers whose jobs are known before they begin."""
@@ -157,11 +173,11 @@ def needs_weights(backend: Any) -> bool:
     return bool(needed)
 
 
-def check_command(typed: Sequence[str], folder: Path) -> None:
+def check_command(arguments: Sequence[str], folder: Path) -> None:
     """Look at all that Hydra would import for a command line, before it does.
 
     Args:
-        typed: the command line of `run.py`.
+        arguments: the command line of `run.py`.
         folder: that of `run.py`, from which Hydra reads `--config-path`.
 
     Raises:
@@ -177,7 +193,7 @@ def check_command(typed: Sequence[str], folder: Path) -> None:
     parser.add_argument("--config-dir", "-cd")
     parser.add_argument("--multirun", "-m", action="store_true")
     parser.add_argument("--experimental-rerun")
-    said, _ = parser.parse_known_intermixed_args(typed)
+    said, _ = parser.parse_known_intermixed_args(arguments)
     if said.experimental_rerun is not None:
         raise ConfigError(
             "--experimental-rerun unpickles its file, which runs whatever the file says",
@@ -207,21 +223,37 @@ def check_command(typed: Sequence[str], folder: Path) -> None:
         parser_of_hydra = OverridesParser.create(
             config_loader=GlobalHydra.instance().config_loader()
         )
-        first = combinations(parser_of_hydra, {}, overrides)[0]
-        whole = compose(name, list(first), return_hydra_config=True)
-        check(whole, overrides)
+        typed = combinations(parser_of_hydra, {}, overrides)
+        by_the_user = {each for job in typed for each in job}
+        is_ours = not said.config_path and not places and name != SENT
+        whole = _composed(name, typed[0])
+        check(whole, by_the_user, is_ours)
         if not said.multirun and whole.hydra.mode != RunMode.MULTIRUN:
             return
         if not str((whole.hydra.sweeper or {}).get("_target_")).endswith(_ENUMERABLE):
             return
         jobs = combinations(parser_of_hydra, whole.hydra.sweeper.get("params") or {}, overrides)
-        is_ours = said.config_path is None and not places
         for job in _covering(jobs) if is_ours else jobs:
             try:
-                config = compose(name, list(job), return_hydra_config=True)
+                config = _composed(name, job)
             except HydraException:
                 continue  # Hydra will not compose it either, and tells why in its turn
-            check(config, overrides)
+            check(config, by_the_user, is_ours)
+
+
+def _composed(name: str, overrides: Sequence[str]) -> DictConfig:
+    """Return a configuration with Hydra's own part.
+
+    Raises:
+        ConfigError: a file has overrides, of which Hydra would make use for the jobs of a sweep.
+    """
+    config = compose(name, list(overrides), return_hydra_config=True)
+    noted = config.hydra.overrides
+    if len(noted.hydra) + len(noted.task) != len(overrides):
+        raise ConfigError(
+            "hydra.overrides stands in a file, and is what was typed", "Leave it out."
+        )
+    return config
 
 
 @contextmanager
@@ -240,12 +272,13 @@ def _readable(folders: Iterable[Path]) -> Iterator[None]:
         raise unreadable_file(error, folders) from error
 
 
-def check(config: DictConfig, typed: Sequence[str] = ()) -> None:
+def check(config: DictConfig, typed: Collection[str] = (), is_ours: bool = True) -> None:
     """Refuse a composed configuration that has Hydra run, or write, what a file may not ask for.
 
     Args:
         config: with Hydra's own part.
         typed: overrides of the command line, which are the user's own.
+        is_ours: all of it is this project's own, or typed.
 
     Raises:
         ConfigError: names the key.
@@ -267,6 +300,65 @@ def check(config: DictConfig, typed: Sequence[str] = ()) -> None:
             f"hydra.output_subdir is '{hydra['output_subdir']}', and reports look in .hydra",
             "Leave it out.",
         )
+    if not is_ours:
+        check_servers(config, typed)
+        _refuse_launcher(hydra["launcher"], typed)
+
+
+def check_servers(config: DictConfig, typed: Collection[str]) -> None:
+    """Refuse a server that stands in none of this project's files, and was not typed.
+
+    Args:
+        config: that was sent.
+        typed: overrides of the command line.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    values = {each.partition("=")[2].replace("\\", "").strip("'\"") for each in typed}
+    for key in SERVERS:
+        try:
+            place = OmegaConf.select(config, key)
+        except OmegaConfBaseException:
+            continue  # it is told when the value is used
+        try:
+            address = urlsplit(str(place or ""))
+        except ValueError:
+            continue  # no address at all, as is told when it is used
+        host = address.hostname or ""
+        if is_here(host) or host in _known() or (not address.netloc and address.scheme in _FILES):
+            continue
+        if place in values or place == os.environ.get("MLFLOW_TRACKING_URI"):
+            continue
+        raise ConfigError(
+            f"{key} is '{place}' in a file that was sent: that server would be told keys and "
+            "passwords of your environment",
+            f"If you know {host} and trust it, type: {VARIABLE}={quote(host)} python run.py ...",
+        )
+
+
+def _refuse_launcher(launcher: Mapping[str, Any], typed: Collection[str]) -> None:
+    """Refuse settings by which a launcher runs commands, or asks a cluster of somebody else."""
+    files = (PROJECT / "conf/hydra/launcher").glob("*.yaml")
+    own: Any = [OmegaConf.to_container(OmegaConf.load(each), resolve=False) for each in files]
+    same = [each for each in own if each["launcher"] == launcher.get("launcher")]
+    known = {"_target_": launcher["_target_"], **(same[0] if same else {})}
+    for name, value in launcher.items():
+        key = f"hydra.launcher.{name}"
+        is_typed = any(each.lstrip("+").startswith((f"{key}=", f"{key}.")) for each in typed)
+        if name not in _SIZES and not is_typed and (name not in known or known[name] != value):
+            raise ConfigError(
+                f"{key} is '{value}' in a file that was sent, and a launcher may run it, or send "
+                "jobs to it",
+                f"If you trust it, type it: {quote(f'{key}={value}')}",
+            )
+
+
+def _known() -> set[str]:
+    """Return the servers that this project's models name, and those that the user trusts."""
+    texts = [path.read_text(encoding="utf-8") for path in (PROJECT / "conf/model").glob("*.yaml")]
+    named = re.findall(r"^ *base_url: *(\S+)", "\n".join(texts), re.MULTILINE)
+    return {str(urlsplit(each).hostname) for each in named} | set(_trusted())
 
 
 def _search_path(folders: Sequence[Path], name: str, overrides: Sequence[str]) -> list[str]:
@@ -283,15 +375,14 @@ def _search_path(folders: Sequence[Path], name: str, overrides: Sequence[str]) -
     if not isinstance(content, DictConfig):
         return []
     plain: Any = OmegaConf.to_container(content, resolve=False)
-    named = plain.get("hydra") if isinstance(plain, dict) else None
-    places = (named.get("searchpath") if isinstance(named, dict) else None) or []
-    for place in places:
-        if "${" in str(place) or "pkg:" in str(place):
-            raise ConfigError(
-                f"hydra.searchpath in {main} has '{place}', which may import a package",
-                f"If you trust it, type it: 'hydra.searchpath=[{place}]'",
-            )
-    return [str(place) for place in places]
+    named = plain.get("hydra")
+    places = named.get("searchpath") if isinstance(named, dict) else named
+    if "${" in str(places) or "pkg:" in str(places):
+        raise ConfigError(
+            f"hydra.searchpath in {main} has '{places}', which may import a package",
+            f"If you trust it, type it: {quote(f'hydra.searchpath={places}')}",
+        )
+    return list(map(str, places)) if isinstance(places, list) else []
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -357,14 +448,14 @@ def _refuse(target: Any, allowed: frozenset[str], key: str) -> None:
         )
     plugin = ".".join(target.split(".")[:2]) if package == "hydra_plugins" else package
     raise ConfigError(
-        what, f"If you know {plugin} and trust it, type: {VARIABLE}={plugin} python run.py ..."
+        what,
+        f"If you know {plugin} and trust it, type: {VARIABLE}={quote(plugin)} python run.py ...",
     )
 
 
 def _is_trusted(target: str) -> bool:
     """Return whether the user trusts the package of a target, and the target is made there."""
-    trusted = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
-    of = tuple(name for name in trusted if name.partition(".")[0] not in sys.stdlib_module_names)
+    of = [name for name in _trusted() if name.partition(".")[0] not in sys.stdlib_module_names]
     if not any(f"{target}.".startswith(f"{name}.") for name in of):
         return False
     try:  # `my_package.os.system` is none of the package's
@@ -372,6 +463,11 @@ def _is_trusted(target: str) -> bool:
     except Exception:  # whatever its import raises is told when it is made
         return True
     return any(f"{home}.".startswith(f"{name}.") for name in of)
+
+
+def _trusted() -> list[str]:
+    """Return what the user names in the environment."""
+    return [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
 
 
 def _refuse_late(value: Any, key: str) -> None:

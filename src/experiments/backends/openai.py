@@ -15,19 +15,18 @@ import logging
 import math
 import os
 import random
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
-from ipaddress import ip_address
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from experiments.backends import Memory, Progress
 from experiments.backends.keys import requests_for
 from experiments.backends.post import ServerError, Trouble, post
+from experiments.environment.machine import is_here
 from experiments.errors import BackendError, ConfigError
 from experiments.extract import thoughts
 from experiments.extract.completeness import watcher_for
@@ -38,6 +37,9 @@ LONGEST_DELAY_SECONDS = 60.0
 
 UNREACHED_SECONDS = 10.0
 """A server that was never reached is given up after so long."""
+
+MOST_TOKENS = 1 << 40
+"""Of one answer, as a server counts them; no count is larger."""
 
 EFFORT = "reasoning_effort"
 """The variable of thinking that services take as a field of the request."""
@@ -116,6 +118,11 @@ class OpenAI:
                 "model.api.base_url holds a user, a password or a query, which would be logged",
                 f"Put the key into the environment variable {key_variable}.",
             )
+        if not key_variable.isidentifier():
+            raise ConfigError(
+                f"model.api.key_variable is {key_variable!r}, which names no variable",
+                "It is the name of an environment variable, such as OPENAI_API_KEY.",
+            )
         for key, value, least in (
             ("concurrency", concurrency, 1),
             ("timeout_seconds", timeout_seconds, 0.1),
@@ -133,7 +140,7 @@ class OpenAI:
             )
         self._model = model
         self._base_url = base_url
-        self._is_here = _is_here(address.hostname)
+        self._is_here = is_here(address.hostname)
         self._key_variable = key_variable
         self._prices = (usd_per_million_input, usd_per_million_output)
         self._concurrency = concurrency
@@ -387,7 +394,8 @@ class OpenAI:
         choice = choices[0]
         ended = _of(choice, "finish_reason", str)
         reason = FinishReason.TOKEN_LIMIT if ended == "length" else None
-        note = "" if ended in ("stop", "length", "") else f"The server ended the answer: {ended}."
+        is_usual = ended in ("stop", "length", "")
+        note = "" if is_usual else f"The server ended the answer: {ended[:100]}."
         parts = self._parts(choice, ended, bool(wanted.prompt.messages))
         text = parts.answer
         if self._stop_when_complete:
@@ -487,17 +495,6 @@ def _warn_of_unsent(sampling: Sampling) -> None:
         )
 
 
-def _is_here(host: str) -> bool:
-    """Return whether a server of that name or address runs on this machine."""
-    if host in ("localhost", "host.docker.internal", socket.gethostname().lower()):
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
-
-
 def _complete(text: str, prompt: Prompt) -> tuple[str, bool]:
     """Return the text up to where the asked answer is complete, and whether it is."""
     content = bytearray(text.encode(errors="replace"))
@@ -509,9 +506,11 @@ def _complete(text: str, prompt: Prompt) -> tuple[str, bool]:
 
 
 def _of(reply: Any, name: str, kind: type[T]) -> T:
-    """Return a part of a reply, and an empty one where it is missing or of another kind."""
+    """Return a part of a reply, and an empty one where it is missing, of another kind or absurd."""
     value = reply.get(name) if isinstance(reply, dict) else None
-    return value if isinstance(value, kind) and not isinstance(value, bool) else kind()
+    if not isinstance(value, kind) or isinstance(value, bool):
+        return kind()
+    return value if not isinstance(value, int) or 0 <= value <= MOST_TOKENS else kind()
 
 
 def _said(error: ServerError, key: str) -> str:

@@ -22,6 +22,7 @@ def export(folder: Path, target: Path) -> int:
     """Write the runs in a folder, and their report, into an archive; return how many there are.
 
     A run that cannot be read, and whose archive nobody could import, is told and left out.
+    Links are left out: a folder that was sent may have one to a file that was not.
 
     Raises:
         StoreError: there is no run that can be read, or the archive cannot be written.
@@ -46,7 +47,8 @@ def export(folder: Path, target: Path) -> int:
             report.write(report.collect([folder]), page)
         files |= {each: page / each for each in archive.OF_A_SWEEP}
         files |= {f"figures/{path.name}": path for path in page.glob("figures/*.svg")}
-        archive.pack({name: path for name, path in files.items() if path.is_file()}, target)
+        own = {k: path for k, path in files.items() if path.is_file() and not path.is_symlink()}
+        archive.pack(own, target)
     return len(found)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 
 from experiments import app, experiment, report
-from experiments.app import readable_config_errors, sent
+from experiments.app import readable_config_errors, sent, trust
 from experiments.app.run_folder import new_folder
 from experiments.environment.provenance import provenance
 from experiments.environment.terminal import results
@@ -64,6 +64,7 @@ def _again(
     folder = Path(new_folder(str(outputs / "reproduced")))
     with readable_config_errors(), initialize_config_dir(str(conf), version_base="1.3"):
         config = compose(sent.SENT, [*overrides, *NOT_KEPT])
+        trust.check_servers(config, overrides)
         if "store" not in chosen:
             config.store = str(outputs / "store")
         plan = app.plan_of(config, folder, [*overrides])

@@ -6,7 +6,9 @@ The one place where cores and memory are counted: limits of containers and batch
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path, PurePosixPath
 
 MEBIBYTE = 2**20
@@ -41,6 +43,17 @@ def memory_available() -> int:
     """Return the bytes of memory that are free now, caches that can be dropped included."""
     free = (max(0, limit - used) for limit, used in _memory_limits())
     return min(_meminfo("MemAvailable"), *free)
+
+
+def is_here(host: str) -> bool:
+    """Return whether a server of that name or address runs on this machine."""
+    if host in ("localhost", "host.docker.internal", socket.gethostname().lower()):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
 
 
 def energy_joules() -> dict[str, float]:

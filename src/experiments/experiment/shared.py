@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.errors import StoreError, masked, printable
 from experiments.records import CHOICES
 from experiments.store import runs, write_text
+from experiments.store.files import read_yaml
 
 SETTINGS = (
     *("model", "quantization", "prompt", "dataset", "backend", "sampling", "sandbox", "race"),
@@ -31,7 +32,10 @@ SETTINGS = (
 OF_A_MACHINE = ("workers", "rejudge")
 """Settings of the sandbox that decide no verdict."""
 
-_ENVIRONMENT = re.compile(r"\$\{(?=oc\.)")
+_COMPUTED = re.compile(r"\$\{(?![\w.\[\]-]+\})")
+"""Where a reference begins that is more than the name of another setting: it may find its way to
+the environment, under whatever name."""
+
 _KEPT = "\N{NULL}{"
 
 
@@ -78,18 +82,15 @@ def remade(folder: Path) -> dict[str, Any]:
     Raises:
         StoreError: Hydra's note of the configuration is not there, or no manifest.
     """
-    saved = folder / ".hydra" / "config.yaml"
-    if not saved.exists():
+    saved = read_yaml(folder / ".hydra" / "config.yaml")
+    if not isinstance(saved, dict):
         raise StoreError(f"{folder} has neither {runs.SHARED} nor .hydra/config.yaml")
-    config = OmegaConf.load(saved)
-    assert isinstance(config, DictConfig)
-    return shared(config, runs.read_manifest(folder))
+    return shared(OmegaConf.create(saved), runs.read_manifest(folder))
 
 
 def kept(folder: Path) -> dict[str, Any]:
     """Return what a run's file in a folder sets, as it is written; nothing if there is none."""
-    path = folder / runs.SHARED
-    found = OmegaConf.to_container(OmegaConf.load(path)) if path.exists() else {}
+    found = read_yaml(folder / runs.SHARED)
     return {str(key): value for key, value in found.items()} if isinstance(found, dict) else {}
 
 
@@ -127,9 +128,9 @@ def _pin_revision(model: dict[str, Any], weights: Mapping[str, Any]) -> None:
 
 
 def _resolved(config: DictConfig) -> dict[str, Any]:
-    """Return a configuration with every reference followed, but for those to the environment."""
+    """Return a configuration with references to settings followed, others as written."""
     raw = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
-    hidden = _each_text(raw, lambda text: _ENVIRONMENT.sub(_KEPT, text))
+    hidden = _each_text(raw, lambda text: _COMPUTED.sub(_KEPT, text))
     found = OmegaConf.to_container(OmegaConf.create(hidden), resolve=True)
     escaped = _each_text(found, lambda text: text.replace("${", "\\${").replace(_KEPT, "${"))
     assert isinstance(escaped, dict)

@@ -1,13 +1,10 @@
 """What the reference solutions return and how long they take: the expected side of a verdict."""
 
 import hashlib
-import pickle
+import json
 import platform
-import threading
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +13,16 @@ from experiments.judge import compare
 from experiments.records import Problem
 from experiments.sandbox import Calls, Kind, Reply, Sandbox, decode, describe
 from experiments.schema import SandboxConfig
+from experiments.store import computed
 
-VERSION = 4
+VERSION = 5
 """To be raised when what is computed, or the form in which it is kept, changes."""
 
 REFERENCE_SECONDS = 300.0
 """CPU time that a reference may take for one input."""
+
+_LONGEST = 10 * REFERENCE_SECONDS
+"""No limit comes from a longer time, wherever that was read."""
 
 SLOW_SECONDS = 0.1
 """From here on a reference's time decides a limit, and is taken again."""
@@ -93,9 +94,10 @@ class References:
         if name in self._known:
             return True
         outputs = self._memory.load(self.key(name))
-        if outputs is not None:
-            self._take(name, outputs)
-        return outputs is not None
+        if outputs is None or len(outputs) != len(self._calls[name]):
+            return False
+        self._take(name, outputs)
+        return True
 
     def compute(self, sandbox: Sandbox, name: str) -> None:
         """Run the reference of a problem, and keep what it returns.
@@ -233,53 +235,55 @@ def _key(problem: Problem, calls: Calls) -> str:
     return digest.hexdigest()
 
 
-class _NotKept(Exception):
-    """What was looked for is not in the cache."""
-
-
-def _outputs(key: str, version: int, python: str, data: Any) -> Any:
-    """What `joblib.Memory` wraps: the data are given by the caller, and are no part of the key."""
-    if data is None:
-        raise _NotKept(key, version, python)
-    return data
-
-
 class _Memory:
     """Reference outputs on disk, found again by key; nothing is kept if there is no folder.
 
-    joblib keeps them as bytes: what it unpickles by itself takes ten times longer.
+    A file holds a line of JSON (per input: the length of the output, the exception, CPU seconds),
+    and then the outputs, one behind the other.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._rest = (VERSION, platform.python_implementation() + platform.python_version())
-        self._lock = threading.Lock()
-        # joblib warns of much that is no matter here; filters belong to all threads
-        warnings.filterwarnings("ignore", module=r"joblib\b|experiments\.judge\b")
 
     def load(self, key: str) -> Outputs | None:
         """Return what is kept under the key; None if there is nothing or it is damaged."""
-        if self._cached is None:
+        if self._folder is None:
             return None
+        body = computed.find(self._file(key), _digest(key))
         try:
-            with self._lock:
-                digest, data = self._cached(key, *self._rest, None)
-            outputs: Outputs = pickle.loads(data)
-            return outputs if digest == hashlib.sha256(data).digest() else None
-        except Exception:  # what damaged bytes raise may be anything
+            return _outputs(body) if body else None
+        except (ValueError, TypeError, OverflowError, RecursionError):
             return None
 
     def keep(self, key: str, outputs: Outputs) -> None:
         """Keep outputs, in place of damaged ones if there are any."""
-        if self._cached is not None:
-            with self._lock:
-                data = pickle.dumps(outputs)
-                self._cached.call(key, *self._rest, (hashlib.sha256(data).digest(), data))
+        if self._folder is not None:
+            head = json.dumps([(len(payload), *rest) for payload, *rest in outputs])
+            body = b"".join([head.encode(), b"\n", *(payload for payload, *_ in outputs)])
+            computed.keep(self._file(key), _digest(key), body)
 
-    @cached_property
-    def _cached(self) -> Any:
-        if self._folder is None:
-            return None
-        import joblib  # which takes a while, and not in every run
+    def _file(self, key: str) -> Path:
+        return Path(self._folder or "", "references", key)
 
-        return joblib.Memory(self._folder, verbose=0).cache(_outputs, ignore=["data"])
+
+def _digest(key: str) -> bytes:
+    """Return what opens the file of a key."""
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return hashlib.sha256(f"{VERSION} {python} {key}".encode()).digest()
+
+
+def _outputs(body: bytes) -> Outputs:
+    """Return the outputs that a file holds.
+
+    Raises:
+        ValueError, TypeError, OverflowError, RecursionError: it holds something else.
+    """
+    head, _, payloads = body.partition(b"\n")
+    outputs, at = [], 0
+    for length, raises, seconds in json.loads(head):
+        payload = payloads[at : at + length]
+        if len(payload) != length or not isinstance(raises, str) or not 0 <= seconds <= _LONGEST:
+            raise ValueError("this is no output")
+        outputs.append((payload, raises, float(seconds)))
+        at += length
+    return tuple(outputs)

@@ -17,7 +17,7 @@ from experiments.judge.solutions import Judging, judge
 from experiments.records import Dataset, Outcome, Solution, Verdict
 from experiments.schema import SandboxConfig
 from experiments.stats.metrics import pass_at_k
-from experiments.store.files import replaceable
+from experiments.store.files import json_lines, replaceable
 
 KS = (1, 5, 10, 100)
 
@@ -126,12 +126,9 @@ def judge_samples(
 def _read(path: Path, dataset: Dataset) -> Iterator[tuple[dict[str, Any], str]]:
     """Yield each line's object with its program."""
     prompts = {problem.id: problem.prompt for problem in dataset.problems}
-    reading = gzip.open if path.suffix == ".gz" else open
     try:
-        with reading(path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield _sample(line, f"{path}, line {number}", prompts, dataset.name)
+        for where, line in json_lines(path):
+            yield _sample(line, where, prompts, dataset.name)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise StoreError(f"{path} cannot be read: {reason}", "Name a .jsonl file.") from None

@@ -1,27 +1,33 @@
 """Problems that were read before, kept on disk by the content of their file.
 
-One file per problem, replaced when the problem changes, so the cache does not grow. Its name
-is that of the problem; it opens with the key under which it holds and with a checksum, so a
-stale or damaged one is known for what it is and made anew. The data are written by `marshal`,
-which knows plain values only. (`joblib.Memory` does the same for any function; importing it
-takes longer than reading all problems.)
+One file per problem, replaced when the problem changes, so the cache does not grow. Its name is
+that of the problem. The data are JSON; what JSON cannot say stands as an object with one key, the
+name of its type: `{"tuple": [1, 2]}`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import marshal
-import secrets
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_VERSION = 1
+from experiments.store import computed
+
+_VERSION = 2
 """To be raised when the same file gives another problem than before."""
 
-_KEY_BYTES = hashlib.sha256().digest_size
-_MARSHAL_VERSION = 2
+_TYPES: dict[str, Callable[[Any], Any]] = {
+    "tuple": tuple,
+    "dict": dict,
+    "set": set,
+    "frozenset": frozenset,
+    "complex": lambda parts: complex(*parts),
+    "bytes": bytes.fromhex,
+    "str": lambda text: bytes.fromhex(text).decode("utf-8", "surrogatepass"),
+}
 
 
 def key(name: str, content: bytes) -> bytes:
@@ -32,30 +38,40 @@ def key(name: str, content: bytes) -> bytes:
 
 def find(folder: Path, name: str, wanted: bytes) -> Any:
     """Return what is kept for the key; None if there is nothing, or it is damaged."""
+    body = computed.find(_file(folder, name), wanted)
     try:
-        data = _file(folder, name).read_bytes()
-    except OSError:
+        return body and json.loads(body, object_hook=_made)
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    kept, checksum = data[:_KEY_BYTES], data[_KEY_BYTES : 2 * _KEY_BYTES]
-    body = data[2 * _KEY_BYTES :]
-    if kept != wanted or hashlib.sha256(body).digest() != checksum:
-        return None
-    return marshal.loads(body)
 
 
 def keep(folder: Path, name: str, wanted: bytes, value: Any) -> None:
     """Keep a plain value under the key; a folder that cannot be written keeps nothing."""
-    body = marshal.dumps(value, _MARSHAL_VERSION)
-    file = _file(folder, name)
-    half = file.with_name(f"{file.name}.{secrets.token_hex(6)}")
-    with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            half.write_bytes(wanted + hashlib.sha256(body).digest() + body)
-            half.replace(file)
-        finally:
-            half.unlink(missing_ok=True)
+    computed.keep(_file(folder, name), wanted, json.dumps(_told(value)).encode())
 
 
 def _file(folder: Path, name: str) -> Path:
-    return folder / "problems" / f"{name.replace('/', '-')}.marshal"
+    return folder / "problems" / f"{name.replace('/', '-')}.json"
+
+
+def _told(value: Any) -> Any:
+    """Return a plain value as JSON has it."""
+    match value:
+        case list():
+            return [_told(item) for item in value]
+        case dict():
+            return {"dict": [[_told(name), _told(item)] for name, item in value.items()]}
+        case tuple() | set() | frozenset():
+            return {type(value).__name__: [_told(item) for item in value]}
+        case complex():
+            return {"complex": [value.real, value.imag]}
+        case bytes():
+            return {"bytes": value.hex()}
+        case str() if any("\ud800" <= letter <= "\udfff" for letter in value):
+            return {"str": value.encode("utf-8", "surrogatepass").hex()}
+    return value
+
+
+def _made(told: dict[str, Any]) -> Any:
+    ((kind, content),) = told.items()
+    return _TYPES[kind](content)

@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import gzip
 import hashlib
 import json
 import logging
@@ -49,6 +48,7 @@ from experiments.problems.source import parse
 from experiments.records import Dataset, Inputs, Problem
 from experiments.sandbox import Kind, Reply, Sandbox, decode
 from experiments.sandbox.wire import WireError
+from experiments.store.files import json_lines
 
 log = logging.getLogger(__name__)
 
@@ -154,12 +154,8 @@ class _CannotBeTurnedError(Exception):
 
 def _lines(file: Path) -> Iterator[tuple[str, bytes]]:
     """Yield each line that is not empty, with where it stands."""
-    reading = gzip.open if file.suffix == ".gz" else open
     try:
-        with reading(file, "rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield f"{file}, line {number}", line
+        yield from json_lines(file)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise DatasetError(f"{file} cannot be read: {reason}", "Name a .jsonl file.") from None

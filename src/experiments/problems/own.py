@@ -43,7 +43,7 @@ def load_own(
         name=name,
         digest=hashlib.sha256("".join(each.digest for each in loaded).encode()).hexdigest(),
         problems=tuple(each.problem for each in loaded),
-        preload=tuple(sorted({module for each in loaded for module in each.modules})),
+        preload=imports_of(each.problem.reference for each in loaded),
     )
 
 
@@ -118,16 +118,10 @@ def canonical(value: Any) -> str:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A problem with what is told of it to the data set.
-
-    Attributes:
-        digest: over its content.
-        modules: of the standard library, that the reference imports.
-    """
+    """A problem, and the digest over its content."""
 
     problem: Problem
     digest: str
-    modules: tuple[str, ...]
 
 
 class _Loader:
@@ -151,16 +145,14 @@ class _Loader:
             raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
         name = f"{path.parent.name}/{path.stem}"
         key = cache.key(name, content)
-        kept = cache.find(self.folder, name, key)
-        if kept is not None:
-            fields, digest, modules = kept
-            return _Loaded(Problem(*fields), digest, modules)
+        match cache.find(self.folder, name, key):
+            case [tuple(fields), str(digest)] if len(fields) == len(Problem.__dataclass_fields__):
+                return _Loaded(Problem(*fields), digest)
         problem = self._read(read_form(path))
         fields = tuple(getattr(problem, name) for name in Problem.__dataclass_fields__)
         digest = hashlib.sha256(canonical(fields).encode("utf-8", "surrogatepass")).hexdigest()
-        modules = imports_of([problem.reference])
-        cache.keep(self.folder, name, key, (fields, digest, modules))
-        return _Loaded(problem, digest, modules)
+        cache.keep(self.folder, name, key, (fields, digest))
+        return _Loaded(problem, digest)
 
     def _read(self, form: Form) -> Problem:
         if self.sandbox is None:

@@ -11,18 +11,18 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from io import StringIO
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import StoreError, without
+from experiments.errors import StoreError
 from experiments.records import Generation, Outcome, RunReport, Verdict
 from experiments.report import fidelity, labels, racing
 from experiments.report.terminal import shown
 from experiments.schema import dotted
 from experiments.stats.metrics import pass_rates
 from experiments.store import claims, runs
+from experiments.store.files import read_yaml
 from experiments.store.runs import ProblemInfo, Program
 
 log = logging.getLogger(__name__)
@@ -371,41 +371,14 @@ def _config(path: Path) -> dict[str, Any]:
     Raises:
         StoreError: the file cannot be read.
     """
-    content = _yaml(path)
+    content = read_yaml(path)
     return dict(dotted(content)) if isinstance(content, dict) else {}
-
-
-def _yaml(path: Path) -> Any:
-    """Return a YAML file of Hydra's as plain data, None if there is none.
-
-    Nothing in it is resolved: what `${oc.env:TOKEN}` stands for is no part of a run.
-
-    Raises:
-        StoreError: the file cannot be read.
-    """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import AliasEvent, YAMLError, parse  # type: ignore[import-untyped]
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        if "&" in text and any(isinstance(event, AliasEvent) for event in parse(text)):
-            raise ValueError("it has aliases, by which a small file can fill the memory")
-        content = OmegaConf.load(StringIO(text))
-        return without(OmegaConf.to_container(content, resolve=False), {})
-    except FileNotFoundError:
-        return None
-    except (OmegaConfBaseException, YAMLError, OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise StoreError(
-            f"{path} cannot be read: {reason}", "Restore the file, or make the run again."
-        ) from None
 
 
 def noted(path: Path, *names: str) -> Any:
     """Return a part of what Hydra noted of a run or a sweep; None, with a warning, if damaged."""
     try:
-        content = _yaml(path)
+        content = read_yaml(path)
     except StoreError as error:
         log.warning("warning: %s", error)
         return None

@@ -37,6 +37,9 @@ OF_A_SWEEP = ("report.html", "report.md", runs.RACE)
 
 MOST_FILES = 5_000
 MOST_BYTES = 2 * 2**30
+LONGEST_NUMBER = 20
+"""Digits."""
+
 MOST_TIMES = 200
 """What is unpacked may be so many times as large as the archive, and ten megabytes. Text of models
 is packed to a tenth; a bomb, to a thousandth."""
@@ -159,6 +162,8 @@ def _check(archive: Path, members: list[zipfile.ZipInfo]) -> None:
         shown = repr(name if len(name) < 80 else f"{name[:77]}...")
         if each.flag_bits & 0x1:
             raise _refused(archive, f"{shown} is encrypted")
+        if each.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _refused(archive, f"{shown} is packed in a way that export does not use")
         if stat.S_IFMT(each.external_attr >> 16) not in (0, stat.S_IFREG):
             raise _refused(archive, f"{shown} is no file, but a link or a folder")
         if not _KNOWN.fullmatch(name) or ".." in name:
@@ -179,12 +184,23 @@ def _content(archive: Path, reading: zipfile.ZipFile, member: zipfile.ZipInfo) -
 
 def _json(archive: Path, name: str, text: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_int=_whole_number)
     except (ValueError, RecursionError) as error:
         raise _refused(archive, f"{name} is no JSON ({str(error)[:100]})") from None
     if not isinstance(content, dict):
         raise _refused(archive, f"{name} holds no names and values")
     return content
+
+
+def _whole_number(digits: str) -> int:
+    """Return a number that can be counted with: no run has longer ones.
+
+    Raises:
+        ValueError: it is longer.
+    """
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError("a number is too long")
+    return int(digits)
 
 
 def _refused(archive: Path, reason: str) -> StoreError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gzip
 import json
 import logging
 import os
@@ -19,10 +20,11 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
+from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
-from experiments.errors import StoreError
+from experiments.errors import StoreError, without
 from experiments.records import Failure, FinishReason, Generation, Outcome, Verdict
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,10 @@ _Record = TypeVar("_Record")
 
 HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
 """This machine, as a part of names of files."""
+
+LONGEST_LINE = 1 << 26
+MOST_BYTES = 1 << 31
+"""Of a file of JSON lines: a few kilobytes may be packed gigabytes."""
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 """What file systems say that have no locks."""
@@ -102,6 +108,50 @@ def read_lines(path: Path, decode: Callable[[dict[str, Any]], _Record]) -> list[
     for number in damaged:
         log.warning("%s:%d: a damaged line was dropped.", path, number)
     return records
+
+
+def json_lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield each line of a file of JSON lines (`.jsonl`, `.jsonl.gz`) that has one, and its place.
+
+    Raises:
+        OSError, EOFError, zlib.error: it cannot be read, or would fill the memory.
+    """
+    reading = gzip.open if path.suffix == ".gz" else open
+    number = size = 0
+    with reading(path, "rb") as file:
+        while line := file.readline(LONGEST_LINE + 1):
+            number, size = number + 1, size + len(line)
+            if len(line) > LONGEST_LINE or size > MOST_BYTES:
+                raise OSError(f"at line {number} it is longer than any file of problems or answers")
+            if line.strip():
+                yield f"{path}, line {number}", line
+
+
+def read_yaml(path: Path) -> Any:
+    """Return a file of YAML as plain data, None if there is none.
+
+    Nothing in it is resolved: what `${oc.env:TOKEN}` stands for is no part of a run.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import AliasEvent, YAMLError, parse  # type: ignore[import-untyped]
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        if "&" in text and any(isinstance(event, AliasEvent) for event in parse(text)):
+            raise ValueError("it has aliases, by which a small file can fill the memory")
+        content = OmegaConf.load(StringIO(text))
+        return without(OmegaConf.to_container(content, resolve=False), {})
+    except FileNotFoundError:
+        return None
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise StoreError(
+            f"{path} cannot be read: {reason}", "Restore the file, or make the run again."
+        ) from None
 
 
 def write_records(path: Path, records: Iterable[Generation | Verdict]) -> None:

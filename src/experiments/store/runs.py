@@ -197,7 +197,7 @@ def read_report(folder: Path) -> RunReport:
             printable(str(name)): masked(printable(str(value)))
             for name, value in manifest["labels"].items()
         }
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _damaged(folder, f"{type(error).__name__}: {error}") from None
     return RunReport(numbers, folder, labels, printable(str(manifest.get("note") or "")))
 

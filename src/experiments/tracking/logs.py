@@ -85,22 +85,21 @@ def log_folder(folder: Path, without: Collection[str] = ()) -> None:
     """Log the files of a run's folder as artifacts, without those of some names.
 
     Of the folders in it, Hydra's alone is the run's: a person may have named one that holds more.
+    Links are left out: a folder that was sent may have one to a file that was not.
     """
-    import mlflow
-
-    for path in sorted(folder.iterdir()):
-        if path.name == HYDRA:
-            mlflow.log_artifacts(str(path), path.name)
-        elif path.is_file() and path.name not in without:
-            mlflow.log_artifact(str(path))
+    files = [path for path in sorted(folder.iterdir()) if path.name not in without]
+    log_files([path for path in files if path.is_file()])
+    if not (folder / HYDRA).is_symlink():
+        log_files([path for path in sorted((folder / HYDRA).glob("*")) if path.is_file()], HYDRA)
 
 
 def log_files(files: Sequence[Path], folder: str | None = None) -> None:
-    """Log single files as artifacts, into a folder of that name if one is given."""
+    """Log single files as artifacts, into a folder of that name if one is given; no links."""
     import mlflow
 
     for file in files:
-        mlflow.log_artifact(str(file), folder)
+        if not file.is_symlink():
+            mlflow.log_artifact(str(file), folder)
 
 
 def describe(text: str) -> None:

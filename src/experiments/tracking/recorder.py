@@ -77,7 +77,7 @@ class Recorder:
         self._last_step: Call | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.tracking.worker"],
+            [sys.executable, "-P", "-m", "experiments.tracking.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -7,22 +7,33 @@ Called by `experiments sync`, and by the next command for runs whose processes w
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
+from shlex import quote
+from urllib.parse import urlsplit
 
+from experiments.environment.machine import is_here
 from experiments.errors import TrackingError, UserError
 from experiments.store import claims
 from experiments.tracking import notes, worker
 from experiments.tracking.opening import (
     absolute,
+    database_file,
     require_database,
     with_password,
     without_password,
 )
+
+PASSWORDS = (
+    *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"),
+    "PGPASSWORD",
+)
+"""Variables of the environment that whatever server MLflow is to use is told."""
 
 
 class Synced(Enum):
@@ -50,9 +61,12 @@ def sync(folder: Path, uri: str | None = None) -> Synced:
     note = notes.read(folder)
     if note is None:
         return Synced.UNTRACKED
+    is_typed = bool(uri)
     uri = absolute(uri or with_password(note.new.uri))
     if note.is_complete and without_password(uri) == note.new.uri:
         return Synced.THERE
+    if not is_typed:
+        _check_told(uri, folder)
     try:
         with claims.claimed(folder, waits=False):
             note = notes.read(folder) or note
@@ -68,13 +82,29 @@ def sync(folder: Path, uri: str | None = None) -> Synced:
         return Synced.GOES_ON
 
 
+def _check_told(uri: str, folder: Path) -> None:
+    """Hold that the address in a folder, which anybody may have sent, is told no password.
+
+    Raises:
+        TrackingError: it would be.
+    """
+    host = urlsplit(uri).hostname or ""
+    known = is_here(host) or uri == os.environ.get("MLFLOW_TRACKING_URI")
+    if known or database_file(uri) or not any(map(os.environ.get, PASSWORDS)):
+        return
+    raise TrackingError(
+        f"{folder} says {uri}, which would be told MLflow's password of your environment",
+        f"If you know it, type: experiments sync {quote(str(folder))} --uri {quote(uri)}",
+    )
+
+
 def sync_apart(folders: Sequence[Path], uri: str) -> None:
     """Do the same for some, in a process of its own, so that MLflow is not imported here.
 
     Raises:
         TrackingError: MLflow still lacks something.
     """
-    command = [sys.executable, "-m", "experiments.tracking.syncing", uri, *map(str, folders)]
+    command = [sys.executable, "-P", "-m", "experiments.tracking.syncing", uri, *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines()

@@ -133,8 +133,9 @@ def _end_stale(note: Note) -> None:
     with suppress(TrackingError):
         host = note.new.tags.get("host", "")
         if folders := bringing.stale(note.new.uri, note.experiment_id, host):
+            module = "experiments.tracking.syncing"
             subprocess.Popen(
-                [sys.executable, "-m", "experiments.tracking.syncing", note.new.uri, *folders],
+                [sys.executable, "-P", "-m", module, note.new.uri, *folders],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

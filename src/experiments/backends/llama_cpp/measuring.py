@@ -88,7 +88,7 @@ def measure(kind: TensorType, threads: int, folder: Path) -> Speed:
         folder.mkdir(parents=True, exist_ok=True)
         _write(path, kind)
         done = subprocess.run(
-            [sys.executable, "-m", __name__, str(path), str(threads), str(kind.layers)],
+            [sys.executable, "-P", "-m", __name__, str(path), str(threads), str(kind.layers)],
             env=environment(),
             capture_output=True,
             text=True,
