@@ -6,7 +6,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from reviewed_runs import lines, make_run
 
 from experiments import cli
 from experiments.errors import StoreError, TrackingError
-from experiments.records import Message, Prompt, Solution
+from experiments.records import Message, Prompt
 from experiments.review import queues
 from experiments.review.choosing import choose
 from experiments.review.grades import Grades
@@ -105,11 +105,10 @@ def _samples(folder: Path) -> Iterator[Sample]:
     programs = {program.problem_id: program for program in runs.read_programs(folder)}
     verdicts = {verdict.problem_id: verdict for verdict in runs.read_verdicts(folder)}
     for generation in runs.read_generations(folder):
-        program = programs[generation.problem_id]
         yield Sample(
             Prompt(generation.problem_id, "f", (Message("user", "Write f"),)),
             generation,
-            Solution(generation.problem_id, 0, program.source, True, True),
+            replace(programs[generation.problem_id], format_kept=True, syntax_valid=True),
             verdicts[generation.problem_id],
         )
 

@@ -13,14 +13,13 @@ from functools import lru_cache
 from itertools import combinations
 from statistics import fmean
 
-from experiments.records import Outcome, Verdict
+from experiments.records import Outcome, ProblemInfo, Verdict
 from experiments.report import racing
 from experiments.report.collect import KINDS, Group, Run, Sample
 from experiments.report.labels import context, named
 from experiments.stats.comparing import Comparison, Finding, compare, same_programs
 from experiments.stats.intervals import Interval
 from experiments.stats.intervals import wilson_interval as _wilson
-from experiments.store.runs import ProblemInfo
 
 UNPAIRED = frozenset({"dataset", "limit"})
 """Labels whose levels are not asked the same problems."""

@@ -17,13 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import StoreError, without
-from experiments.records import Generation, Outcome, RunReport, Verdict
+from experiments.records import (
+    Generation,
+    Outcome,
+    ProblemInfo,
+    RunReport,
+    Solution,
+    Verdict,
+    by_sample,
+)
 from experiments.report import fidelity, labels, racing
 from experiments.report.terminal import shown
 from experiments.schema import dotted
 from experiments.stats.metrics import pass_rates
 from experiments.store import claims, runs
-from experiments.store.runs import ProblemInfo, Program
 
 log = logging.getLogger(__name__)
 
@@ -302,8 +309,8 @@ def read(folder: Path) -> Run:
 def _read(folder: Path) -> Run:
     report = runs.read_report(folder)
     made = runs.read_generations(folder)
-    generations = {(each.problem_id, each.sample): each for each in made}
-    programs = {(each.problem_id, each.sample): each for each in runs.read_programs(folder)}
+    generations = by_sample(made)
+    programs = by_sample(runs.read_programs(folder))
     samples = []
     for verdict in runs.read_verdicts(folder):
         key = (verdict.problem_id, verdict.sample)
@@ -353,15 +360,15 @@ def _with_known(
     return {**report.metrics, **known}
 
 
-def _sample(verdict: Verdict, generation: Generation | None, program: Program | None) -> Sample:
+def _sample(verdict: Verdict, generation: Generation | None, found: Solution | None) -> Sample:
     return Sample(
         problem_id=verdict.problem_id,
         sample=verdict.sample,
         text=generation.text or generation.thought if generation else "",
-        program=program.source if program else "",
+        program=found.program if found else "",
         verdict=verdict,
-        format_kept=program.format_kept if program else None,
-        syntax_valid=program.syntax_valid if program else None,
+        format_kept=found.format_kept if found else None,
+        syntax_valid=found.syntax_valid if found else None,
     )
 
 

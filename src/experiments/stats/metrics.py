@@ -55,7 +55,15 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 from typing import TypeVar
 
-from experiments.records import FinishReason, Generation, Outcome, Problem, Solution, Verdict
+from experiments.records import (
+    FinishReason,
+    Generation,
+    Outcome,
+    Problem,
+    ProblemInfo,
+    Solution,
+    Verdict,
+)
 from experiments.stats.costs import Measured, cost_metrics
 from experiments.stats.intervals import bootstrap_interval, wilson_interval
 
@@ -112,7 +120,7 @@ def summarise(
     verdicts: Sequence[Verdict],
     solutions: Sequence[Solution],
     generations: Sequence[Generation],
-    problems: Sequence[Problem],
+    problems: Sequence[Problem | ProblemInfo],
     measured: Measured = NOTHING_MEASURED,
     *,
     seed: int = 0,
@@ -187,7 +195,7 @@ def _share(name: str, values: Sequence[float], single: bool, seed: int) -> dict[
 
 
 def _pass_metrics(
-    verdicts: Sequence[Verdict], problems: Sequence[Problem], seed: int
+    verdicts: Sequence[Verdict], problems: Sequence[Problem | ProblemInfo], seed: int
 ) -> dict[str, float]:
     """Return pass@k, pass^k, and pass@1 by difficulty, on base tests and on all tests."""
     levels: dict[str, set[str]] = defaultdict(set)
@@ -235,8 +243,8 @@ def _test_metrics(verdicts: Sequence[Verdict], seed: int) -> dict[str, float]:
 
 def _format_metrics(solutions: Sequence[Solution], seed: int) -> dict[str, float]:
     """Return how many completions kept the format, and how many hold a program."""
-    kept = _by_problem((each.problem_id, each.format_kept) for each in solutions)
-    valid = _by_problem((each.problem_id, each.syntax_valid) for each in solutions)
+    kept = _by_problem((each.problem_id, bool(each.format_kept)) for each in solutions)
+    valid = _by_problem((each.problem_id, bool(each.syntax_valid)) for each in solutions)
     single = all(len(each) == 1 for each in kept.values())
     result: dict[str, float] = {}
     for name, flags in (("format/kept", kept), ("format/syntax_valid", valid)):
