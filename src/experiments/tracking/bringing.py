@@ -78,8 +78,6 @@ def fill(note: Note) -> None:
         StoreError: a file of the folder cannot be read.
     """
     folder, new = note.new.folder, note.new
-    if folder is None:
-        return
     with explained(new.uri):
         if note.is_sweep:
             _adopt(note, folder)
@@ -198,8 +196,6 @@ def _adopt(note: Note, folder: Path) -> None:
 
 def _ended_at(note: Note) -> float | None:
     """Return when a run's numbers were written; None if that is not known."""
-    if note.new.folder is None:
-        return None
     try:
         return max(note.new.folder.joinpath(runs.METRICS).stat().st_mtime, note.began)
     except OSError:
