@@ -6,6 +6,7 @@ import ast
 import hashlib
 import sys
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ def load_own(folder: str | Path, name: str = "problems", cache: str | Path = CAC
     Raises:
         DatasetError: the first mistake in the files.
     """
-    with _Loader(Path(cache)) as loader:
-        loaded = [loader.load(path) for path in problem_files(Path(folder))]
+    with closing(Sandbox()) as sandbox:  # which begins with the first problem that is not kept
+        loaded = [_load(path, Path(cache), sandbox) for path in problem_files(Path(folder))]
     return Dataset(
         name=name,
         digest=hashlib.sha256("".join(each.digest for each in loaded).encode()).hexdigest(),
@@ -52,8 +53,8 @@ def load_problem(path: Path, cache: str | Path = CACHE) -> Problem:
     Raises:
         DatasetError: the first mistake in the file.
     """
-    with _Loader(Path(cache)) as loader:
-        return loader.load(path).problem
+    with closing(Sandbox()) as sandbox:
+        return _load(path, Path(cache), sandbox).problem
 
 
 def problem_files(folder: Path) -> list[Path]:
@@ -129,54 +130,40 @@ class _Loaded:
     modules: tuple[str, ...]
 
 
-class _Loader:
-    """Loads problem files; opens a sandbox only if one is not kept."""
+def _load(path: Path, folder: Path, sandbox: Sandbox) -> _Loaded:
+    """Return the problem in a file, as it is kept in a folder or as it is read now."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
+    name = f"{path.parent.name}/{path.stem}"
+    key = cache.key(name, content)
+    kept = cache.find(folder, name, key)
+    if kept is not None:
+        fields, digest, modules = kept
+        return _Loaded(Problem(*fields), digest, modules)
+    problem = _read(read_form(path), sandbox)
+    fields = tuple(vars(problem).values())
+    digest = hashlib.sha256(canonical(fields).encode("utf-8", "surrogatepass")).hexdigest()
+    modules = imports_of([problem.reference])
+    cache.keep(folder, name, key, (fields, digest, modules))
+    return _Loaded(problem, digest, modules)
 
-    def __init__(self, cache_folder: Path) -> None:
-        self.folder = cache_folder
-        self.sandbox: Sandbox | None = None
 
-    def __enter__(self) -> _Loader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.sandbox is not None:
-            self.sandbox.close()
-
-    def load(self, path: Path) -> _Loaded:
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
-        name = f"{path.parent.name}/{path.stem}"
-        key = cache.key(name, content)
-        kept = cache.find(self.folder, name, key)
-        if kept is not None:
-            fields, digest, modules = kept
-            return _Loaded(Problem(*fields), digest, modules)
-        problem = self._read(read_form(path))
-        fields = tuple(getattr(problem, name) for name in Problem.__dataclass_fields__)
-        digest = hashlib.sha256(canonical(fields).encode("utf-8", "surrogatepass")).hexdigest()
-        modules = imports_of([problem.reference])
-        cache.keep(self.folder, name, key, (fields, digest, modules))
-        return _Loaded(problem, digest, modules)
-
-    def _read(self, form: Form) -> Problem:
-        if self.sandbox is None:
-            self.sandbox = Sandbox()
-        run.check_examples(form, self.sandbox)
-        return Problem(
-            id=form.id,
-            entry_point=form.entry_point,
-            prompt=form.prompt,
-            reference=form.reference,
-            base_inputs=form.base_inputs,
-            extra_inputs=run.extra_inputs(form, self.sandbox),
-            atol=form.atol,
-            title=form.title,
-            difficulty=form.difficulty,
-            topics=form.topics,
-        )
+def _read(form: Form, sandbox: Sandbox) -> Problem:
+    run.check_examples(form, sandbox)
+    return Problem(
+        id=form.id,
+        entry_point=form.entry_point,
+        prompt=form.prompt,
+        reference=form.reference,
+        base_inputs=form.base_inputs,
+        extra_inputs=run.extra_inputs(form, sandbox),
+        atol=form.atol,
+        title=form.title,
+        difficulty=form.difficulty,
+        topics=form.topics,
+    )
 
 
 def _is_hidden(path: Path) -> bool:
