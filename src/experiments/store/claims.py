@@ -19,9 +19,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from experiments.store.files import NO_LOCKS, cannot_use
+from experiments.store.files import NO_LOCKS, cannot_use, read_object
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ def ask(folder: Path, request: str) -> None:
 
 def asked(folder: Path) -> str:
     """Return what was asked for in a folder; empty if nobody said."""
-    return str(_content(folder).get("request", ""))
+    return str(read_object(folder / CLAIM).get("request", ""))
 
 
 @contextmanager
@@ -99,16 +98,8 @@ def is_claimed(folder: Path) -> bool:
 
 def holder(folder: Path) -> str:
     """Return who works in a folder, or did so last."""
-    content = _content(folder)
+    content = read_object(folder / CLAIM)
     return f"process {content.get('process', '?')} on {content.get('host', 'a machine')}"
-
-
-def _content(folder: Path) -> dict[str, Any]:
-    try:
-        content = json.loads((folder / CLAIM).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _sign(descriptor: int, request: str) -> None:

@@ -103,6 +103,15 @@ def read_lines(path: Path, decode: Callable[[dict[str, Any]], _Record]) -> list[
     return records
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the names and values in a JSON file; none where it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def write_records(path: Path, records: Iterable[Generation | Verdict]) -> None:
     """Replace a file of JSON lines by these records; there is no moment with half a file.
 
