@@ -18,7 +18,7 @@ from experiments.records import CHOICES
 from experiments.report.collect import noted
 from experiments.store import claims, runs
 
-BESIDE = ("store", "cache", "fetched", "fidelity")
+BESIDE = {"store", "cache", "fetched", "fidelity"}
 """Folders in `outputs` that hold no runs of their own."""
 
 OF_A_SWEEP = (
@@ -75,7 +75,7 @@ def listed(outputs: Path) -> list[Listed]:
         raise StoreError(f"There is no folder {outputs}", "Make a run: python run.py")
     found = {path.parent for name in (runs.METRICS, runs.FAILURE) for path in outputs.rglob(name)}
     found |= {path.parent.parent for path in outputs.rglob(runs.CONFIGURATION)}
-    ours = [each for each in found if each.relative_to(outputs).parts[:1] not in _BESIDE]
+    ours = [each for each in found if not {*each.relative_to(outputs).parts[:1]} & BESIDE]
     return [_listed(folder) for folder in sorted(ours, key=_age)]
 
 
@@ -147,7 +147,6 @@ def bytes_of(found: Iterable[Listed]) -> int:
     return sum(path.lstat().st_size for path in files if path.is_file())
 
 
-_BESIDE = {(name,) for name in BESIDE}
 _REMOVABLE = (State.FAILED, State.STOPPED)
 
 

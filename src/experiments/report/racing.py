@@ -7,7 +7,6 @@ by the race's finding and never by its pass@1, which is of fewer problems for th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -73,18 +72,6 @@ class Race:
     def seen(self) -> int:
         """How many problems somebody answered."""
         return max(runner.problems for runner in self.standing.runners)
-
-
-def races(folders: Iterable[Path]) -> tuple[list[Race], list[tuple[Path, str]]]:
-    """Return the races that these runs were made in, and the folders of damaged ones with why."""
-    found, damaged = [], []
-    for sweep in dict.fromkeys(folder.parent for folder in folders):
-        if (sweep / runs.RACE).exists():
-            try:
-                found.append(read(sweep))
-            except StoreError as error:
-                damaged.append((sweep, str(error)))
-    return found, damaged
 
 
 def read(folder: Path) -> Race:

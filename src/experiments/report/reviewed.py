@@ -11,7 +11,7 @@ from typing import Any
 from experiments.errors import printable
 from experiments.report.collect import Collection, Group, Run
 from experiments.review import scoring
-from experiments.review.scoring import Agreed, Graded
+from experiments.review.scoring import Graded
 from experiments.review.works import Place
 from experiments.stats.stratified import Estimate
 from experiments.store.reviews import REVIEWS
@@ -59,7 +59,10 @@ def reviewed(group: Group) -> dict[str, Any]:
         "works": len(graded),
         "agreements": scoring.agreements(graded),
         "differing": [
-            (_pair(each), [_shown(group, item) for item in each.differing[:MOST_PROGRAMS]])
+            (
+                f"{each.first} and {each.second}",
+                [_shown(group, item) for item in each.differing[:MOST_PROGRAMS]],
+            )
             for each in scoring.agreements(graded)
             if each.differing and each.second != scoring.TESTS
         ],
@@ -143,10 +146,6 @@ def _of_runs(runs: Iterable[Run], problems: set[str] | None) -> Callable[[Place]
     return lambda place: (
         place.folder in folders and (problems is None or place.problem_id in problems)
     )
-
-
-def _pair(agreed: Agreed) -> str:
-    return f"{agreed.first} and {agreed.second}"
 
 
 def _shown(group: Group, graded: Graded) -> Shown:

@@ -106,14 +106,9 @@ def pass_all_k(samples: int, passed: int, k: int) -> float:
     return 1.0 - pass_at_k(samples, samples - passed, k)
 
 
-def pass_rates(verdicts: Iterable[Verdict], tests: str = "plus") -> dict[str, float]:
-    """Return, for each problem, the share of its samples that pass.
-
-    Args:
-        verdicts: of one run.
-        tests: `base`, or `plus` for base and extra tests.
-    """
-    return {problem: fmean(results) for problem, results in _passed(verdicts, tests).items()}
+def pass_rates(verdicts: Iterable[Verdict]) -> dict[str, float]:
+    """Return, for each problem, the share of its samples that pass base and extra tests."""
+    return {problem: fmean(results) for problem, results in _passed(verdicts, "plus").items()}
 
 
 def summarise(
