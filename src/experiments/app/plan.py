@@ -231,13 +231,8 @@ def _name(override: str) -> str:
 def _collected() -> Iterator[list[str]]:
     """Keep warnings of this project for later; what else it says is not shown."""
     found: list[str] = []
-
-    class Keeper(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.levelno >= logging.WARNING:
-                found.append(record.getMessage())
-
-    logger, keeper = logging.getLogger("experiments"), Keeper()
+    logger, keeper = logging.getLogger("experiments"), logging.Handler(logging.WARNING)
+    keeper.emit = lambda record: found.append(record.getMessage())  # type: ignore[method-assign]
     before = logger.propagate
     logger.addHandler(keeper)
     logger.propagate = False

@@ -52,22 +52,24 @@ def reviewed(group: Group) -> dict[str, Any]:
     rows = _rows(group, graded)
     tables = [(title, rows) for title, rows in _tables(group, graded) if rows]
     down, up = scoring.missed(graded)
+    agreements = scoring.agreements(graded)
+
+    def shown(some: Sequence[Graded]) -> list[Shown]:
+        return [_shown(group, each) for each in some[:MOST_PROGRAMS]]
+
     return {
         "rows": rows,
         "tables": tables,
         "graded": sum(bool(each.reviews) for each in graded),
         "works": len(graded),
-        "agreements": scoring.agreements(graded),
+        "agreements": agreements,
         "differing": [
-            (
-                f"{each.first} and {each.second}",
-                [_shown(group, item) for item in each.differing[:MOST_PROGRAMS]],
-            )
-            for each in scoring.agreements(graded)
+            (f"{each.first} and {each.second}", shown(each.differing))
+            for each in agreements
             if each.differing and each.second != scoring.TESTS
         ],
-        "down": [_shown(group, each) for each in down[:MOST_PROGRAMS]],
-        "up": [_shown(group, each) for each in up[:MOST_PROGRAMS]],
+        "down": shown(down),
+        "up": shown(up),
         "more": max(0, len(down) - MOST_PROGRAMS) + max(0, len(up) - MOST_PROGRAMS),
     }
 

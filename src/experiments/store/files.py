@@ -35,6 +35,19 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 """What file systems say that have no locks."""
 
 
+def take_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Return whether a lock is had, without waiting: where a file system has none, it is."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        if error.errno not in NO_LOCKS:
+            raise
+        log.info("This file system has no locks: two runs may do the same work.")
+    return True
+
+
 @contextmanager
 def appending(path: Path) -> Iterator[Callable[[Generation | Verdict], None]]:
     """Yield a function that appends a record to a run's file, each at once and whole.
