@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from experiments.errors import TrackingError
+from experiments.errors import StoreError, TrackingError
 from experiments.records import (
     Failure,
     FinishReason,
@@ -192,13 +192,25 @@ def test_each_sample_is_a_trace_with_its_verdict_times_and_tokens(store: Store, 
 
 
 def test_a_bug_over_there_keeps_its_traceback(store: Store) -> None:
-    recorder = Recorder(store.new("bug", parameters={"a": 10**5000}))  # no text has so many digits
-    with pytest.raises(RuntimeError, match=r"Traceback(.|\n)*ValueError"):
+    recorder = Recorder(store.new("bug", parameters={None: 1}))  # a name that is no text
+    with pytest.raises(RuntimeError, match=r"Traceback(.|\n)*TypeError"):
         recorder.started()
     recorder.end("FINISHED")
-    with pytest.raises(RuntimeError, match=r"Traceback(.|\n)*ValueError"):
+    with pytest.raises(RuntimeError, match=r"Traceback(.|\n)*TypeError"):
         recorder.wait()
     assert store.run("bug").info.status == "FAILED"
+
+
+def test_a_run_whose_folder_takes_no_note_is_told_at_once(store: Store) -> None:
+    new = store.new("unnoted")
+    new.folder.rmdir()
+    new.folder.write_text("a file")
+    recorder = Recorder(new)
+    with pytest.raises(StoreError, match="unnoted"):
+        recorder.started()
+    recorder.end("FINISHED")
+    with pytest.raises(StoreError, match="unnoted"):
+        recorder.wait()
 
 
 def test_a_run_that_cannot_begin_is_told_at_once_and_at_the_end(tmp_path: Path) -> None:

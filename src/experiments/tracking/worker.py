@@ -50,7 +50,11 @@ def main() -> None:
     new: NewRun | None = received.get()
     if new is None:
         return
-    note = notes.opened(new, time.time())
+    note = _result(notes.opened, new, time.time())
+    if not isinstance(note, Note):  # nothing can be logged: the folder takes no note of it
+        _reply(replies, note)
+        _reply(replies, note)
+        return
     begun = _result(bringing.begin, note, new.system_metrics)
     if isinstance(begun, Note):
         note = begun
