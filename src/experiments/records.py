@@ -349,6 +349,11 @@ CHOICES = ("model", "quantization", "prompt", "dataset")
 """The labels that every run has, in the order of its name."""
 
 
+def run_name(labels: Mapping[str, str]) -> str:
+    """Return a run's name: its choices."""
+    return " · ".join(labels[each] for each in CHOICES if labels.get(each))
+
+
 @dataclass(frozen=True)
 class RunReport:
     """One run in numbers.

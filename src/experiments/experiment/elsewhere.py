@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_type_hints
 from experiments.errors import DatasetError, StoreError
 from experiments.experiment import shared
 from experiments.judge import judge
-from experiments.records import CHOICES, Dataset, Generation, Verdict, by_sample
+from experiments.records import Dataset, Generation, Verdict, by_sample, run_name
 from experiments.schema import TrackingConfig, dotted
 from experiments.stats.metrics import summarise
 from experiments.store import runs
@@ -156,7 +156,7 @@ def _new(folder: Path, where: tuple[str, str | None, str]) -> NewRun:
     problems = len(runs.read_problems(folder))
     return NewRun(
         *where,
-        name=" · ".join(report.labels[each] for each in CHOICES if report.labels.get(each)),
+        name=run_name(report.labels),
         tags={
             **report.labels,
             "kind": "run",

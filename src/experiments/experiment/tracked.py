@@ -11,7 +11,7 @@ from typing import Any, Self
 from experiments.errors import TrackingAway, TrackingError, masked, without
 from experiments.experiment.planning import Plan
 from experiments.experiment.sweep import origin
-from experiments.records import CHOICES
+from experiments.records import run_name
 from experiments.schema import dotted
 from experiments.tracking import notes, syncing
 from experiments.tracking.notes import NewRun, Status
@@ -40,7 +40,7 @@ class TrackedRun:
                 absolute(address(tracking.uri)),
                 tracking.artifacts,
                 tracking.experiment,
-                name=" · ".join(plan.labels[label] for label in CHOICES if plan.labels[label]),
+                name=run_name(plan.labels),
                 parent=plan.parent,
                 tags=_tags(plan),
                 parameters=_shown(plan),

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from experiments.environment.terminal import results
 from experiments.errors import StoreError, printable
-from experiments.records import CHOICES
+from experiments.records import run_name
 from experiments.report.collect import noted
 from experiments.store import claims, runs
 
@@ -161,9 +161,8 @@ def _listed(folder: Path) -> Listed:
         report = runs.read_report(folder)
     except StoreError as error:
         return Listed(folder, State.FAILED, _typed(folder), str(error))
-    what = " · ".join(value for name in CHOICES if (value := report.labels.get(name)))
-    score = report.metrics.get("pass_at_1/plus")
-    return Listed(folder, State.FINISHED, what, ", ".join(_lacking(folder)), score)
+    name, score = run_name(report.labels), report.metrics.get("pass_at_1/plus")
+    return Listed(folder, State.FINISHED, name, ", ".join(_lacking(folder)), score)
 
 
 def _typed(folder: Path) -> str:
