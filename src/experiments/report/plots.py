@@ -274,6 +274,8 @@ def _number(ax: Axes, points: Sequence[tuple[int, float, float]]) -> None:
         ax: whose limits are set.
         points: a number, and where its point is.
     """
+    from matplotlib.transforms import Bbox
+
     scale = 72 / ax.figure.dpi  # to points, as sizes of letters are given
     meeting: list[list[tuple[int, float, float]]] = []
     for number, x, y in points:
@@ -285,7 +287,7 @@ def _number(ax: Axes, points: Sequence[tuple[int, float, float]]) -> None:
         ]
         joined = [point for each in near for point in each] + [(number, across, up)]
         meeting = [each for each in meeting if each not in near] + [joined]
-    taken: list[tuple[float, float, float, float]] = []
+    taken: list[Bbox] = []
     for each in meeting:
         text = "#" + spans(sorted(number for number, _, _ in each))
         width, height = 4.2 * len(text), 8.0
@@ -299,17 +301,11 @@ def _number(ax: Axes, points: Sequence[tuple[int, float, float]]) -> None:
             (right + 4, top + 2 + height),
             (right + 4, bottom - 2 - 2 * height),
         ]
-        boxes = [(a, u, a + width, u + height) for a, u in corners]
-        box = next((box for box in boxes if not any(_overlap(box, b) for b in taken)), boxes[0])
+        boxes = [Bbox.from_bounds(a, u, width, height) for a, u in corners]
+        box = next((box for box in boxes if not box.count_overlaps(taken)), boxes[0])
         taken.append(box)
-        place = ax.transData.inverted().transform((box[0] / scale, box[1] / scale))
+        place = ax.transData.inverted().transform((box.x0 / scale, box.y0 / scale))
         ax.text(place[0], place[1], text, fontsize=7)
-
-
-def _overlap(
-    one: tuple[float, float, float, float], other: tuple[float, float, float, float]
-) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def spans(numbers: Sequence[int]) -> str:
