@@ -23,7 +23,7 @@ from experiments.app import fidelity, race
 from experiments.app.jobs import combinations, split, swept
 from experiments.app.parts import parts
 from experiments.environment.project import at_hand
-from experiments.environment.terminal import duration, spread, when
+from experiments.environment.terminal import duration, size, spread, when
 from experiments.errors import UserError, WeightsError
 from experiments.records import CHOICES
 
@@ -241,14 +241,6 @@ def _collected() -> Iterator[list[str]]:
     finally:
         logger.propagate = before
         logger.removeHandler(keeper)
-
-
-def size(count: float) -> str:
-    """Return bytes for a person."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}" if count < 1e11 else f"{count / scale:.0f} {unit}"
-    return f"{count / 1e3:.0f} kB"
 
 
 def _count(number: int, name: str) -> str:
