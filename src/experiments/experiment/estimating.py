@@ -28,7 +28,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from experiments.weights.workload import Workload
@@ -300,7 +300,7 @@ def gathered(pasts: Sequence[Past]) -> tuple[Past, ...]:
     """Return earlier completions, those of equal runs in one sum."""
     labels = 6  # of the fields; the others are numbers
     sums: dict[tuple[str, ...], tuple[float, ...]] = {}
-    for *key, numbers in ((*each[:labels], each[labels:]) for each in map(astuple, pasts)):
-        so_far = sums.get(tuple(key), (0,) * len(numbers))
-        sums[tuple(key)] = tuple(map(operator.add, so_far, numbers))
+    for values in (tuple(vars(each).values()) for each in pasts):
+        key, numbers = values[:labels], values[labels:]
+        sums[key] = tuple(map(operator.add, sums.get(key, (0,) * len(numbers)), numbers))
     return tuple(Past(*key, *numbers) for key, numbers in sums.items())  # type: ignore[arg-type]
