@@ -116,6 +116,15 @@ def read_lines(path: Path, decode: Callable[[dict[str, Any]], _Record]) -> list[
     return records
 
 
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """Return the names and values in a JSON file; none where it is missing or damaged."""
     try:
