@@ -127,7 +127,7 @@ def test_all_answers_of_the_demo_model_are_those_of_one_by_one(demo: Path) -> No
     ]
     asked_for = LlamaCpp(known).prepare(asked, Sampling(), 0)
     work = [Job(r.problem_id, r.text, r.seed, True, r.prompt.entry_point) for r in asked_for]
-    limit = 48
+    limit = 32
     options = {"context_tokens": 4096, "stop_when_complete": False}
     ids: dict[int, dict[str, list[int]]] = {}
     for parallel in (1, 2, 4, 8, 16):

@@ -117,7 +117,7 @@ def test_each_generation_is_a_trace_with_its_verdict(workplace: Workplace) -> No
 
 @pytest.mark.slow
 def test_a_sweep_is_one_parent_with_its_jobs(workplace: Workplace) -> None:
-    done = workplace.run("-m", "prompt=plain,cot", "quantization=q8_0,q2_k")
+    done = workplace.run("-m", "prompt=plain,cot", "quantization=q8_0,q2_k", "limit=20")
     assert done.returncode == 0, done.stderr
     assert len(workplace.runs) == 4
     scores = {
@@ -139,12 +139,12 @@ def test_a_sweep_is_one_parent_with_its_jobs(workplace: Workplace) -> None:
 
 @pytest.mark.slow
 def test_models_without_weights_fail_one_by_one(workplace: Workplace) -> None:
-    done = workplace.run("-m", "model=mistral,dolphin,openhermes", "prompt=plain,cot")
+    done = workplace.run("-m", "model=mistral,dolphin", "prompt=plain,cot")
     assert done.returncode == 1
-    assert "6 jobs failed" in done.stderr
+    assert "4 jobs failed" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     reasons = [p.read_text() for p in sorted(workplace.folder.glob("outputs/*/*/*/failure.txt"))]
-    assert len(reasons) == 6
+    assert len(reasons) == 4
     for reason in reasons:
         assert len(reason.strip().splitlines()) == 1
         assert ".gguf" in reason

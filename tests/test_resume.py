@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from conftest import ROOT, Workplace
 
-KILLS = int(os.environ.get("KILLS", "20"))
 COSTS = ("megabytes", "seconds", "cached", "shared", "verdicts_kept", "speed/", "cost/", "engine/")
 """What names of numbers have in them that may differ from run to run."""
 
@@ -72,7 +71,10 @@ def workers_of(folder: Path) -> list[int]:
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_at_any_moment_ends_like_an_undisturbed_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wanted", [5, pytest.param(20, marks=pytest.mark.soak)])
+def test_a_run_that_is_killed_at_any_moment_ends_like_an_undisturbed_one(
+    tmp_path: Path, wanted: int
+) -> None:
     began = time.monotonic()
     undisturbed = make(tmp_path / "undisturbed")
     finish(start(undisturbed))  # quantizes the model, which the others find
@@ -82,12 +84,12 @@ def test_a_run_that_is_killed_at_any_moment_ends_like_an_undisturbed_one(tmp_pat
 
     chance = random.Random(0)
     kills = rounds = 0
-    while kills < KILLS:
+    while kills < wanted:
         rounds += 1
         folder = make(tmp_path / f"round{rounds}")
         for attempt in range(6):
             run = start(folder)
-            may_end = kills >= KILLS or attempt == 5
+            may_end = kills >= wanted or attempt == 5
             try:
                 _, told = run.communicate(
                     timeout=None if may_end else chance.uniform(0.1, 0.9) * seconds
