@@ -112,7 +112,7 @@ def write(folder: Path, number: int, choice: tuple[str, ...], problems: int) -> 
         folder,
         generations=generations,
         verdicts=verdicts,
-        programs=map(runs.program_of, solutions),
+        programs=solutions,
         problems=asked,
         manifest={
             "labels": labels,

@@ -60,8 +60,6 @@ def main() -> int:
 
 def estimated(shape: Shape, level: str, options: argparse.Namespace) -> float:
     """Return the seconds that a plan says, the lengths given."""
-    from dataclasses import asdict
-
     from experiments.backends.llama_cpp import measuring
     from experiments.experiment.estimating import Cost, Job, Past, modelled
     from experiments.schema import ModelConfig, QuantizationConfig
@@ -70,16 +68,16 @@ def estimated(shape: Shape, level: str, options: argparse.Namespace) -> float:
     from experiments.weights.memory import kv_values_per_token
     from experiments.weights.workload import NUMBERS, workload
 
-    found = read_header(model(shape, level))
+    header = read_header(model(shape, level))
     nothing = ModelConfig(name=shape.name), QuantizationConfig(level, f"MOSTLY_{level.upper()}")
-    work = workload(Here(found), *nothing)
+    work = workload(Here(header), *nothing)
     costs = {}
     for kind in work.types:
         if kind not in _measured:
             tensor = measuring.TensorType(NUMBERS[kind], *TENSOR_TYPES[NUMBERS[kind]])
-            speed = measuring.measure(tensor, options.threads, FOLDER)
-            print(f"  {kind}: {speed}", file=sys.stderr)
-            _measured[kind] = Cost(**asdict(speed))
+            found = measuring.measure(tensor, options.threads, FOLDER)
+            print(f"  {kind}: {found}", file=sys.stderr)
+            _measured[kind] = Cost.of(found)
         costs[kind] = _measured[kind]
     question = ("m", level, "p", "d", "", "")
     count = options.prompts
@@ -96,7 +94,7 @@ def estimated(shape: Shape, level: str, options: argparse.Namespace) -> float:
         shared_bytes=SHARED_TOKENS,
         most_tokens=options.new_tokens,
         parallel=options.parallel,
-        kv_values_per_token=kv_values_per_token(found),
+        kv_values_per_token=kv_values_per_token(header),
     )
     return modelled(job, work, costs, [past]).value
 

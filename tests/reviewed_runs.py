@@ -58,7 +58,7 @@ def make_run(
         folder,
         generations=generations,
         verdicts=verdicts,
-        programs=map(runs.program_of, solutions),
+        programs=solutions,
         problems=problems,
         manifest={"labels": labels, "overrides": [], "dataset": {"name": "d", "sha256": "0"}},
         metrics=summarise(verdicts, solutions, generations, problems),

@@ -158,7 +158,7 @@ def test_one_model_is_shown_at_every_level(
     assert cli.main(["models", "mistral", "--models", str(tmp_path)]) == 0
     lines = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines() if line}
     assert set(LEVELS) <= set(lines)
-    assert lines["q4_0"][1:3] == ["0", "MB"]
+    assert lines["q4_0"][1:3] == [f"{file.stat().st_size / 1e3:.1f}", "kB"]
     assert "here" in lines["q4_0"]
     assert "hub" in lines["q8_0"]
     assert lines["f16"][-2:] == ["hub", "mistral-7b-instruct-v0.2-f16.gguf"]

@@ -140,7 +140,7 @@ def test_broken_strategy_is_told_in_one_line(templates: dict[str, str], said: li
     line = str(raised.value)
     assert all(part in line for part in said), line
     assert "\n" not in line
-    assert "_Statement" not in line
+    assert "ProblemInfo" not in line
 
 
 def test_empty_completion_is_told() -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import zlib
 from base64 import b64decode
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -72,7 +73,7 @@ def make_run(
         folder,
         generations=generations,
         verdicts=verdicts,
-        programs=[runs.Program(s.problem_id, 0, s.program, format_kept) for s in solutions],
+        programs=[replace(s, syntax_valid=None) for s in solutions],
         problems=problems,
         manifest=manifest,
         metrics=metrics,

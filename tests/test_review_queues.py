@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterator
-from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ from reviewed_runs import lines, make_run
 
 from experiments import cli
 from experiments.errors import StoreError, TrackingError
-from experiments.records import Message, Prompt, Solution
 from experiments.review import queues
 from experiments.review.choosing import choose
 from experiments.review.grades import Grades
@@ -26,7 +23,6 @@ from experiments.review.rubric import load
 from experiments.review.works import Work, works
 from experiments.store import runs
 from experiments.tracking.recorder import NewRun, Recorder
-from experiments.tracking.traces import Sample, log_samples
 
 # MLflow's own, and the tests make errors of warnings
 pytestmark = [
@@ -54,13 +50,11 @@ class Reviewed:
             self.log(folder)
 
     def log(self, folder: Path, traces: bool = True) -> None:
-        new = NewRun(self.uri, None, "x", f"secretmodel {folder.name}", system_metrics=False)
+        name = f"secretmodel {folder.name}"
+        new = NewRun(self.uri, None, "x", name, folder, traces=traces, system_metrics=False)
         recorder = Recorder(new)
-        if traces:
-            recorder.log(log_samples, list(_samples(folder)))
         recorder.end("FINISHED")
         assert recorder.wait(120)
-        (folder / runs.TRACKED).write_text(json.dumps(asdict(recorder.started())))
 
     def works(self) -> list[Work]:
         return works(self.folders)
@@ -99,19 +93,6 @@ class Reviewed:
 
 def _id(folder: Path) -> str:
     return str(json.loads((folder / runs.TRACKED).read_text())["run_id"])
-
-
-def _samples(folder: Path) -> Iterator[Sample]:
-    programs = {program.problem_id: program for program in runs.read_programs(folder)}
-    verdicts = {verdict.problem_id: verdict for verdict in runs.read_verdicts(folder)}
-    for generation in runs.read_generations(folder):
-        program = programs[generation.problem_id]
-        yield Sample(
-            Prompt(generation.problem_id, "f", (Message("user", "Write f"),)),
-            generation,
-            Solution(generation.problem_id, 0, program.source, True, True),
-            verdicts[generation.problem_id],
-        )
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,20 @@ from pathlib import Path
 import pytest
 
 from experiments.errors import ConfigError, StoreError
-from experiments.records import Failure, FinishReason, Generation, Outcome, Problem, Verdict
+from experiments.records import (
+    Failure,
+    FinishReason,
+    Generation,
+    Outcome,
+    Problem,
+    ProblemInfo,
+    Solution,
+    Verdict,
+)
 from experiments.store import GenerationStore, appending
 from experiments.store.files import write_records
 from experiments.store.runs import (
     FORMAT,
-    ProblemInfo,
-    Program,
     read_generations,
     read_problems,
     read_programs,
@@ -272,7 +279,7 @@ def finished(folder: Path) -> Path:
         folder,
         generations=[generation(1)],
         verdicts=[verdict(1)],
-        programs=[Program("p", 0, "def f(): ...", True, None)],
+        programs=[Solution("p", 0, "def f(): ...", True, None)],
         problems=[problem],
         manifest={"labels": {"model": "m"}, "note": "odd"},
         metrics={"pass_at_1/plus": 0.5, "speed/tokens_per_second": float("nan")},
@@ -285,7 +292,7 @@ def test_a_runs_folder_is_read_as_it_was_written(tmp_path: Path) -> None:
     found = read_report(folder)
     assert found.metrics == {"pass_at_1/plus": 0.5}
     assert (found.labels, found.note) == ({"model": "m"}, "odd")
-    assert read_programs(folder) == [Program("p", 0, "def f(): ...", True, None)]
+    assert read_programs(folder) == [Solution("p", 0, "def f(): ...", True, None)]
     assert read_problems(folder) == [ProblemInfo("p", "One", "", ("lists",), "f", "def f(): ...")]
 
 

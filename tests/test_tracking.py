@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,22 +17,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from experiments.errors import TrackingError
+from experiments.errors import StoreError, TrackingError
 from experiments.records import (
     Failure,
     FinishReason,
     Generation,
     Message,
     Outcome,
+    ProblemInfo,
     Prompt,
     Solution,
     Verdict,
 )
+from experiments.store import runs
 from experiments.tracking import bringing, logs, worker
 from experiments.tracking.fetching import fetch, is_run_id
 from experiments.tracking.notes import Note
 from experiments.tracking.opening import open_experiment
-from experiments.tracking.recorder import Call, End, NewRun, Recorder
+from experiments.tracking.recorder import End, NewRun, Progress, Recorder
 from experiments.tracking.traces import Sample, log_samples
 
 # MLflow's own, and the tests make errors of warnings
@@ -58,7 +60,9 @@ class Store:
         return MlflowClient(tracking_uri=self.uri)
 
     def new(self, name: str, **given: Any) -> NewRun:
-        return NewRun(self.uri, None, "x", name, **given)
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return NewRun(self.uri, None, "x", name, folder, **given)
 
     def run(self, name: str) -> Run:
         found = self.client.search_runs([self.experiment], f"tags.`mlflow.runName` = '{name}'")
@@ -98,42 +102,55 @@ def sample(number: int, passed: bool = True) -> Sample:
     )
 
 
+def write(folder: Path, samples: list[Sample]) -> None:
+    """Write the folder of a finished run."""
+    runs.write_run(
+        folder,
+        generations=[each.generation for each in samples],
+        verdicts=[each.verdict for each in samples],
+        programs=[each.solution for each in samples],
+        problems=[ProblemInfo(each.prompt.problem_id) for each in samples],
+        manifest={"labels": {"model": "m"}, "note": "**half**"},
+        metrics={"pass": 0.5},
+        prompts=[each.prompt for each in samples],
+    )
+
+
 # --- a run through the process that logs it
 
 
 @pytest.fixture(scope="module")
 def whole(store: Store) -> Run:
     """A run that logged all there is."""
-    folder = store.folder / "run"
-    folder.mkdir()
-    (folder / "metrics.json").write_text("{}")
-    for name in (".hydra", "mlruns"):
-        (folder / name).mkdir()
-        (folder / name / "config.yaml").write_text("seed: 0")
-    (store.folder / "private").mkdir()
-    (store.folder / "private" / "key").write_text("of nobody else")
-    (folder / "audit.json").symlink_to(store.folder / "private" / "key")
-    (folder / "figures").symlink_to(store.folder / "private")
-    (folder / ".hydra" / "key").symlink_to(store.folder / "private" / "key")
     parent = store.client.create_run(store.experiment, run_name="sweep").info.run_id
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.5")
         environment.setenv("MLFLOW_RUN_ID", parent)  # left by something else
-        recorder = Recorder(store.new("whole", parent=parent, tags={"kind": "run"}))
-    recorder.log(logs.log_parameters, {"a.b": 1})
-    recorder.log(logs.log_dataset, "some", "0" * 64, 3)
+        new = store.new(
+            "whole",
+            parent=parent,
+            tags={"kind": "run"},
+            parameters={"a.b": 1},
+            dataset=("some", "0" * 64, 3),
+        )
+        recorder = Recorder(new)
     recorder.progress(3, {"progress/generations": 3.0})
     recorder.progress(4, {"progress/generations": 4.0})  # too soon after the one before
     recorder.progress(5, {"progress/generations": 5.0})  # as well, but the last
-    recorder.log(print, "no reply")
-    recorder.log(logs.log_metrics, {"pass": 0.5, "undefined": math.nan})
-    recorder.log(logs.describe, "**half**")
-    recorder.log(logs.log_folder, folder)
-    recorder.log(log_samples, [sample(number, number % 2 == 0) for number in range(4)])
-    recorder.log(time.sleep, 1.5)  # for a measurement of the machine
+    recorder.started()
+    write(new.folder, [sample(number, number % 2 == 0) for number in range(4)])
+    for name in (".hydra", "mlruns"):
+        (new.folder / name).mkdir()
+        (new.folder / name / "config.yaml").write_text("seed: 0")
+    (store.folder / "private").mkdir()
+    (store.folder / "private" / "key").write_text("of nobody else")
+    (new.folder / "audit.json").symlink_to(store.folder / "private" / "key")
+    (new.folder / "figures").symlink_to(store.folder / "private")
+    (new.folder / ".hydra" / "key").symlink_to(store.folder / "private" / "key")
+    time.sleep(1.5)  # for a measurement of the machine
     recorder.end("FINISHED")
     recorder.end("FAILED")  # too late
-    recorder.log(logs.describe, "too late")
+    recorder.progress(6, {"progress/generations": 6.0})  # as well
     assert recorder.wait(60)
     return store.run("whole")
 
@@ -146,11 +163,14 @@ def test_all_that_is_logged_is_found_again(store: Store, whole: Run) -> None:
     assert whole.data.tags["mlflow.parentRunId"] == store.run("sweep").info.run_id
     assert whole.data.params == {"a.b": "1"}
     assert whole.data.metrics["pass"] == 0.5
-    assert "undefined" not in whole.data.metrics
     assert "system/cpu_utilization_percentage" in whole.data.metrics
     steps = client.get_metric_history(run_id, "progress/generations")
     assert [(metric.step, metric.value) for metric in steps] == [(3, 3.0), (5, 5.0)]
-    assert [file.path for file in client.list_artifacts(run_id)] == [".hydra", "metrics.json"]
+    files = [file.path for file in client.list_artifacts(run_id)]
+    assert files == [  # neither links nor folders that are not the run's
+        *(".hydra", "generations.jsonl", "manifest.json", "metrics.json", "problems.jsonl"),
+        *("prompts.jsonl", "samples.jsonl", "tracking.json", "verdicts.jsonl"),
+    ]
     inner = client.list_artifacts(run_id, ".hydra")
     assert [file.path for file in inner] == [".hydra/config.yaml"]  # and no links
     assert (store.folder / "artifacts").is_dir()
@@ -182,18 +202,31 @@ def test_each_sample_is_a_trace_with_its_verdict_times_and_tokens(store: Store, 
 
 
 def test_a_bug_over_there_keeps_its_traceback(store: Store) -> None:
-    recorder = Recorder(store.new("bug"))
-    recorder.log(divmod, 1, 0)  # type: ignore[arg-type]
+    recorder = Recorder(store.new("bug", parameters={None: 1}))  # a name that is no text
+    with pytest.raises(RuntimeError, match=r"Traceback(.|\n)*TypeError"):
+        recorder.started()
     recorder.end("FINISHED")
-    with pytest.raises(RuntimeError, match=r"Traceback(.|\n)*ZeroDivisionError"):
+    with pytest.raises(RuntimeError, match=r"Traceback(.|\n)*TypeError"):
         recorder.wait()
     assert store.run("bug").info.status == "FAILED"
 
 
+def test_a_run_whose_folder_takes_no_note_is_told_at_once(store: Store) -> None:
+    new = store.new("unnoted")
+    new.folder.rmdir()
+    new.folder.write_text("a file")
+    recorder = Recorder(new)
+    with pytest.raises(StoreError, match="unnoted"):
+        recorder.started()
+    recorder.end("FINISHED")
+    with pytest.raises(StoreError, match="unnoted"):
+        recorder.wait()
+
+
 def test_a_run_that_cannot_begin_is_told_at_once_and_at_the_end(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").mkdir()
-    recorder = Recorder(NewRun(f"sqlite:///{tmp_path}/mlflow.db", None, "x", "name"))
-    recorder.log(logs.log_parameters, {"a": 1})
+    new = NewRun(f"sqlite:///{tmp_path}/mlflow.db", None, "x", "name", tmp_path)
+    recorder = Recorder(replace(new, parameters={"a": 1}))
     with pytest.raises(TrackingError, match="unable to open database file"):
         recorder.started()
     with pytest.raises(TrackingError, match="unable to open database file"):
@@ -205,21 +238,23 @@ def test_a_run_that_cannot_begin_is_told_at_once_and_at_the_end(tmp_path: Path) 
 
 def test_a_process_that_died_is_told_with_what_it_wrote(store: Store) -> None:
     recorder = Recorder(store.new("dead"))
-    recorder.log(print, "the last words")
-    recorder.log(os._exit, 3)
+    recorder.started()
+    recorder._process.kill()
     recorder.end("FINISHED")
-    with pytest.raises(TrackingError, match=r"died \(exit code 3\)"):
+    with pytest.raises(TrackingError, match=r"died \(exit code -9\)"):
         recorder.wait()
 
 
 def test_a_run_whose_process_was_killed_ends_as_killed(store: Store) -> None:
     code = (
         "import os, sys\n"
+        "from pathlib import Path\n"
         "from experiments.tracking.recorder import NewRun, Recorder\n"
-        "Recorder(NewRun(sys.argv[1], None, 'x', 'killed')).started()\n"
+        "Recorder(NewRun(sys.argv[1], None, 'x', 'killed', Path(sys.argv[2]))).started()\n"
         "os.kill(os.getpid(), 9)"
     )
-    done = subprocess.run([sys.executable, "-c", code, store.uri], timeout=120)
+    folder = store.new("killed").folder
+    done = subprocess.run([sys.executable, "-c", code, store.uri, folder], timeout=120)
     assert done.returncode == -signal.SIGKILL
     assert store.status("killed") == "KILLED"
 
@@ -227,19 +262,18 @@ def test_a_run_whose_process_was_killed_ends_as_killed(store: Store) -> None:
 def test_what_an_interrupted_run_had_to_log_is_logged_after_its_end(store: Store) -> None:
     code = (
         "import sys\n"
-        "from test_tracking import sample\n"
+        "from pathlib import Path\n"
         "from experiments.tracking.recorder import NewRun, Recorder\n"
-        "from experiments.tracking.traces import log_samples\n"
-        "recorder = Recorder(NewRun(sys.argv[1], None, 'x', 'interrupted'))\n"
-        "recorder.log(log_samples, [sample(number) for number in range(30)])\n"
+        "recorder = Recorder(NewRun(sys.argv[1], None, 'x', 'interrupted', Path(sys.argv[2])))\n"
         "recorder.end('KILLED')\n"
         "assert not recorder.wait(0.1)\n"
     )
-    command = [sys.executable, "-c", code, store.uri]
-    subprocess.run(command, cwd=Path(__file__).parent, check=True, timeout=120)
+    folder = store.new("interrupted").folder
+    write(folder, [sample(number) for number in range(30)])
+    subprocess.run([sys.executable, "-c", code, store.uri, folder], check=True, timeout=120)
     while not store.client.search_runs([store.experiment], "tags.mlflow.runName = 'interrupted'"):
         time.sleep(0.1)
-    assert store.status("interrupted") == "KILLED"
+    assert store.status("interrupted") == "FINISHED"  # as its folder says
     assert len(store.traces(store.run("interrupted").info.run_id)) == 30
 
 
@@ -267,34 +301,28 @@ def active(begun: Note) -> str:
     return begun.run_id
 
 
-def call(function: Callable[..., None], *arguments: Any, is_progress: bool = False) -> Call:
-    return Call(function, arguments, is_progress)
-
-
 def test_what_fails_is_told_at_the_end_and_the_run_has_failed(store: Store, begun: Note) -> None:
-    calls = [
-        call(logs.log_parameters, {"a" * 300: 1}),  # a name that MLflow does not take
-        call(logs.log_parameters, {"b": 1}),
-        End("FINISHED"),
-    ]
+    wrong = replace(begun.new, parameters={"a" * 300: 1})  # a name that MLflow does not take
     with pytest.raises(TrackingError, match=r"cannot be used: .*Check tracking\.uri"):
-        worker.log(begun, calls)
+        worker.log(replace(begun, new=wrong), [End("FINISHED")])
     run = store.client.get_run(begun.run_id)
     assert run.info.status == "FAILED"
     assert run.data.params == {}
 
 
 def test_progress_that_could_not_be_logged_costs_nothing_else(store: Store, begun: Note) -> None:
-    calls = [
-        call(logs.log_metrics, {"no such name: !": 1.0}, is_progress=True),
-        call(logs.log_metrics, {"pass": 0.5}),
-        End("FINISHED"),
-    ]
+    received = [Progress(1, {"no such name: !": 1.0}), Progress(2, {"p": 2.0}), End("FINISHED")]
+    write(begun.new.folder, [sample(0)])
     with pytest.raises(TrackingError, match="no such name"):
-        worker.log(begun, calls)
+        worker.log(begun, received)
     run = store.client.get_run(begun.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics == {"pass": 0.5}
+
+
+def test_numbers_that_are_not_finite_are_left_out(store: Store, active: str) -> None:
+    logs.log_metrics({"pass": 0.5, "undefined": math.nan})
+    assert store.client.get_run(active).data.metrics == {"pass": 0.5}
 
 
 def test_a_run_without_a_status_was_killed(store: Store, begun: Note) -> None:
@@ -361,7 +389,8 @@ def test_an_mlflow_that_cannot_be_imported_is_told_with_what_to_type(tmp_path: P
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     code = (
         "from experiments.tracking.recorder import NewRun, Recorder\n"
-        "Recorder(NewRun('sqlite:///mlflow.db', None, 'x', 'name')).started()"
+        "from pathlib import Path\n"
+        "Recorder(NewRun('sqlite:///mlflow.db', None, 'x', 'name', Path())).started()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -46,7 +46,7 @@ def finished(folder: Path) -> Path:
         folder,
         generations=[each.generation for each in samples],
         verdicts=[each.verdict for each in samples],
-        programs=[runs.program_of(each.solution) for each in samples],
+        programs=[each.solution for each in samples],
         problems=[
             Problem(f"p{number}", "f", "def f(): ...", "", (), ()) for number in range(SAMPLES)
         ],

@@ -320,7 +320,7 @@ def test_an_interrupted_quantization_ends_and_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("locks", "made"), [("", {1}), ("lock.HOST, lock.fcntl.flock = sys.argv[2], print", {1, 2, 3})]
+    ("locks", "made"), [("", {1}), ("lock.HOST, files.fcntl.flock = sys.argv[2], print", {1, 2, 3})]
 )
 def test_runs_that_want_one_file_make_it_once_or_apart_where_locks_do_nothing(
     tiny: Path, models: Path, locks: str, made: set[int]
@@ -331,7 +331,7 @@ def test_runs_that_want_one_file_make_it_once_or_apart_where_locks_do_nothing(
         "from pathlib import Path\n"
         "from experiments import weights\n"
         "from experiments.schema import ModelConfig, PromptKind, QuantizationConfig\n"
-        "from experiments.store import lock\n"
+        "from experiments.store import files, lock\n"
         f"{locks}\n"
         "logging.basicConfig(level='INFO', format='%(message)s', stream=sys.stdout)\n"
         "model = ModelConfig(name='tiny', files={'f16': 'tiny-f16.gguf'})\n"

@@ -15,35 +15,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, Protocol
+from typing import Literal
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from experiments.errors import ConfigError, did_you_mean
-from experiments.records import Message, Problem, Prompt
+from experiments.records import Message, Problem, ProblemInfo, Prompt
+from experiments.schema import PromptConfig
 
 Kind = Literal["chat", "completion"]
-
-
-class Strategy(Protocol):
-    """What `render` needs of a strategy; `schema.PromptConfig` has it."""
-
-    @property
-    def name(self) -> str:
-        """Shown in tables and errors."""
-
-    @property
-    def system(self) -> str:
-        """Template of the system message; empty for none."""
-
-    @property
-    def user(self) -> str:
-        """Template of the user message."""
-
-    @property
-    def completion(self) -> str:
-        """Template of the source text that a base model goes on from."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +35,7 @@ class Example:
     expected: str
 
 
-def render(strategy: Strategy, problem: Problem, kind: Kind) -> Prompt:
+def render(strategy: PromptConfig, problem: Problem, kind: Kind) -> Prompt:
     """Return the problem as the strategy puts it.
 
     White space around a message is dropped, and a message that comes out empty is left
@@ -91,29 +72,19 @@ def examples(statement: str) -> tuple[Example, ...]:
     return tuple(_examples(statement.splitlines()))
 
 
-@dataclass(frozen=True)
-class _Statement:
-    """The part of a problem that a model may see."""
-
-    id: str
-    title: str
-    difficulty: str
-    topics: tuple[str, ...]
-    entry_point: str
-    prompt: str
-
-
 _VARIABLES = ("entry_point", "examples", "problem")
-_STATEMENT = tuple(_Statement.__dataclass_fields__)
+_STATEMENT = tuple(ProblemInfo.__dataclass_fields__)
+"""The part of a problem that a model may see."""
+
 _DEFINED = f"Defined are: {', '.join(_VARIABLES)}; problem has {', '.join(_STATEMENT)}."
-_OUR_NAME = re.compile(r"'?(?:[\w.]+\.)?_Statement'? object")
+_OUR_NAME = re.compile(r"'?(?:[\w.]+\.)?ProblemInfo'? object")
 _QUOTES = re.compile(r"\"{3}|'{3}")
 
 # Immutable and sandboxed: a strategy is shared as a file and is data, not a program.
 _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
 
 
-def _fill(strategy: Strategy, field: str, problem: Problem) -> str:
+def _fill(strategy: PromptConfig, field: str, problem: Problem) -> str:
     """Return one template of a strategy, filled in."""
     where = f"The template '{field}' of the prompt strategy '{strategy.name}'"
     source = getattr(strategy, field)
@@ -129,7 +100,7 @@ def _fill(strategy: Strategy, field: str, problem: Problem) -> str:
             f"{where} uses '{unknown[0]}', which is not defined",
             f"{_closest(unknown[0], _VARIABLES)} {_DEFINED}",
         )
-    statement = _Statement(**{name: getattr(problem, name) for name in _STATEMENT})
+    statement = ProblemInfo(**{name: getattr(problem, name) for name in _STATEMENT})
     try:
         return template.render(
             problem=statement,
@@ -163,12 +134,12 @@ def _closest(name: str, known: tuple[str, ...]) -> str:
     return hint if hint.startswith("Did you mean") else ""
 
 
-def _repair(strategy: Strategy) -> str:
+def _repair(strategy: PromptConfig) -> str:
     """Return where a template is corrected."""
     return f"Correct it in the file of '{strategy.name}' in conf/prompt/."
 
 
-def _nothing_to_say(strategy: Strategy, field: str) -> ConfigError:
+def _nothing_to_say(strategy: PromptConfig, field: str) -> ConfigError:
     """Return the error for a template that comes out empty."""
     return ConfigError(
         f"The prompt strategy '{strategy.name}' has nothing to say: '{field}' is empty",

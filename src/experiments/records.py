@@ -6,11 +6,11 @@ file, loads a model or knows how it was made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 Inputs = tuple[tuple[Any, ...], ...]
 """The calls of one test set: for each call, its positional arguments."""
@@ -44,6 +44,18 @@ class Problem:
     title: str = ""
     difficulty: str = ""
     topics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProblemInfo:
+    """What a report shows of a problem: neither its tests nor its reference."""
+
+    id: str
+    title: str = ""
+    difficulty: str = ""
+    topics: tuple[str, ...] = ()
+    entry_point: str = ""
+    prompt: str = ""
 
 
 @dataclass(frozen=True)
@@ -236,13 +248,15 @@ class Solution:
         format_kept: the answer was exactly one closed Python block that parses and
             defines the entry point (for completions: the function was finished).
         syntax_valid: the program parses and is not empty.
+
+    The last two are None where nobody says, as for programs from elsewhere.
     """
 
     problem_id: str
     sample: int
     program: str
-    format_kept: bool = False
-    syntax_valid: bool = False
+    format_kept: bool | None = None
+    syntax_valid: bool | None = None
 
 
 class Outcome(StrEnum):
@@ -313,8 +327,31 @@ class Verdict:
         return f"{bound}{self.tests_passed} of {self.tests_total} tests passed"
 
 
+class _OfASample(Protocol):
+    """A record of one sample of a problem."""
+
+    @property
+    def problem_id(self) -> str: ...
+
+    @property
+    def sample(self) -> int: ...
+
+
+_Record = TypeVar("_Record", bound=_OfASample)
+
+
+def by_sample(records: Iterable[_Record]) -> dict[tuple[str, int], _Record]:
+    """Return generations, solutions or verdicts by their problem and sample."""
+    return {(each.problem_id, each.sample): each for each in records}
+
+
 CHOICES = ("model", "quantization", "prompt", "dataset")
 """The labels that every run has, in the order of its name."""
+
+
+def run_name(labels: Mapping[str, str]) -> str:
+    """Return a run's name: its choices."""
+    return " · ".join(labels[each] for each in CHOICES if labels.get(each))
 
 
 @dataclass(frozen=True)

@@ -157,25 +157,14 @@ def _wrong_group(match: re.Match[str]) -> ConfigError:
     )
 
 
-def _missing_value(match: re.Match[str]) -> ConfigError:
-    return ConfigError(f"{match['key']} may not be null", "Leave it out to take the default.")
+def _says(what: str, hint: str) -> Callable[[re.Match[str]], ConfigError]:
+    """Return what puts the named parts of a match, each in one line, into an error."""
 
+    def explanation(match: re.Match[str]) -> ConfigError:
+        parts = {name: " ".join(text.split()) for name, text in match.groupdict().items()}
+        return ConfigError(what.format(**parts), hint.format(**parts))
 
-def _no_choice(match: re.Match[str]) -> ConfigError:
-    key = match["key"]
-    return ConfigError(f"{key} is not set", f"Give it a value: {key}=...")
-
-
-def _no_package(match: re.Match[str]) -> ConfigError:
-    return ConfigError(
-        f"conf/experiment/{match['name']}.yaml chooses for itself, and not for the run",
-        "Open it with the line '# @package _global_', and choose by '- override /model: NAME'.",
-    )
-
-
-def _no_variable(match: re.Match[str]) -> ConfigError:
-    name = match["name"]
-    return ConfigError(f"The environment variable {name} is not set", f"Type: export {name}=...")
+    return explanation
 
 
 def _unreadable(match: re.Match[str]) -> ConfigError:
@@ -203,11 +192,17 @@ _EXPLANATIONS: list[tuple[str, Callable[[re.Match[str]], ConfigError]]] = [
     ),
     (
         r"In 'experiment/(?P<name>[^']+)': Could not (?:override '\w+@experiment|find 'experiment)",
-        _no_package,
+        _says(
+            "conf/experiment/{name}.yaml chooses for itself, and not for the run",
+            "Open it with the line '# @package _global_', and choose by '- override /model: NAME'.",
+        ),
     ),
     (r"(?P<reason>Could not override '')", _unreadable),
     (r"Could not override '(?P<key>[^']+)'", _unknown_key),
-    (r"Environment variable '(?P<name>[^']+)' not found", _no_variable),
+    (
+        r"Environment variable '(?P<name>[^']+)' not found",
+        _says("The environment variable {name} is not set", "Type: export {name}=..."),
+    ),
     (r"Key '[^']+' (?:is )?not in .*?full_key: (?P<key>\S+)", _unknown_key),
     (rf"Error merging override (?P<key>{_BLOCKS})=(?P<value>\S*)\n", _wrong_group),
     (
@@ -215,8 +210,14 @@ _EXPLANATIONS: list[tuple[str, Callable[[re.Match[str]], ConfigError]]] = [
         r"\s+full_key: (?P<key>\S+)",
         _wrong_type,
     ),
-    (r"field '[^']+' is not Optional\s+full_key: (?P<key>\S+)", _missing_value),
-    (r"missing mandatory value: (?P<key>\S+)", _no_choice),
+    (
+        r"field '[^']+' is not Optional\s+full_key: (?P<key>\S+)",
+        _says("{key} may not be null", "Leave it out to take the default."),
+    ),
+    (
+        r"missing mandatory value: (?P<key>\S+)",
+        _says("{key} is not set", "Give it a value: {key}=..."),
+    ),
     (r"(?P<reason>Config group override must be a string.*)", _unreadable),
     (
         r"(?P<reason>(?:Error parsing override|LexerNoViableAlt|no viable alternative|mismatched|"

@@ -84,23 +84,15 @@ def compare_levels(sweep: Path, config: DictConfig) -> None:
         raise _no_levels()
     for plans in ladders:
         plans.sort(key=_bits, reverse=True)
-        if not all(_is_compared(plan.folder) for plan in plans[1:]):
-            _compare(plans)
+        # Levels that were compared since their runs were made have these numbers.
+        known = [runs.read_report(plan.folder).metrics for plan in plans[1:]]
+        if not all("fidelity/divergence" in metrics for metrics in known):
+            result = fidelity.measure(plans, plans[0].folder)
+            for plan, level in zip(plans, result.levels, strict=True):
+                runs.add_metrics(plan.folder, fidelity.metrics(result, level))
             if config.tracking.enabled:
                 for plan in plans:
                     experiment.catch_up_again(plan.folder, address(config.tracking.uri))
-
-
-def _compare(plans: Sequence[Plan]) -> None:
-    """Compare levels with the first, and add what was found to the numbers of each."""
-    result = fidelity.measure(plans, plans[0].folder)
-    for plan, level in zip(plans, result.levels, strict=True):
-        runs.add_metrics(plan.folder, fidelity.metrics(result, level))
-
-
-def _is_compared(folder: Path) -> bool:
-    """Return whether a run's level was compared since the run was made."""
-    return "fidelity/divergence" in runs.read_report(folder).metrics
 
 
 def _bits(plan: Plan) -> float:

@@ -23,7 +23,7 @@ from experiments.app import fidelity, race
 from experiments.app.jobs import combinations, split, swept
 from experiments.app.parts import parts
 from experiments.environment.project import at_hand
-from experiments.environment.terminal import duration, spread, when
+from experiments.environment.terminal import duration, size, spread, when
 from experiments.errors import UserError, WeightsError
 from experiments.records import CHOICES
 
@@ -231,13 +231,8 @@ def _name(override: str) -> str:
 def _collected() -> Iterator[list[str]]:
     """Keep warnings of this project for later; what else it says is not shown."""
     found: list[str] = []
-
-    class Keeper(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.levelno >= logging.WARNING:
-                found.append(record.getMessage())
-
-    logger, keeper = logging.getLogger("experiments"), Keeper()
+    logger, keeper = logging.getLogger("experiments"), logging.Handler(logging.WARNING)
+    keeper.emit = lambda record: found.append(record.getMessage())  # type: ignore[method-assign]
     before = logger.propagate
     logger.addHandler(keeper)
     logger.propagate = False
@@ -246,14 +241,6 @@ def _collected() -> Iterator[list[str]]:
     finally:
         logger.propagate = before
         logger.removeHandler(keeper)
-
-
-def size(count: float) -> str:
-    """Return bytes for a person."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}" if count < 1e11 else f"{count / scale:.0f} {unit}"
-    return f"{count / 1e3:.0f} kB"
 
 
 def _count(number: int, name: str) -> str:

@@ -26,6 +26,7 @@ from experiments.records import Dataset, Outcome
 from experiments.report.racing import THAN
 from experiments.schema import Config, RaceConfig, Rerun, SamplingConfig, check
 from experiments.store import runs, write_text
+from experiments.store.files import read_object
 
 if TYPE_CHECKING:
     from experiments.stats.race import Race, Standing
@@ -107,13 +108,10 @@ def _ended(path: Path, asked_for: Sequence[Any]) -> dict[str, int] | None:
 
     None: the race has to go on, from the store.
     """
-    try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if not kept["over"] or kept["asked_for"] != asked_for:
-            return None
-        return {each["candidate"]: each["problems"] for each in kept["runners"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    kept = read_object(path)
+    if not kept.get("over") or kept.get("asked_for") != asked_for:
         return None
+    return {each["candidate"]: each["problems"] for each in kept["runners"]}
 
 
 def refuse(config: DictConfig, candidates: Sequence[Sequence[str]]) -> RaceConfig:

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
-import random
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
@@ -32,8 +31,6 @@ from experiments.extract import thoughts
 from experiments.extract.completeness import watcher_for
 from experiments.records import FinishReason, Generation, Prompt, Request, Thinking, Weights
 from experiments.schema import Sampling
-
-LONGEST_DELAY_SECONDS = 60.0
 
 UNREACHED_SECONDS = 10.0
 """A server that was never reached is given up after so long."""
@@ -153,7 +150,7 @@ class OpenAI:
         self._omit = set(map(str, omit))
         self._reached = False
         self._began = 0.0
-        self._totals: dict[str, float] = {}
+        self._totals: defaultdict[str, float] = defaultdict(float)
         self._lock = threading.Lock()
         self._given_up = threading.Event()
 
@@ -251,17 +248,15 @@ class OpenAI:
 
     def statistics(self) -> dict[str, float]:
         """Return tokens, money and retries of what was asked since construction."""
-        if not self._totals:
-            return {}
-        numbers = {name: float(value) for name, value in self._totals.items()}
-        if None not in self._prices and not self._totals.get("answers_without_usage"):
+        numbers = dict(self._totals)
+        if numbers and None not in self._prices and "answers_without_usage" not in numbers:
             numbers["cost_usd"] = self._usd()
         return numbers
 
     def _usd(self) -> float:
         read, written = self._prices
-        tokens = self._totals.get("prompt_tokens", 0), self._totals.get("new_tokens", 0)
-        return (tokens[0] * (read or 0.0) + tokens[1] * (written or 0.0)) / 1e6
+        totals = self._totals
+        return (totals["prompt_tokens"] * (read or 0) + totals["new_tokens"] * (written or 0)) / 1e6
 
     def _key(self) -> str:
         key = os.environ.get(self._key_variable, "").strip()
@@ -288,16 +283,17 @@ class OpenAI:
                 return self._asked(key, wanted, sampling, asked - began)
             except ServerError as error:
                 if error.status == 400:
-                    if _is_too_long(error):
-                        return _too_long(wanted, _said(error, key))
+                    if error.is_too_long:
+                        return _too_long(wanted, error.told(key))
                     if self._learned_from(error, omitted):
                         continue
                 attempt += 1
-                delay = _delay(error, attempt, self._first_delay_seconds)
-                if attempt > self._retries or not _may_pass(error) or self._is_lost(error, delay):
+                delay = error.delay(attempt, self._first_delay_seconds)
+                if attempt > self._retries or not error.may_pass or self._is_lost(error, delay):
                     raise self._refusal(error, key) from None
                 self._add("retries", 1)
-                log.info("%s: %s: asked again in %.0f s.", self._base_url, _said(error, key), delay)
+                told = f"{self._base_url}: {error.told(key)}"
+                log.info("%s: asked again in %.0f s.", told, delay)
             if self._given_up.wait(delay):
                 raise BackendError("Another request failed")
 
@@ -436,36 +432,25 @@ class OpenAI:
 
     def _refusal(self, error: ServerError, key: str) -> BackendError:
         """Return what a server said, in one line, with something to do."""
-        said = _said(error, key)
+        kept = "what is done is kept."
         if error.trouble is Trouble.UNUSABLE or 300 <= error.status < 400:
-            return BackendError(
-                f"{self._base_url} is no OpenAI-compatible server: {said}",
-                "Correct model.api.base_url: it ends in /v1 for most.",
-            )
-        if error.status in (401, 403):
-            return BackendError(
-                f"{self._base_url} refuses the key: {said}",
-                f"Check the environment variable {self._key_variable}.",
-            )
-        if error.status == 404:
-            return BackendError(
-                f"{self._base_url} has no model '{self._model}': {said}",
-                "Correct model.api.model or model.api.base_url.",
-            )
-        if _is_out_of_money(error):
-            return BackendError(
-                f"{self._base_url} has no more credit for this key: {said}",
-                "Top it up, and type the same command again: what is done is kept.",
-            )
-        if error.trouble in (Trouble.UNREACHED, Trouble.BROKEN):
-            return BackendError(
-                f"{self._base_url} cannot be reached: {said}",
-                "Start the server, or correct model.api.base_url. What is done is kept.",
-            )
-        return BackendError(
-            f"{self._base_url} failed: {said}",
-            "Type the same command again later: what is done is kept.",
-        )
+            what = "is no OpenAI-compatible server"
+            advice = "Correct model.api.base_url: it ends in /v1 for most."
+        elif error.status in (401, 403):
+            what = "refuses the key"
+            advice = f"Check the environment variable {self._key_variable}."
+        elif error.status == 404:
+            what = f"has no model '{self._model}'"
+            advice = "Correct model.api.model or model.api.base_url."
+        elif error.is_out_of_money:
+            what = "has no more credit for this key"
+            advice = f"Top it up, and type the same command again: {kept}"
+        elif error.is_of_the_way:
+            what = "cannot be reached"
+            advice = "Start the server, or correct model.api.base_url. What is done is kept."
+        else:
+            what, advice = "failed", f"Type the same command again later: {kept}"
+        return BackendError(f"{self._base_url} {what}: {error.told(key)}", advice)
 
     def _counted(self, generation: Generation) -> Generation:
         self._add("prompt_tokens", generation.prompt_tokens)
@@ -475,10 +460,10 @@ class OpenAI:
 
     def _add(self, name: str, value: float) -> None:
         with self._lock:
-            self._totals[name] = self._totals.get(name, 0) + value
+            self._totals[name] += value
 
     def _in_words(self, seconds: float) -> str:
-        speed = f"{self._totals.get('new_tokens', 0) / max(seconds, 1e-9):.0f} tokens/s"
+        speed = f"{self._totals['new_tokens'] / max(seconds, 1e-9):.0f} tokens/s"
         money = "" if None in self._prices else f" · {self._usd():.4f} USD"
         return speed + money
 
@@ -511,52 +496,6 @@ def _of(reply: Any, name: str, kind: type[T]) -> T:
     if not isinstance(value, kind) or isinstance(value, bool):
         return kind()
     return value if not isinstance(value, int) or 0 <= value <= MOST_TOKENS else kind()
-
-
-def _said(error: ServerError, key: str) -> str:
-    """Return the words of an error, short, in one line and without the key."""
-    line = " ".join(f"{error.status or ''} {error}".split())
-    if key:
-        line = line.replace(key, "[key]")
-        # Servers shorten a key that they repeat: no long beginning or end of it, either.
-        for length in range(len(key) - 1, 7, -1):
-            line = line.replace(key[:length], "[key]").replace(key[-length:], "[key]")
-    line = "".join(character if character.isprintable() else "?" for character in line)
-    return line if len(line) <= 300 else line[:299] + "…"
-
-
-def _is_out_of_money(error: ServerError) -> bool:
-    return error.code in ("insufficient_quota", "billing_hard_limit_reached")
-
-
-def _may_pass(error: ServerError) -> bool:
-    """Tell whether asking again may help."""
-    if error.trouble in (Trouble.UNREACHED, Trouble.BROKEN):
-        return True
-    status = error.status
-    return not _is_out_of_money(error) and (status in (408, 409, 425, 429) or status >= 500)
-
-
-def _delay(error: ServerError, attempt: int, first: float) -> float:
-    """Return the seconds to wait: what the server asks for, else doubled each time.
-
-    A random part keeps requests that failed together from coming back together.
-    """
-    try:
-        seconds = float(error.retry_after)
-    except ValueError:  # there is none, or it is a date
-        seconds = math.nan
-    if math.isnan(seconds):
-        longest = min(first * float(2 ** (attempt - 1)), LONGEST_DELAY_SECONDS)
-        return longest * random.uniform(0.5, 1.0)
-    return min(max(seconds, 0.0), LONGEST_DELAY_SECONDS)
-
-
-def _is_too_long(error: ServerError) -> bool:
-    words = str(error).lower()
-    return error.code == "context_length_exceeded" or (
-        "context" in words and ("exceed" in words or "maximum" in words)
-    )
 
 
 def _too_long(wanted: Request, said: str) -> Generation:

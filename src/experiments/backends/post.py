@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
+import math
+import random
 import socket
 import threading
 from collections.abc import Mapping
@@ -21,6 +23,9 @@ from urllib.request import getproxies, proxy_bypass
 
 CONNECT_SECONDS = 5.0
 """Until there is a connection; a server that takes longer counts as one that is not there."""
+
+LONGEST_DELAY_SECONDS = 60.0
+"""Before a request is made again."""
 
 MOST_BYTES = 64 * 2**20
 """Of one reply: far more than any text."""
@@ -54,6 +59,55 @@ class ServerError(Exception):
         self.code = str(detail.get("code") or "")
         self.field = str(detail.get("param") or "")
         self.retry_after = ""
+
+    @property
+    def is_of_the_way(self) -> bool:
+        """Whether it is the connection that failed, and not the server that refused."""
+        return self.trouble in (Trouble.UNREACHED, Trouble.BROKEN)
+
+    @property
+    def is_out_of_money(self) -> bool:
+        """Whether the account has no credit left."""
+        return self.code in ("insufficient_quota", "billing_hard_limit_reached")
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the prompt is longer than the model's context."""
+        words = str(self).lower()
+        return self.code == "context_length_exceeded" or (
+            "context" in words and ("exceed" in words or "maximum" in words)
+        )
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether asking again may help."""
+        refused = self.status in (408, 409, 425, 429) or self.status >= 500
+        return self.is_of_the_way or (refused and not self.is_out_of_money)
+
+    def delay(self, attempt: int, first: float) -> float:
+        """Return the seconds to wait: what the server asks for, else doubled each time.
+
+        A random part keeps requests that failed together from coming back together.
+        """
+        try:
+            seconds = float(self.retry_after)
+        except ValueError:  # there is none, or it is a date
+            seconds = math.nan
+        if math.isnan(seconds):
+            longest = min(first * float(2 ** (attempt - 1)), LONGEST_DELAY_SECONDS)
+            return longest * random.uniform(0.5, 1.0)
+        return min(max(seconds, 0.0), LONGEST_DELAY_SECONDS)
+
+    def told(self, key: str) -> str:
+        """Return its words, short, in one line and without the key."""
+        line = " ".join(f"{self.status or ''} {self}".split())
+        if key:
+            line = line.replace(key, "[key]")
+            # Servers shorten a key that they repeat: no long beginning or end of it, either.
+            for length in range(len(key) - 1, 7, -1):
+                line = line.replace(key[:length], "[key]").replace(key[-length:], "[key]")
+        line = "".join(character if character.isprintable() else "?" for character in line)
+        return line if len(line) <= 300 else line[:299] + "…"
 
 
 _NO_PAGE = (

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.environment.provenance import provenance
-from experiments.environment.terminal import results
+from experiments.environment.terminal import results, size
 from experiments.sandbox import Ability, abilities
 
 FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "f16c", "fma", "asimd")
@@ -57,10 +57,5 @@ def _weights(models: Path) -> Iterator[Ability]:
         yield Ability("weights", False, f"no GGUF in {models}{os.sep}")
     for folder in sorted({file.parent for file in files}):
         here = [file for file in files if file.parent == folder]
-        sizes = ", ".join(f"{file.name} ({_size(file)})" for file in here)
+        sizes = ", ".join(f"{file.name} ({size(file.stat().st_size)})" for file in here)
         yield Ability(f"weights: {folder.name}", True, sizes)
-
-
-def _size(file: Path) -> str:
-    megabytes = file.stat().st_size / 1e6
-    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rich.table import Table
 from rich.text import Text
 
-from experiments.environment.terminal import results
+from experiments.environment.terminal import results, size
 from experiments.errors import ConfigError, UserError, did_you_mean
 from experiments.schema import ModelConfig, QuantizationConfig
 from experiments.weights import (
@@ -108,10 +108,10 @@ def levels(
         except UserError as error:
             if any(path.is_file() for path in places(model, name, folder)):
                 problem = str(error)
-        size = (model.parameters_billion or 0) * 1e9 * bits(level) / 8
+        held = (model.parameters_billion or 0) * 1e9 * bits(level) / 8
         if isinstance(decision, Here):
-            size = decision.header.file_bytes
-        yield Level(name, size, size + kept if kept else None, decision, problem)
+            held = decision.header.file_bytes
+        yield Level(name, held, held + kept if kept else None, decision, problem)
 
 
 def show(conf: Path, folder: Path) -> None:
@@ -160,10 +160,10 @@ def show_one(name: str, conf: Path, folder: Path) -> None:
         ConfigError: there is no such model.
     """
     model = _known(name, models(conf), "model")
-    size = f"{_billions(model.parameters_billion)} billion weights"
+    told = f"{_billions(model.parameters_billion)} billion weights"
     if model.active_parameters_billion:
-        size += f", of which {_billions(model.active_parameters_billion)} are read for each token"
-    lines = (model.card, model.licence, size if model.parameters_billion else "", model.note)
+        told += f", of which {_billions(model.active_parameters_billion)} are read for each token"
+    lines = (model.card, model.licence, told if model.parameters_billion else "", model.note)
     for line in (*lines, model.ended):
         if line:
             results.print(line, markup=False, highlight=False)
@@ -175,14 +175,14 @@ def show_one(name: str, conf: Path, folder: Path) -> None:
         table.add_column(title, justify="right" if right else "left", no_wrap=title != "file")
     found = list(levels(model, quantizations(conf), folder))
     for level in found:
-        memory = f"≈{_gigabytes(level.memory_bytes)}" if level.memory_bytes else ""
+        memory = f"≈{size(level.memory_bytes)}" if level.memory_bytes else ""
         named = level.decision if isinstance(level.decision, Here | Fetch) else None
         file = Text(named.path.name if named else "", overflow="fold")
         table.add_row(level.name, _size(level), memory, level.source, file)
     results.print(table)
     if model.kv_values_per_token:
         tokens = _tokens(model)
-        each = _gigabytes(2 * tokens * model.kv_values_per_token)
+        each = size(2 * tokens * model.kv_values_per_token)
         said = f"Memory is with one sequence of {tokens:,} tokens; each further one adds {each}."
         results.print(f"\n{said}", highlight=False)
     for problem in dict.fromkeys(level.problem for level in found if level.problem):
@@ -220,8 +220,8 @@ def fetch(name: str, overrides: Sequence[str], conf: Path, folder: Path) -> None
         )
     for level in [_known(one.strip(), known, "quantization") for one in wanted]:
         found = locate(model, level, folder)
-        size = f"{_gigabytes(found.bytes)}, {found.bits_per_weight:.2f} bits per weight"
-        results.print(f"{found.path}: {size}, SHA-256 {found.sha256}", markup=False, soft_wrap=True)
+        told = f"{size(found.bytes)}, {found.bits_per_weight:.2f} bits per weight"
+        results.print(f"{found.path}: {told}, SHA-256 {found.sha256}", markup=False, soft_wrap=True)
 
 
 def _read(folder: Path, kind: type[T]) -> dict[str, T]:
@@ -249,7 +249,7 @@ def _known(name: str, known: dict[str, T], what: str) -> T:
 def _size(level: Level) -> str:
     if not level.bytes:
         return ""
-    return _gigabytes(level.bytes) if level.is_here else f"≈{_gigabytes(level.bytes)}"
+    return size(level.bytes) if level.is_here else f"≈{size(level.bytes)}"
 
 
 def _billions(number: float | None) -> str:
@@ -260,7 +260,3 @@ def _number(count: float) -> str:
     """Return gigabytes without their unit, for a narrow column."""
     digits = 1 if count >= 1e8 else 2
     return f"{count / 1e9:.{digits}f}" if count else ""
-
-
-def _gigabytes(number: Any) -> str:
-    return f"{number / 1e9:.1f} GB" if number >= 1e8 else f"{number / 1e6:.0f} MB"

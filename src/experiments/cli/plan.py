@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from experiments.app import readable_config_errors, register_launchers, sent
-from experiments.app.plan import SweepPlan, plan, size
-from experiments.environment.terminal import duration, results, spread
+from experiments.app.plan import SweepPlan, plan
+from experiments.environment.terminal import duration, results, size, spread
 from experiments.errors import printable
 from experiments.experiment.forecast import Forecast
 from experiments.weights import Fetch, Here, Make

@@ -18,7 +18,7 @@ from experiments.environment.terminal import results
 from experiments.errors import StoreError
 from experiments.experiment import repeating, shared
 from experiments.experiment.folder import manifest
-from experiments.records import CHOICES
+from experiments.records import run_name
 from experiments.store import archive, runs
 
 NOT_KEPT = ("cache=off", "tracking.enabled=false", "sandbox.rejudge=true")
@@ -55,9 +55,7 @@ def _again(
     was = runs.read_manifest(before)
     if not (before / runs.GENERATIONS).exists():
         raise StoreError(f"{before} holds programs from elsewhere, and nothing that made them")
-    labels = runs.read_report(before).labels
-    name = " · ".join(labels[each] for each in CHOICES if labels.get(each))
-    results.print(f"Again: {name}", markup=False)
+    results.print(f"Again: {run_name(runs.read_report(before).labels)}", markup=False)
     results.print(f"Made on {_machine(was)}; this is {_machine(provenance())}.", markup=False)
     chosen = [each.lstrip("+~").partition("=")[0] for each in overrides]
     sent.register(_content(before), chosen)

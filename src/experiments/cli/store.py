@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from experiments.environment.terminal import duration, results
+from experiments.environment.terminal import duration, results, size
 from experiments.errors import ConfigError, did_you_mean
 from experiments.store import pruning
 from experiments.store.keyed import generations_in, verdicts_in
@@ -83,7 +83,7 @@ def prune(
     for name, each in (("generation", found), ("verdict", also)):
         for model, count in sorted(each.chosen.items()):
             of = f" of {model}" if model else ""
-            freed = _size(count.bytes)
+            freed = size(count.bytes)
             results.print(f"Would remove {_number(count, name)}{of}, which frees {freed}.")
     if ask and not _agreed():
         results.print("Nothing was removed.")
@@ -114,7 +114,7 @@ def _title(folder: Path, found: Survey, name: str) -> str:
     if not sum_of.entries:
         return f"{folder}: no {name}s"
     files = f"{found.files:,} file" + "s" * (found.files != 1)
-    return f"{folder}: {_number(sum_of, name)}, {_size(sum_of.bytes)} in {files}"
+    return f"{folder}: {_number(sum_of, name)}, {size(sum_of.bytes)} in {files}"
 
 
 def _sum(counts: Iterable[Count]) -> Count:
@@ -126,13 +126,7 @@ def _number(count: Count, name: str) -> str:
     return f"{count.entries:,} {name}" + "s" * (count.entries != 1)
 
 
-def _size(number: int) -> str:
-    units = ("kB", 1e3), ("MB", 1e6), ("GB", 1e9)
-    unit, scale = next((each for each in units if number < 1e3 * each[1]), units[-1])
-    return f"{number / scale:,.1f} {unit}"
-
-
 def _row(count: Count) -> list[str]:
     now = time.time()
     ages = [f"{duration(max(0.0, now - moment))} ago" for moment in (count.oldest, count.newest)]
-    return [f"{count.entries:,}", _size(count.bytes), *ages]
+    return [f"{count.entries:,}", size(count.bytes), *ages]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.environment import machine
+from experiments.environment.project import PROJECT
 
 PACKAGES = ("experiments", "llama-cpp-python", "evalplus", "hydra-core", "omegaconf", "mlflow")
 
@@ -51,16 +52,15 @@ def _processor() -> str:
 
 def _source() -> dict[str, Any]:
     """Return the commit of the source tree and whether it was changed since."""
-    root = Path(__file__).resolve().parents[3]
-    commit = _git(root, "rev-parse", "HEAD")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    commit = _git("rev-parse", "HEAD")
+    changed = _git("status", "--porcelain", "--untracked-files=no")
     return {"git_commit": commit, "changed_since": bool(changed) if commit else None}
 
 
-def _git(root: Path, *arguments: str) -> str | None:
+def _git(*arguments: str) -> str | None:
     try:
         answer = subprocess.run(
-            ["git", "-C", str(root), *arguments],
+            ["git", "-C", str(PROJECT), *arguments],
             capture_output=True,
             text=True,
             timeout=5,

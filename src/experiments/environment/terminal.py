@@ -75,6 +75,14 @@ def _in_unit(seconds: float) -> tuple[str, str]:
     return f"{max(1.0, seconds):.0f}", "s"
 
 
+def size(count: float) -> str:
+    """Return bytes for a person: `26.3 MB`, `4.4 GB`, `217 GB`."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}" if count < 1e11 else f"{count / scale:.0f} {unit}"
+    return f"{count / 1e3:.1f} kB"
+
+
 def when(moment: float) -> str:
     """Return a time of the clock, with its day where it is not today's."""
     then = time.localtime(moment)

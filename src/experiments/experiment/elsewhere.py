@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_type_hints
 from experiments.errors import DatasetError, StoreError
 from experiments.experiment import shared
 from experiments.judge import judge
-from experiments.records import CHOICES, Dataset, Generation, Problem, Solution, Verdict
+from experiments.records import Dataset, Generation, Solution, Verdict, by_sample, run_name
 from experiments.schema import TrackingConfig, dotted
 from experiments.stats.metrics import summarise
 from experiments.store import runs
@@ -67,9 +67,8 @@ def judge_here(folder: Path, load: Callable[[str], Dataset], cache: Path) -> int
             "Name the file of its problems: --dataset FILE.jsonl",
         )
     before = _checked(folder, "verdicts", runs.read_verdicts(folder))
-    solutions = [_solution(program) for program in runs.read_programs(folder)]
-    with judge(solutions, dataset, cache_folder=cache) as judging:
-        found = {(verdict.problem_id, verdict.sample): verdict for verdict in judging}
+    with judge(runs.read_programs(folder), dataset, cache_folder=cache) as judging:
+        found = by_sample(judging)
     # A model that had not come to an answer has none, whatever the judge would say of no program.
     after = [
         was if was.base == "thought_unfinished" else found[was.problem_id, was.sample]
@@ -86,14 +85,8 @@ def _write(folder: Path, verdicts: list[Verdict], label: str, note: str) -> None
     manifest, report = runs.read_manifest(folder), runs.read_report(folder)
     generations = _checked(folder, "generations", runs.read_generations(folder))
     programs = judged_programs(folder, verdicts)
-    problems = [
-        Problem(
-            each.id, each.entry_point, each.prompt, "", (), title=each.title,
-            difficulty=each.difficulty, topics=tuple(each.topics),
-        )
-        for each in runs.read_problems(folder)
-    ]  # fmt: skip
-    summed = summarise(verdicts, [_solution(each) for each in programs], generations, problems)
+    problems = runs.read_problems(folder)
+    summed = summarise(verdicts, programs, generations, problems)
     if summed.get(RESULT) == report.metrics.get(RESULT):  # else what a solved one costs is another
         summed = {k: n for k, n in summed.items() if not k.startswith(("cost/", "speed/"))}
     first = manifest.get("note_of_origin", manifest.get("note") or "")
@@ -115,7 +108,7 @@ def _write(folder: Path, verdicts: list[Verdict], label: str, note: str) -> None
     )
 
 
-def judged_programs(folder: Path, verdicts: Sequence[Verdict]) -> list[runs.Program]:
+def judged_programs(folder: Path, verdicts: Sequence[Verdict]) -> list[Solution]:
     """Return the programs of a run, one for each verdict.
 
     Raises:
@@ -126,16 +119,6 @@ def judged_programs(folder: Path, verdicts: Sequence[Verdict]) -> list[runs.Prog
     if not told or told != [(program.problem_id, program.sample) for program in programs]:
         raise StoreError(f"{folder}: programs and verdicts do not go together", "It is damaged.")
     return programs
-
-
-def _solution(program: runs.Program) -> Solution:
-    return Solution(
-        program.problem_id,
-        program.sample,
-        program.source,
-        bool(program.format_kept),
-        bool(program.syntax_valid),
-    )
 
 
 def _checked(folder: Path, what: str, records: list[_Record]) -> list[_Record]:
@@ -183,7 +166,7 @@ def _new(folder: Path, where: tuple[str, str | None, str]) -> NewRun:
     problems = len(runs.read_problems(folder))
     return NewRun(
         *where,
-        name=" · ".join(report.labels[each] for each in CHOICES if report.labels.get(each)),
+        name=run_name(report.labels),
         tags={
             **report.labels,
             "kind": "run",

@@ -26,8 +26,10 @@ Loading, fetching, quantizing and judging are not in it: minutes, where generati
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from experiments.weights.workload import Workload
 
@@ -173,6 +175,12 @@ class Cost:
     attention: float
     is_measured: bool = True
 
+    @classmethod
+    def of(cls, measured: Mapping[str, Any]) -> Cost:
+        """Return what was measured, from plain data."""
+        steps = {int(count): float(seconds) for count, seconds in measured["steps"].items()}
+        return cls(measured["prefill"], steps, measured["attention"])
+
     def step(self, sequences: float) -> float:
         """Return the seconds of a step for one weight, on lines between those that are known."""
         known = sorted(self.steps.items())
@@ -290,17 +298,9 @@ def dollars(job: Job, prices: tuple[float, float], past: Collection[Past]) -> Es
 
 def gathered(pasts: Sequence[Past]) -> tuple[Past, ...]:
     """Return earlier completions, those of equal runs in one sum."""
-    sums: dict[tuple[str, ...], Past] = {}
-    for each in pasts:
-        key = (each.model, each.level, each.prompt, each.dataset, each.sha256, each.made_on)
-        so_far = sums.get(key, Past(*key))
-        sums[key] = Past(
-            *key,
-            completions=so_far.completions + each.completions,
-            prompt_tokens=so_far.prompt_tokens + each.prompt_tokens,
-            new_tokens=so_far.new_tokens + each.new_tokens,
-            seconds=so_far.seconds + each.seconds,
-            timed=so_far.timed + each.timed,
-            timed_tokens=so_far.timed_tokens + each.timed_tokens,
-        )
-    return tuple(sums.values())
+    labels = 6  # of the fields; the others are numbers
+    sums: dict[tuple[str, ...], tuple[float, ...]] = {}
+    for values in (tuple(vars(each).values()) for each in pasts):
+        key, numbers = values[:labels], values[labels:]
+        sums[key] = tuple(map(operator.add, sums.get(key, (0,) * len(numbers)), numbers))
+    return tuple(Past(*key, *numbers) for key, numbers in sums.items())  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ def write(
         plan.folder,
         generations=generations,
         verdicts=verdicts,
-        programs=map(runs.program_of, solutions),
+        programs=solutions,
         problems=plan.dataset.problems,
         manifest=kept,
         metrics=report.metrics,

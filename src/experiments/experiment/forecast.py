@@ -9,9 +9,8 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from experiments import store
 from experiments.backends import Backend, Memory
@@ -26,6 +25,7 @@ from experiments.records import Dataset, Generation, Request, Weights
 from experiments.sandbox import choose, missing
 from experiments.schema import BITS_PER_WEIGHT, Config, ModelConfig, QuantizationConfig
 from experiments.store import runs
+from experiments.store.files import read_object
 from experiments.weights import Decision, Fetch, Here, Make, decide, foresee, read_header
 from experiments.weights.levels import TENSOR_TYPES
 from experiments.weights.templates import TEMPLATES
@@ -228,18 +228,16 @@ class Forecaster:
         hardware = provenance()["machine"]
         name = f"{hardware['processor']}, {threads} threads, {build()}, {kind}"
         path = self._outputs / "cache" / MEASURED_FILE
-        kept = _read_measured(path)
+        kept = read_object(path)
         if self._measures:
             _warn_of_others()
             tensor = measuring.TensorType(number, kind, block, size)
-            cost = asdict(measuring.measure(tensor, threads, path.parent))
-            kept = _read_measured(path) | {name: cost}  # another process may have added some
+            cost = measuring.measure(tensor, threads, path.parent)
+            kept = read_object(path) | {name: cost}  # another process may have added some
             store.write_text(path, json.dumps(kept, indent=1) + "\n")
         if name not in kept:
             return estimating.usual(8 * size / block, threads)
-        found = kept[name]
-        steps = {int(count): float(each) for count, each in found["steps"].items()}
-        return Cost(found["prefill"], steps, found["attention"])
+        return Cost.of(kept[name])
 
 
 @dataclass(frozen=True)
@@ -377,12 +375,3 @@ def _stand_in(weights: Weights) -> Weights:
     if weights.chat_template or weights.architecture:
         return weights
     return replace(weights, chat_template=TEMPLATES["chatml"], template_source="assumed")
-
-
-def _read_measured(path: Path) -> dict[str, dict[str, Any]]:
-    """Return what was measured of this machine; nothing if that cannot be read."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -71,20 +71,11 @@ def plan(
     find_weights: Callable[[ModelConfig, QuantizationConfig, Path], Weights] = locate,
     hidden: Mapping[str, str] | None = None,
 ) -> Plan:
-    """Return a run that is ready to start.
+    """Return a run that is ready to start, in a folder that exists.
 
-    Args:
-        settings: the resolved configuration.
-        make_dataset: loads the data set.
-        make_backend: makes the backend, given `weights` and `thinking`.
-        folder: of this run; exists.
-        needs_weights: the backend runs a GGUF of this disk.
-        overrides: what was said on the command line.
-        sweep_folder: of the sweep that this run belongs to.
-        identity: digest of all settings that decide the result; empty where nobody asks again.
-        claim: the descriptor by which this process holds the folder.
-        find_weights: fetches or makes them if need be; a forecast hands in what only foresees.
-        hidden: values that are not to be kept, and what is kept instead.
+    Most arguments are as in `Plan`. A backend that needs weights, a GGUF of this disk, is made
+    with `weights` and `thinking`; `find_weights` fetches or makes them if need be, and a forecast
+    hands in what only foresees.
 
     Raises:
         UserError: a mistake in the configuration, the problems or the weights.

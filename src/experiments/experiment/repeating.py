@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.experiment.planning import Plan
-from experiments.records import Generation, Verdict
+from experiments.records import Generation, Verdict, by_sample
 from experiments.schema import dotted
 from experiments.store import runs
 
@@ -119,8 +119,8 @@ def compare(before: Path, now: Path, of_problems: int) -> Comparison:
     Raises:
         StoreError: a folder holds no run.
     """
-    texts = [_generations(folder) for folder in (before, now)]
-    verdicts = [_verdicts(folder) for folder in (before, now)]
+    texts = [by_sample(runs.read_generations(folder)) for folder in (before, now)]
+    verdicts = [by_sample(runs.read_verdicts(folder)) for folder in (before, now)]
     asked = [key for key in texts[1] if key in texts[0]]
     other = [key for key in asked if _text(texts[0][key]) != _text(texts[1][key])]
     judged = [key for key in asked if _outcome(verdicts[0], key) != _outcome(verdicts[1], key)]
@@ -155,14 +155,6 @@ def compare(before: Path, now: Path, of_problems: int) -> Comparison:
         why = list(found.verdicts) or ["a limit of time or memory is near on one of the machines"]
         lines += [f"  {reason}" for reason in why]
     return Comparison(len(asked), len(asked) - len(other), len(asked) - len(judged), tuple(lines))
-
-
-def _generations(folder: Path) -> dict[tuple[str, int], Generation]:
-    return {(each.problem_id, each.sample): each for each in runs.read_generations(folder)}
-
-
-def _verdicts(folder: Path) -> dict[tuple[str, int], Verdict]:
-    return {(each.problem_id, each.sample): each for each in runs.read_verdicts(folder)}
 
 
 def _outcome(verdicts: Mapping[tuple[str, int], Verdict], key: tuple[str, int]) -> tuple[str, str]:

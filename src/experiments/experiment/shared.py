@@ -19,7 +19,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.errors import StoreError, masked, printable
-from experiments.records import CHOICES
+from experiments.records import run_name
 from experiments.store import runs, write_text
 from experiments.store.files import read_yaml
 
@@ -96,9 +96,7 @@ def kept(folder: Path) -> dict[str, Any]:
 
 def text(content: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
     """Return a run's file: the configuration, under a word on what it is."""
-    labels = manifest["labels"]
-    name = " · ".join(labels[choice] for choice in CHOICES if labels.get(choice))
-    name = printable(" ".join(name.split()))  # it stays within its comment
+    name = printable(" ".join(run_name(manifest["labels"]).split()))  # it stays within its comment
     machine, backend = manifest.get("machine") or {}, manifest.get("backend") or {}
     made = f"{machine.get('processor')}, {machine.get('cores')} cores"
     if "build" in backend:

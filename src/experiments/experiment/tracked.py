@@ -11,8 +11,8 @@ from typing import Any, Self
 from experiments.errors import TrackingAway, TrackingError, masked, without
 from experiments.experiment.planning import Plan
 from experiments.experiment.sweep import origin
-from experiments.records import CHOICES
-from experiments.schema import Config, dotted
+from experiments.records import run_name
+from experiments.schema import dotted
 from experiments.tracking import notes, syncing
 from experiments.tracking.notes import NewRun, Status
 from experiments.tracking.opening import absolute, address
@@ -40,7 +40,7 @@ class TrackedRun:
                 absolute(address(tracking.uri)),
                 tracking.artifacts,
                 tracking.experiment,
-                name=" · ".join(plan.labels[label] for label in CHOICES if plan.labels[label]),
+                name=run_name(plan.labels),
                 parent=plan.parent,
                 tags=_tags(plan),
                 parameters=_shown(plan),
@@ -96,7 +96,11 @@ class TrackedRun:
 
 def _shown(plan: Plan) -> dict[str, Any]:
     """Return the settings of a run under dotted names, as they may be read by others."""
-    settings: dict[str, Any] = without(dict(dotted(_plain(plan.settings))), plan.hidden)
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.to_container(OmegaConf.structured(plan.settings), enum_to_str=True)
+    assert isinstance(plain, dict)
+    settings: dict[str, Any] = without(dict(dotted(plain)), plan.hidden)
     return settings
 
 
@@ -135,12 +139,3 @@ def _tags(plan: Plan) -> dict[str, str]:
         **origin(),
         "run_folder": str(plan.folder),
     }
-
-
-def _plain(settings: Config) -> dict[str, Any]:
-    """Return the configuration as plain data, enumerations by their values."""
-    from omegaconf import OmegaConf
-
-    plain = OmegaConf.to_container(OmegaConf.structured(settings), enum_to_str=True)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}

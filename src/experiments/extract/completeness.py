@@ -14,22 +14,9 @@ Watchers are fed bytes as tokens bring them and cost next to nothing between lin
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from experiments.extract._source import program_in
 from experiments.extract._text import normalised, own_turn
 from experiments.extract.grammar import BodyScanner, blocks
-
-
-class Watcher(Protocol):
-    """Watches a text grow."""
-
-    def complete_at(self, text: bytearray) -> int | None:
-        """Return the length at which the answer is complete, or None.
-
-        Args:
-            text: all that was generated so far; only ever grows between calls.
-        """
 
 
 class BlockWatcher:
@@ -47,7 +34,11 @@ class BlockWatcher:
         self._turn_ended = False
 
     def complete_at(self, text: bytearray) -> int | None:
-        """Return the end of the line with the closing fence, once it is there."""
+        """Return the end of the line with the closing fence, once it is there.
+
+        Args:
+            text: all that was generated so far; only ever grows between calls.
+        """
         while not self._turn_ended:
             newline = text.find(b"\n", self._line_start)
             line = text[self._line_start : len(text) if newline < 0 else newline]
@@ -102,6 +93,10 @@ class StatementWatcher:
             self._has_body |= bool(line.strip()) and (self._first_line or line[0] in " \t")
             self._first_line = False
             self._line_start = newline + 1
+
+
+Watcher = BlockWatcher | StatementWatcher
+"""Watches a text grow."""
 
 
 def watcher_for(entry_point: str, is_chat: bool, start: int = 0) -> Watcher:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import DatasetError, did_you_mean
+from experiments.judge.compare import COMPARISONS
 from experiments.problems.own import imports_of
 from experiments.problems.source import needed, parse
 from experiments.records import Dataset, Problem
@@ -73,17 +74,8 @@ _SETS = {
     "mbpp_plus": (_MBPP, True),
 }
 
-
-_COMPARISON = {
-    # the items are compared as sets
-    **dict.fromkeys((f"Mbpp/{number}" for number in (2, 7, 111, 140, 232, 249, 579, 769)), "set"),
-    "Mbpp/164": "anything",
-    "Mbpp/295": "or_zero",
-    "Mbpp/558": "digit_distance",
-    "Mbpp/581": "surface_area",
-    "HumanEval/32": "find_zero",
-}
-"""EvalPlus's special oracles, by the names that the judge has for them."""
+_COMPARISON = {task: name for name, tasks in COMPARISONS.items() for task in tasks}
+"""The judge's names for EvalPlus's special oracles, by task."""
 
 _NOT_NONE = ("check_str", "text_match_three", "text_starta_endb")
 """Entry points whose output only has to exist, where the reference's does."""

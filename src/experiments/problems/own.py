@@ -6,6 +6,7 @@ import ast
 import hashlib
 import sys
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,9 @@ def load_own(
     Raises:
         DatasetError: the first mistake in the files.
     """
-    with _Loader(cache) as loader:
-        loaded = [loader.load(path) for path in problem_files(Path(folder))]
+    kept_in = _folder(cache)
+    with closing(Sandbox()) as sandbox:  # which begins with the first problem that is not kept
+        loaded = [_load(path, kept_in, sandbox) for path in problem_files(Path(folder))]
     return Dataset(
         name=name,
         digest=hashlib.sha256("".join(each.digest for each in loaded).encode()).hexdigest(),
@@ -53,8 +55,8 @@ def load_problem(path: Path, cache: str | Path | None = None) -> Problem:
     Raises:
         DatasetError: the first mistake in the file.
     """
-    with _Loader(cache) as loader:
-        return loader.load(path).problem
+    with closing(Sandbox()) as sandbox:
+        return _load(path, _folder(cache), sandbox).problem
 
 
 def problem_files(folder: Path) -> list[Path]:
@@ -124,52 +126,42 @@ class _Loaded:
     digest: str
 
 
-class _Loader:
-    """Loads problem files; opens a sandbox only if one is not kept."""
+def _folder(cache_folder: str | Path | None) -> Path:
+    return Path(cache_folder) if cache_folder else at_hand("outputs") / "cache"
 
-    def __init__(self, cache_folder: str | Path | None) -> None:
-        self.folder = Path(cache_folder) if cache_folder else at_hand("outputs") / "cache"
-        self.sandbox: Sandbox | None = None
 
-    def __enter__(self) -> _Loader:
-        return self
+def _load(path: Path, folder: Path, sandbox: Sandbox) -> _Loaded:
+    """Return the problem in a file, as it is kept in a folder or as it is read now."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
+    name = f"{path.parent.name}/{path.stem}"
+    key = cache.key(name, content)
+    match cache.find(folder, name, key):
+        case [tuple(fields), str(digest)] if len(fields) == len(Problem.__dataclass_fields__):
+            return _Loaded(Problem(*fields), digest)
+    problem = _read(read_form(path), sandbox)
+    fields = tuple(vars(problem).values())
+    digest = hashlib.sha256(canonical(fields).encode("utf-8", "surrogatepass")).hexdigest()
+    cache.keep(folder, name, key, (fields, digest))
+    return _Loaded(problem, digest)
 
-    def __exit__(self, *_: object) -> None:
-        if self.sandbox is not None:
-            self.sandbox.close()
 
-    def load(self, path: Path) -> _Loaded:
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise DatasetError(f"{path} cannot be read: {error.strerror}") from None
-        name = f"{path.parent.name}/{path.stem}"
-        key = cache.key(name, content)
-        match cache.find(self.folder, name, key):
-            case [tuple(fields), str(digest)] if len(fields) == len(Problem.__dataclass_fields__):
-                return _Loaded(Problem(*fields), digest)
-        problem = self._read(read_form(path))
-        fields = tuple(getattr(problem, name) for name in Problem.__dataclass_fields__)
-        digest = hashlib.sha256(canonical(fields).encode("utf-8", "surrogatepass")).hexdigest()
-        cache.keep(self.folder, name, key, (fields, digest))
-        return _Loaded(problem, digest)
-
-    def _read(self, form: Form) -> Problem:
-        if self.sandbox is None:
-            self.sandbox = Sandbox()
-        run.check_examples(form, self.sandbox)
-        return Problem(
-            id=form.id,
-            entry_point=form.entry_point,
-            prompt=form.prompt,
-            reference=form.reference,
-            base_inputs=form.base_inputs,
-            extra_inputs=run.extra_inputs(form, self.sandbox),
-            atol=form.atol,
-            title=form.title,
-            difficulty=form.difficulty,
-            topics=form.topics,
-        )
+def _read(form: Form, sandbox: Sandbox) -> Problem:
+    run.check_examples(form, sandbox)
+    return Problem(
+        id=form.id,
+        entry_point=form.entry_point,
+        prompt=form.prompt,
+        reference=form.reference,
+        base_inputs=form.base_inputs,
+        extra_inputs=run.extra_inputs(form, sandbox),
+        atol=form.atol,
+        title=form.title,
+        difficulty=form.difficulty,
+        topics=form.topics,
+    )
 
 
 def _is_hidden(path: Path) -> bool:

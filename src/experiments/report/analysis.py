@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from statistics import fmean
+from typing import Any
 
-from experiments.records import Outcome, Verdict
+from experiments.records import Outcome, ProblemInfo, Verdict
 from experiments.report import racing
 from experiments.report.collect import KINDS, Group, Run, Sample
 from experiments.report.labels import context, named
 from experiments.stats.comparing import Comparison, Finding, compare, same_programs
-from experiments.stats.intervals import Interval
-from experiments.stats.intervals import wilson_interval as _wilson
-from experiments.store.runs import ProblemInfo
+from experiments.stats.intervals import Interval, wilson_interval
 
 UNPAIRED = frozenset({"dataset", "limit"})
 """Labels whose levels are not asked the same problems."""
@@ -271,21 +270,13 @@ class Slice:
 
 def by_difficulty(group: Group) -> list[Slice]:
     """Return the runs' pass@1 by difficulty, in the order of the data set."""
-    members: dict[str, list[str]] = defaultdict(list)
-    for problem in group.problems:
-        if problem.difficulty:
-            members[problem.difficulty].append(problem.id)
-    return _slices(group, members)
+    return _slices(group, lambda problem: filter(None, [problem.difficulty]))
 
 
 def by_topic(group: Group) -> list[Slice]:
     """Return the runs' pass@1 by topic, the commonest topic first."""
-    members: dict[str, list[str]] = defaultdict(list)
-    for problem in group.problems:
-        for topic in problem.topics:
-            members[topic].append(problem.id)
-    ordered = sorted(members.items(), key=lambda item: (-len(item[1]), item[0]))
-    return _slices(group, dict(ordered))
+    found = _slices(group, lambda problem: problem.topics)
+    return sorted(found, key=lambda topic: (-topic.problems, topic.name))
 
 
 def agreement(first: Run, second: Run) -> float | None:
@@ -346,8 +337,9 @@ def headline(group: Group) -> str:
     ]
     solved = f"{named([best.name, *equals])} {'solve' if equals else 'solves'}"
     where = "" if group.dataset == "problems" else f" in {group.dataset}"
+    problems = "the one problem" if len(best.rates) == 1 else f"the {len(best.rates)} problems"
     told = (
-        f"{solved} {100 * share:.1f} % of {_problems(len(best.rates))}{where} "
+        f"{solved} {100 * share:.1f} % of {problems}{where} "
         f"(95 % interval {low:.0f} to {high:.0f})."
     )
     compared = against_the_best(group) if others else []
@@ -368,10 +360,6 @@ def headline(group: Group) -> str:
     return f"{told} Of the other {len(rest)}, {named(unsettled)} {verb} not shown to be worse."
 
 
-def _problems(number: int) -> str:
-    return "the one problem" if number == 1 else f"the {number} problems"
-
-
 def sources(runs: Sequence[Run]) -> list[str]:
     """Return where the published figures are from, of those runs that have some."""
     found = {run.config.get("model.published.source") for run in runs if PUBLISHED in run.metrics}
@@ -383,7 +371,8 @@ def shared_settings(runs: Sequence[Run]) -> tuple[dict[str, str], dict[str, list
     keys = dict.fromkeys(key for run in runs for key in run.config)
     shared, differing = {}, {}
     for key in keys:
-        values = [_shown(run.config.get(key)) for run in runs]
+        given = (run.config.get(key) for run in runs)
+        values = ["" if value is None else str(value) for value in given]
         if len(set(values)) == 1:
             shared[key] = values[0]
         else:
@@ -429,16 +418,19 @@ def _mean_rates(runs: Sequence[Run]) -> dict[str, float]:
     return {problem: fmean(run.rates[problem] for run in runs) for problem in sorted(common)}
 
 
-def _mean_rate(samples: Sequence[Sample] | Sequence[Verdict], passed: object) -> float:
+def _mean_rate(samples: Sequence[Sample | Verdict], passed: Callable[[Any], bool]) -> float:
     """Return pass@1: the mean over problems of the share of samples that pass."""
-    assert callable(passed)
     results: dict[str, list[bool]] = defaultdict(list)
     for sample in samples:
-        results[sample.problem_id].append(bool(passed(sample)))
+        results[sample.problem_id].append(passed(sample))
     return fmean(fmean(each) for each in results.values()) if results else 0.0
 
 
-def _slices(group: Group, members: Mapping[str, Sequence[str]]) -> list[Slice]:
+def _slices(group: Group, names: Callable[[ProblemInfo], Iterable[str]]) -> list[Slice]:
+    members: dict[str, list[str]] = defaultdict(list)
+    for problem in group.problems:
+        for name in names(problem):
+            members[name].append(problem.id)
     return [
         Slice(name, len(problems), tuple(_share(run, problems) for run in group.runs))
         for name, problems in members.items()
@@ -449,8 +441,4 @@ def _share(run: Run, problems: Sequence[str]) -> tuple[float, Interval] | None:
     rates = [run.rates[problem] for problem in problems if problem in run.rates]
     if not rates:
         return None
-    return fmean(rates), _wilson(sum(rates), len(rates))
-
-
-def _shown(value: object) -> str:
-    return "" if value is None else str(value)
+    return fmean(rates), wilson_interval(sum(rates), len(rates))

@@ -8,24 +8,33 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from experiments.errors import StoreError
-from experiments.records import Generation, Outcome, RunReport, Verdict
+from experiments.records import (
+    Generation,
+    Outcome,
+    ProblemInfo,
+    RunReport,
+    Solution,
+    Verdict,
+    by_sample,
+)
 from experiments.report import fidelity, labels, racing
 from experiments.report.terminal import shown
 from experiments.schema import dotted
 from experiments.stats.metrics import pass_rates
 from experiments.store import claims, runs
 from experiments.store.files import read_yaml
-from experiments.store.runs import ProblemInfo, Program
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -200,19 +209,16 @@ def collect(folders: Sequence[Path]) -> Collection:
             f"No run in {', '.join(str(shown(folder)) for folder in folders)}",
             "Name the folder of a run or of a sweep, such as outputs/2026-01-31/12-00-00",
         )
-    readable = []
-    for folder in found:
-        try:
-            readable.append(read(folder))
-        except StoreError as error:
-            if len(found) == 1 and not failures:
-                raise
-            failures.append((folder, str(error)))
     from experiments.report.pooling import pooled  # which makes runs of these
 
-    races, damaged = racing.races(run.report.folder for run in readable)
-    held, unreadable = fidelity.fidelities(folders)
-    failures += damaged + unreadable
+    is_single = len(found) == 1 and not failures
+    readable = [read(found[0])] if is_single else _readable(found, read, failures)
+    sweeps = dict.fromkeys(run.report.folder.parent for run in readable)
+    raced = [folder for folder in sweeps if (folder / runs.RACE).exists()]
+    races = _readable(raced, racing.read, failures)
+    kept = (path for folder in folders for path in sorted(folder.rglob(runs.FIDELITY)))
+    compared = dict.fromkeys(path.resolve().parent for path in kept)
+    held = _readable(compared, fidelity.read, failures)
     asked, notes = pooled(readable)
     named, different = _named(asked)
     beside = tuple(label for label in different if label != "dataset")
@@ -222,6 +228,19 @@ def collect(folders: Sequence[Path]) -> Collection:
     ):
         groups.append(_group(dataset, list(members), races, held))
     return Collection(tuple(groups), tuple(failures), _command(folders), beside, tuple(notes))
+
+
+def _readable(
+    folders: Iterable[Path], read: Callable[[Path], T], failures: list[tuple[Path, str]]
+) -> list[T]:
+    """Return what some folders keep; those whose files are damaged go to the failures."""
+    found = []
+    for folder in folders:
+        try:
+            found.append(read(folder))
+        except StoreError as error:
+            failures.append((folder, str(error)))
+    return found
 
 
 def newest(outputs: Path) -> Path:
@@ -302,8 +321,8 @@ def read(folder: Path) -> Run:
 def _read(folder: Path) -> Run:
     report = runs.read_report(folder)
     made = runs.read_generations(folder)
-    generations = {(each.problem_id, each.sample): each for each in made}
-    programs = {(each.problem_id, each.sample): each for each in runs.read_programs(folder)}
+    generations = by_sample(made)
+    programs = by_sample(runs.read_programs(folder))
     samples = []
     for verdict in runs.read_verdicts(folder):
         key = (verdict.problem_id, verdict.sample)
@@ -353,15 +372,15 @@ def _with_known(
     return {**report.metrics, **known}
 
 
-def _sample(verdict: Verdict, generation: Generation | None, program: Program | None) -> Sample:
+def _sample(verdict: Verdict, generation: Generation | None, found: Solution | None) -> Sample:
     return Sample(
         problem_id=verdict.problem_id,
         sample=verdict.sample,
         text=generation.text or generation.thought if generation else "",
-        program=program.source if program else "",
+        program=found.program if found else "",
         verdict=verdict,
-        format_kept=program.format_kept if program else None,
-        syntax_valid=program.syntax_valid if program else None,
+        format_kept=found.format_kept if found else None,
+        syntax_valid=found.syntax_valid if found else None,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,18 +85,6 @@ class Fidelity:
     def compared(self) -> tuple[Level, ...]:
         """The levels beside the reference."""
         return self.levels[1:]
-
-
-def fidelities(folders: Iterable[Path]) -> tuple[list[Fidelity], list[tuple[Path, str]]]:
-    """Return what is kept in and below these folders, and the folders of damaged files with why."""
-    found, damaged = [], []
-    paths = (path for folder in folders for path in sorted(folder.rglob(runs.FIDELITY)))
-    for path in dict.fromkeys(path.resolve() for path in paths):
-        try:
-            found.append(read(path.parent))
-        except StoreError as error:
-            damaged.append((path.parent, str(error)))
-    return found, damaged
 
 
 def read(folder: Path) -> Fidelity:

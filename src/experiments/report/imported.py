@@ -58,7 +58,7 @@ def import_evalplus(file: Path, dataset: Dataset, name: str, folder: Path) -> No
     runs.write_run(
         folder,
         verdicts=verdicts,
-        programs=[runs.Program(s.problem_id, s.sample, s.program) for s in solutions],
+        programs=solutions,
         problems=asked,
         manifest=_manifest(file, dataset, name),
         metrics=metrics,

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from experiments.records import CHOICES
+from experiments.records import CHOICES, run_name
 
 _BESIDE = frozenset(
     {
@@ -75,9 +75,7 @@ def names(labels: Sequence[Mapping[str, str]], shown: Sequence[str]) -> list[str
     counts: dict[str, int] = {}
     found = []
     for each in labels:
-        parts = [value for label in shown if (value := each.get(label, ""))]
-        parts = parts or [value for label in CHOICES if (value := each.get(label, ""))]
-        name = " · ".join(parts)
+        name = context(each, shown) or run_name(each)
         counts[name] = counts.get(name, 0) + 1
         found.append((name, counts[name]))
     return [f"{name} #{number}" if counts[name] > 1 else name for name, number in found]

@@ -14,12 +14,12 @@ from rich.text import Text
 
 from experiments.environment.terminal import results
 from experiments.errors import StoreError, printable
-from experiments.records import CHOICES
+from experiments.records import run_name
 from experiments.report.collect import noted
 from experiments.store import claims, runs
 from experiments.store.reviews import REVIEWS
 
-BESIDE = ("store", "cache", "fetched", "fidelity")
+BESIDE = {"store", "cache", "fetched", "fidelity"}
 """Folders in `outputs` that hold no runs of their own."""
 
 OF_A_SWEEP = (
@@ -83,8 +83,8 @@ def listed(outputs: Path) -> list[Listed]:
     names = (runs.METRICS, runs.FAILURE)
     found = {path.parent for name in names for path in runs.files_below(outputs, name)}
     found |= {path.parent.parent for path in runs.files_below(outputs, runs.CONFIGURATION)}
-    beside = [each for each in found if each.relative_to(outputs).parts[:1] in _BESIDE]
-    ours = filter(_is_ours, found.difference(beside))
+    ours = [each for each in found if not {*each.relative_to(outputs).parts[:1]} & BESIDE]
+    ours = list(filter(_is_ours, ours))
     return [_listed(folder) for folder in sorted(ours, key=_age)]
 
 
@@ -163,7 +163,6 @@ def bytes_of(found: Iterable[Listed]) -> int:
     return sum(path.lstat().st_size for path in files if path.is_file())
 
 
-_BESIDE = {(name,) for name in BESIDE}
 _REMOVABLE = (State.FAILED, State.STOPPED)
 
 
@@ -183,9 +182,8 @@ def _listed(folder: Path) -> Listed:
         report = runs.read_report(folder)
     except StoreError as error:
         return Listed(folder, State.DAMAGED, _typed(folder), str(error))
-    what = " · ".join(value for name in CHOICES if (value := report.labels.get(name)))
-    score = report.metrics.get("pass_at_1/plus")
-    return Listed(folder, State.FINISHED, what, ", ".join(_lacking(folder)), score)
+    name, score = run_name(report.labels), report.metrics.get("pass_at_1/plus")
+    return Listed(folder, State.FINISHED, name, ", ".join(_lacking(folder)), score)
 
 
 def _typed(folder: Path) -> str:

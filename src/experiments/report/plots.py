@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.report import fidelity
 from experiments.report.analysis import ALL_KINDS, BITS, front, kinds
-from experiments.report.collect import Collection, Group, Run
+from experiments.report.collect import Collection, Group
 from experiments.report.labels import context
 from experiments.report.racing import Race
 from experiments.stats.columns import MEMORY, PASS, SECONDS, SPEED
@@ -103,11 +103,6 @@ def _plots_of(group: Group, labels: Sequence[str]) -> dict[str, str]:
             "cost-memory": _cost(group, MEMORY.metric, "peak memory, MB"),
         }
     return {name: plot for name, plot in found.items() if plot}
-
-
-def _percent(run: Run) -> float | None:
-    share = run.metrics.get("pass_at_1/plus")
-    return None if share is None else 100 * share
 
 
 @dataclass(frozen=True)
@@ -239,19 +234,19 @@ def _differ_widely(numbers: Sequence[float]) -> bool:
 def _cost(group: Group, metric: str, title: str) -> str:
     """Draw pass@1 against a cost; points that no other beats are filled and joined."""
     runs = [
-        (number, run, 100 * run.metrics[metric], run.metrics[metric], share)
+        (number, run)
         for number, run in enumerate(group.runs, start=1)
-        if metric in run.metrics and (share := _percent(run)) is not None
+        if {metric, PASS.metric} <= run.metrics.keys()
     ]
     if len(runs) < 2:
         return ""
-    points = [(cost, share) for _, _, _, cost, share in runs]
+    points = [(run.metrics[metric], 100 * run.metrics[PASS.metric]) for _, run in runs]
     best = front(points)
     with _figure(WIDTH, 2.7) as ([ax], save):
         chosen = sorted({point for point, kept in zip(points, best, strict=True) if kept})
         if len(chosen) > 1:
             ax.plot(*zip(*chosen, strict=True), "-", color=COLOURS[2], lw=1.4, zorder=1)
-        marks = ["s" if is_mixed(run.metrics) else "o" for _, run, *_ in runs]
+        marks = ["s" if is_mixed(run.metrics) else "o" for _, run in runs]
         for (x, y), kept, mark in zip(points, best, marks, strict=True):
             colour = COLOURS[2] if kept else "#8d8d8d"
             face = colour if kept else "none"
@@ -266,7 +261,7 @@ def _cost(group: Group, metric: str, title: str) -> str:
         ax.set_ylim(-3, 108)
         ax.set_xlabel(title)
         ax.set_ylabel("pass@1, %")
-        numbered = [(number, *point) for (number, *_), point in zip(runs, points, strict=True)]
+        numbered = [(number, *point) for (number, _), point in zip(runs, points, strict=True)]
         few = len(runs) <= 30
         _number(ax, [each for each, kept in zip(numbered, best, strict=True) if kept or few])
         return save()
@@ -279,6 +274,8 @@ def _number(ax: Axes, points: Sequence[tuple[int, float, float]]) -> None:
         ax: whose limits are set.
         points: a number, and where its point is.
     """
+    from matplotlib.transforms import Bbox
+
     scale = 72 / ax.figure.dpi  # to points, as sizes of letters are given
     meeting: list[list[tuple[int, float, float]]] = []
     for number, x, y in points:
@@ -290,7 +287,7 @@ def _number(ax: Axes, points: Sequence[tuple[int, float, float]]) -> None:
         ]
         joined = [point for each in near for point in each] + [(number, across, up)]
         meeting = [each for each in meeting if each not in near] + [joined]
-    taken: list[tuple[float, float, float, float]] = []
+    taken: list[Bbox] = []
     for each in meeting:
         text = "#" + spans(sorted(number for number, _, _ in each))
         width, height = 4.2 * len(text), 8.0
@@ -304,17 +301,11 @@ def _number(ax: Axes, points: Sequence[tuple[int, float, float]]) -> None:
             (right + 4, top + 2 + height),
             (right + 4, bottom - 2 - 2 * height),
         ]
-        boxes = [(a, u, a + width, u + height) for a, u in corners]
-        box = next((box for box in boxes if not any(_overlap(box, b) for b in taken)), boxes[0])
+        boxes = [Bbox.from_bounds(a, u, width, height) for a, u in corners]
+        box = next((box for box in boxes if not box.count_overlaps(taken)), boxes[0])
         taken.append(box)
-        place = ax.transData.inverted().transform((box[0] / scale, box[1] / scale))
+        place = ax.transData.inverted().transform((box.x0 / scale, box.y0 / scale))
         ax.text(place[0], place[1], text, fontsize=7)
-
-
-def _overlap(
-    one: tuple[float, float, float, float], other: tuple[float, float, float, float]
-) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def spans(numbers: Sequence[int]) -> str:
@@ -376,7 +367,8 @@ def _kinds(group: Group) -> str:
             label = kind.replace("_", " ")
             ax.barh(range(len(runs)), widths, 0.78, left, color=KIND_COLOURS[kind], label=label)
             left = [a + b for a, b in zip(left, widths, strict=True)]
-        names = [f"{_shortened(run.name)}  #{i}" for i, run in enumerate(runs, start=1)]
+        short = [run.name if len(run.name) <= 26 else f"…{run.name[-25:]}" for run in runs]
+        names = [f"{name}  #{number}" for number, name in enumerate(short, start=1)]
         ax.set_yticks(range(len(runs)), names)
         ax.tick_params(axis="y", length=0)
         ax.invert_yaxis()
@@ -386,10 +378,6 @@ def _kinds(group: Group) -> str:
         below = -0.42 / (0.2 * len(runs) + 0.3)
         ax.legend(loc="upper right", bbox_to_anchor=(1, below), ncols=2, frameon=False)
         return save()
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= 26 else f"…{name[-25:]}"
 
 
 @contextmanager

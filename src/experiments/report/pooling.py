@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from experiments.records import Generation, Problem, RunReport, Solution
+from experiments.records import Generation, RunReport, Solution
 from experiments.report.collect import Run, Sample
 from experiments.report.labels import is_beside
 from experiments.stats.costs import Measured
@@ -76,14 +76,11 @@ def _joined(runs: Sequence[Run]) -> Run:
     metrics = summarise(
         [sample.verdict for sample in samples],
         [
-            Solution(s.problem_id, s.sample, s.program, bool(s.format_kept), bool(s.syntax_valid))
+            Solution(s.problem_id, s.sample, s.program, s.format_kept, s.syntax_valid)
             for s in samples
         ],
         generations,
-        [
-            Problem(p.id, p.entry_point, p.prompt, "", (), difficulty=p.difficulty)
-            for p in first.problems
-        ],
+        first.problems,
         Measured(made_on=first.generations[0].made_on),
     )
     kept = {k: v for k, v in first.metrics.items() if k.startswith(_OF_THE_FILE)}

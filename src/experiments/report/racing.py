@@ -7,7 +7,6 @@ by the race's finding and never by its pass@1, which is of fewer problems for th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from experiments.errors import StoreError
 from experiments.report.labels import named
 from experiments.store import runs
+from experiments.store.files import known_fields
 
 if TYPE_CHECKING:
     from experiments.stats.race import Runner, Standing
@@ -75,18 +75,6 @@ class Race:
         return max(runner.problems for runner in self.standing.runners)
 
 
-def races(folders: Iterable[Path]) -> tuple[list[Race], list[tuple[Path, str]]]:
-    """Return the races that these runs were made in, and the folders of damaged ones with why."""
-    found, damaged = [], []
-    for sweep in dict.fromkeys(folder.parent for folder in folders):
-        if (sweep / runs.RACE).exists():
-            try:
-                found.append(read(sweep))
-            except StoreError as error:
-                damaged.append((sweep, str(error)))
-    return found, damaged
-
-
 def read(folder: Path) -> Race:
     """Return the race in a sweep's folder.
 
@@ -98,32 +86,23 @@ def read(folder: Path) -> Race:
     path = folder / runs.RACE
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        standing = Standing(
-            over=kept["over"],
-            leader=kept["leader"],
-            runners=tuple(
-                Runner(
-                    candidate=each["candidate"],
-                    finding=Finding(each["finding"]),
-                    problems=each["problems"],
-                    solved=each["solved"],
-                    settled_at=each["settled_at"],
-                    curve=tuple(Point(**point) for point in each["curve"]),
-                )
-                for each in kept["runners"]
-            ),
-            claims=tuple(
-                Claim(**{**each, "finding": Finding(each["finding"])}) for each in kept["claims"]
-            ),
-            generations=kept["generations"],
-            of=kept["of"],
+        runners, claims = (
+            [{**each, "finding": Finding(each["finding"])} for each in kept[name]]
+            for name in ("runners", "claims")
         )
+        for each in runners:
+            each["curve"] = tuple(Point(**point) for point in each["curve"])
+        standing = {
+            **known_fields(Standing, kept),
+            "runners": tuple(Runner(**known_fields(Runner, each)) for each in runners),
+            "claims": tuple(Claim(**each) for each in claims),
+        }
         settings = ("question", "alpha", "margin", "population", "block")
         return Race(
             folder=folder,
-            folders={each["candidate"]: each["folder"] for each in kept["runners"]},
+            folders={each["candidate"]: each["folder"] for each in runners},
             problems=len(kept["order"]),
-            standing=standing,
+            standing=Standing(**standing),
             **{name: kept[name] for name in settings},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -11,7 +11,7 @@ from typing import Any
 from experiments.errors import printable
 from experiments.report.collect import Collection, Group, Run
 from experiments.review import scoring
-from experiments.review.scoring import Agreed, Graded
+from experiments.review.scoring import Graded
 from experiments.review.works import Place
 from experiments.stats.stratified import Estimate
 from experiments.store.reviews import REVIEWS
@@ -52,19 +52,24 @@ def reviewed(group: Group) -> dict[str, Any]:
     rows = _rows(group, graded)
     tables = [(title, rows) for title, rows in _tables(group, graded) if rows]
     down, up = scoring.missed(graded)
+    agreements = scoring.agreements(graded)
+
+    def shown(some: Sequence[Graded]) -> list[Shown]:
+        return [_shown(group, each) for each in some[:MOST_PROGRAMS]]
+
     return {
         "rows": rows,
         "tables": tables,
         "graded": sum(bool(each.reviews) for each in graded),
         "works": len(graded),
-        "agreements": scoring.agreements(graded),
+        "agreements": agreements,
         "differing": [
-            (_pair(each), [_shown(group, item) for item in each.differing[:MOST_PROGRAMS]])
-            for each in scoring.agreements(graded)
+            (f"{each.first} and {each.second}", shown(each.differing))
+            for each in agreements
             if each.differing and each.second != scoring.TESTS
         ],
-        "down": [_shown(group, each) for each in down[:MOST_PROGRAMS]],
-        "up": [_shown(group, each) for each in up[:MOST_PROGRAMS]],
+        "down": shown(down),
+        "up": shown(up),
         "more": max(0, len(down) - MOST_PROGRAMS) + max(0, len(up) - MOST_PROGRAMS),
     }
 
@@ -143,10 +148,6 @@ def _of_runs(runs: Iterable[Run], problems: set[str] | None) -> Callable[[Place]
     return lambda place: (
         place.folder in folders and (problems is None or place.problem_id in problems)
     )
-
-
-def _pair(agreed: Agreed) -> str:
-    return f"{agreed.first} and {agreed.second}"
 
 
 def _shown(group: Group, graded: Graded) -> Shown:

@@ -158,10 +158,9 @@ def known(folders: Iterable[Path], uri: str) -> list[Queue]:
                     f"The review queue '{queue.name}' is in MLflow at '{queue.uri}'",
                     "Name it, if it is yours: --uri URI",
                 )
-            queue = replace(queue, uri=uri)
             before = found.get(queue.id)
             traces = {**(before.traces if before else {}), **queue.traces}
-            found[queue.id] = Queue(**{**_fields(queue), "traces": traces})
+            found[queue.id] = replace(queue, uri=uri, traces=traces)
     return list(found.values())
 
 
@@ -193,23 +192,20 @@ def collect(
         StoreError: a file cannot be read or written.
     """
     by_key = {(work.problem.id, work.digest): work for work in found}
-    new, unknown, without = 0, [], []
+    told: list[tuple[Work | None, Said, Rubric, str]] = []
+    without = []
     for queue in known(folders, uri):
         try:
             answers = assessments.answers(queue.uri, queue.experiment, queue.traces)
         except TrackingError as error:
             without.append(f"'{queue.name}' cannot be read: {error}")
             continue
-        for trace, told in answers.items():
+        for trace, given in answers.items():
             work = by_key.get(queue.traces[trace])
-            for said in told:
-                given = _given(said, queue.rubric)
-                if given is None or work is None:
-                    unknown.append(said.grade)
-                    continue
+            for said in given:
                 who = queue.reviewer if said.reviewer == NOBODY else said.reviewer
-                origin = f"queue {queue.name}"
-                new += grades.add(work, given, who, queue.rubric, origin, said.time)
+                named = replace(said, reviewer=who)
+                told.append((work, named, queue.rubric, f"queue {queue.name}"))
     by_place = {
         (place.folder, place.problem_id, place.sample): work
         for work in found
@@ -222,16 +218,19 @@ def collect(
         except TrackingError as error:
             without.append(str(error))
             continue
-        for (problem, sample), told_there in traced[folder].said.items():
-            work = by_place.get((folder, problem, sample))
-            for said in told_there:
-                given = _given(said, rubric)
-                if given is None or work is None:
-                    unknown.append(said.grade)
-                    continue
-                new += grades.add(work, given, said.reviewer, rubric, "trace", said.time)
+        for sample, given_there in traced[folder].said.items():
+            work = by_place.get((folder, *sample))
+            told += [(work, said, rubric, "trace") for said in given_there]
+    new, unknown = 0, set()
+    for work, said, by, origin in told:
+        grade = by.grade(said.grade)
+        if grade is None or work is None:
+            unknown.add(said.grade)
+        else:
+            what = Given(grade, said.reasons, said.comment)
+            new += grades.add(work, what, said.reviewer, by, origin, said.time)
     written = sum(write(uri, folder, run) for folder, run in traced.items())
-    return Collected(new, written, tuple(sorted(set(unknown))), tuple(without))
+    return Collected(new, written, tuple(sorted(unknown)), tuple(without))
 
 
 def onto_traces(uri: str, folders: Iterable[Path]) -> list[str]:
@@ -282,11 +281,6 @@ def _traced(uri: str, folder: Path) -> TracedRun:
     return find_run(uri, folder, noted or named)
 
 
-def _given(said: Said, rubric: Rubric) -> Given | None:
-    grade = rubric.grade(said.grade)
-    return Given(grade, said.reasons, said.comment) if grade is not None else None
-
-
 def _keep_key(folder: Path, queue: Queue, works: Sequence[Work]) -> None:
     """Add a queue to a run's key, as far as its traces show works of the run."""
     own = {
@@ -295,7 +289,7 @@ def _keep_key(folder: Path, queue: Queue, works: Sequence[Work]) -> None:
         if any(place.folder == folder for place in work.places)
     }
     lines = reviews.read_note(folder / reviews.KEY).get("queues", [])
-    line = _fields(queue) | {
+    line = vars(queue) | {
         "uri": masked(queue.uri),
         "rubric": asdict(queue.rubric),
         "traces": {trace: list(key) for trace, key in queue.traces.items() if key in own},
@@ -304,10 +298,6 @@ def _keep_key(folder: Path, queue: Queue, works: Sequence[Work]) -> None:
         folder / reviews.KEY,
         {"format": FORMAT, "queues": [*(x for x in lines if x["id"] != queue.id), line]},
     )
-
-
-def _fields(queue: Queue) -> dict[str, Any]:
-    return {name: getattr(queue, name) for name in Queue.__dataclass_fields__}
 
 
 def _queue(line: Mapping[str, Any], folder: Path) -> Queue:

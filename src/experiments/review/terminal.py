@@ -13,7 +13,7 @@ import termios
 import tty
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from io import StringIO
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -135,15 +135,6 @@ class Terminal:
     size: Callable[[], tuple[int, int]]
 
 
-@dataclass
-class _Session:
-    """The works that are left, and what was done with those before."""
-
-    works: list[Work]
-    at: int = 0
-    graded: list[tuple[int, Given]] = field(default_factory=list)
-
-
 def grade_all(
     works: Sequence[Work], grades: Grades, reviewer: str, rubric: Rubric, terminal: Terminal
 ) -> int:
@@ -159,28 +150,28 @@ def grade_all(
     Raises:
         StoreError: a grade could not be kept.
     """
-    session = _Session([work for work in works if grades.last(work, reviewer) is None])
-    before = len(works) - len(session.works)
-    pending = Given(None)
-    while session.at < len(session.works):
-        work = session.works[session.at]
-        title = f"{before + session.at + 1} of {len(works)}"
+    left = [work for work in works if grades.last(work, reviewer) is None]
+    graded: list[tuple[int, Given]] = []
+    at, pending = 0, Given(None)
+    while at < len(left):
+        work = left[at]
+        title = f"{len(works) - len(left) + at + 1} of {len(works)}"
         about = " · ".join(filter(None, [title, work.problem.title, work.problem.difficulty]))
         screen = Screen(work, about, rubric, pending.reasons, pending.comment)
         answer = _ask(screen, terminal)
         pending = Given(None)
         if isinstance(answer, Given):
             grades.add(work, answer, reviewer, rubric, "terminal")
-            session.graded.append((session.at, answer))
-            session.at += 1
-        elif answer == "u" and session.graded:
-            session.at, pending = session.graded.pop()
-            grades.add(session.works[session.at], Given(None), reviewer, rubric, "terminal")
+            graded.append((at, answer))
+            at += 1
+        elif answer == "u" and graded:
+            at, pending = graded.pop()
+            grades.add(left[at], Given(None), reviewer, rubric, "terminal")
         elif answer == "s":
-            session.at += 1
+            at += 1
         elif answer in ("q", INTERRUPT):
             break
-    return len(session.graded)
+    return len(graded)
 
 
 def _ask(screen: Screen, terminal: Terminal) -> Given | str:

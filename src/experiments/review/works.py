@@ -9,9 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from experiments.errors import StoreError
-from experiments.records import Outcome, Verdict
+from experiments.records import Outcome, ProblemInfo, Solution, Verdict, by_sample
 from experiments.store import runs
-from experiments.store.runs import ProblemInfo
 
 NEARLY = 0.8
 """Share of tests from which on a program that fails may have the right idea with a slip."""
@@ -92,28 +91,26 @@ def works(folders: Sequence[Path]) -> list[Work]:
     passed: dict[str, set[bool]] = {}
     for folder in folders:
         runs.read_report(folder)
-        answers = {(each.problem_id, each.sample): each for each in runs.read_generations(folder)}
+        answers = by_sample(runs.read_generations(folder))
         if not answers:
             raise StoreError(
                 f"{folder} has no generations, so there is nothing to read",
                 "Name the folder of a run that `python run.py` made.",
             )
         problems = {problem.id: problem for problem in runs.read_problems(folder)}
-        programs = {(each.problem_id, each.sample): each for each in runs.read_programs(folder)}
+        programs = by_sample(runs.read_programs(folder))
         for verdict in runs.read_verdicts(folder):
             sample = verdict.problem_id, verdict.sample
-            answer, program = answers.get(sample), programs.get(sample)
+            answer, found = answers.get(sample), programs.get(sample, Solution(*sample, ""))
             text = (answer.text or answer.thought) if answer else ""
-            source = program.source if program else ""
-            kept = program.format_kept if program else None
-            key = verdict.problem_id, digest(source, text, kept)
+            key = verdict.problem_id, digest(found.program, text, found.format_kept)
             problem = problems.get(verdict.problem_id, ProblemInfo(verdict.problem_id))
-            first.setdefault(key, (problem, text, source, kept, verdict))
+            first.setdefault(key, (problem, text, found.program, found.format_kept, verdict))
             places.setdefault(key, []).append(Place(folder, *sample))
             passed.setdefault(verdict.problem_id, set()).add(verdict.plus is Outcome.PASSED)
     return [
-        Work(key[1], *found, tuple(places[key]), len(passed[key[0]]) > 1)
-        for key, found in first.items()
+        Work(key[1], *about, tuple(places[key]), len(passed[key[0]]) > 1)
+        for key, about in first.items()
     ]
 
 

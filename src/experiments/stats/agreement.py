@@ -33,15 +33,14 @@ class Agreement:
     interval: Interval | None
 
 
-def cohens_kappa(
-    pairs: Sequence[tuple[Hashable, Hashable]], confidence: float = CONFIDENCE
-) -> Agreement | None:
+def cohens_kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> Agreement | None:
     """Return the agreement on some items; None if there is no item.
+
+    Where all agree the error is 0, and the interval is that of the share of agreement (Wilson),
+    at the chance that was seen.
 
     Args:
         pairs: what the first and the second say of each item.
-        confidence: of the interval. Where all agree the error is 0, and the interval is that of
-            the share of agreement (Wilson), at the chance that was seen.
     """
     count = len(pairs)
     if not count:
@@ -54,7 +53,7 @@ def cohens_kappa(
         return Agreement(count, agreed, None, None)
     kappa = (agreed - chance) / (1 - chance)
     if agreed == 1:
-        least = wilson_interval(count, count, confidence).low
+        least = wilson_interval(count, count).low
         return Agreement(count, agreed, kappa, Interval((least - chance) / (1 - chance), 1.0))
     diagonal = sum(
         cells[each, each] / count * (1 - (rows[each] + columns[each]) / count * (1 - kappa)) ** 2
@@ -67,7 +66,7 @@ def cohens_kappa(
     )
     variance = diagonal + (1 - kappa) ** 2 * beside - (kappa - chance * (1 - kappa)) ** 2
     error = math.sqrt(max(0.0, variance) / count) / (1 - chance)
-    half = normal_quantile(confidence) * error
+    half = normal_quantile(CONFIDENCE) * error
     return Agreement(
         count, agreed, kappa, Interval(max(-1.0, kappa - half), min(1.0, kappa + half))
     )

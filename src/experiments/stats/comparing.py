@@ -170,12 +170,11 @@ def compare(
     *,
     together: int | None = None,
     margin: float = MARGIN,
-    confidence: float = CONFIDENCE,
 ) -> list[Comparison]:
     """Compare pairs of runs, each on the problems that both have.
 
     The second run is better or worse if its interval excludes 0, and equal if it lies within
-    the margin. The chance of any wrong finding is at most 1 - confidence: p-values are
+    the margin. The chance of any wrong finding is at most 1 - `CONFIDENCE`: p-values are
     multiplied by the number of comparisons, and intervals have that much more confidence.
     Source: Bonferroni's inequality; Miller, "Simultaneous Statistical Inference", 2nd edition
     (1981), section 2.2.
@@ -185,10 +184,9 @@ def compare(
         together: how many comparisons there were to choose from, where these were chosen by
             their results: all pairs, for the best with the others. Default: these.
         margin: a difference in pass@1 that nobody would mind.
-        confidence: of all findings together.
     """
     number = max(1, together or len(pairs))
-    return [_compared(first, second, number, margin, confidence) for first, second in pairs]
+    return [_compared(first, second, number, margin) for first, second in pairs]
 
 
 def same_programs(rates: Rates) -> Comparison:
@@ -198,9 +196,11 @@ def same_programs(rates: Rates) -> Comparison:
 
 
 def problems_needed(
-    difference: float, mean_square: float, power: float = POWER, confidence: float = CONFIDENCE
+    difference: float, mean_square: float, confidence: float = CONFIDENCE
 ) -> int | None:
-    """Return how many problems a paired test needs to see a difference.
+    """Return how many problems a paired test needs to see a difference, if it is there.
+
+    It sees one with a probability of `POWER`.
 
     Source: Connor, "Sample Size for Testing Differences in Proportions for the
     Paired-Sample Design", Biometrics 43 (1987), 207-211, whose share of problems that tell
@@ -209,7 +209,6 @@ def problems_needed(
     Args:
         difference: mean over problems.
         mean_square: of the difference on one problem.
-        power: probability to see the difference if it is there.
         confidence: 1 - the probability to see one that is not there.
 
     Returns:
@@ -221,21 +220,18 @@ def problems_needed(
     if difference == 0:
         return None
     spread = math.sqrt(max(0.0, variance))
-    root = (
-        normal_quantile(confidence) * math.sqrt(mean_square) + NormalDist().inv_cdf(power) * spread
-    )
+    seen = NormalDist().inv_cdf(POWER)
+    root = normal_quantile(confidence) * math.sqrt(mean_square) + seen * spread
     return math.ceil((root / difference) ** 2)
 
 
-def _compared(
-    first: Rates, second: Rates, together: int, margin: float, confidence: float
-) -> Comparison:
+def _compared(first: Rates, second: Rates, together: int, margin: float) -> Comparison:
     common = sorted(first.keys() & second.keys())
     if not common:
         raise ValueError("the two runs have no problem in common")
     differences = [second[problem] - first[problem] for problem in common]
     difference = fmean(differences)
-    each = 1 - (1 - confidence) / together
+    each = 1 - (1 - CONFIDENCE) / together
     low, high = difference_interval(differences, each)
     p_value = sign_flip_p_value(differences)
     needed = None
@@ -347,7 +343,7 @@ def _needed(differences: Sequence[float], margin: float, confidence: float) -> N
     size, difference = len(differences), fmean(differences)
     mean_square = fmean(each * each for each in differences)
     found = []
-    if seen := problems_needed(difference, mean_square, confidence=confidence):
+    if seen := problems_needed(difference, mean_square, confidence):
         found.append(Needed(seen, "difference"))
     if abs(difference) < margin:
         power: Callable[[int], float] = partial(

@@ -41,12 +41,7 @@ def wilson_interval(passed: float, total: int, confidence: float = CONFIDENCE) -
     return Interval(low, high)
 
 
-def bootstrap_interval(
-    values: Sequence[float],
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> Interval:
+def bootstrap_interval(values: Sequence[float], seed: int = 0) -> Interval:
     """Return the percentile bootstrap interval of the mean of one value per problem.
 
     Problems are drawn with replacement, since it is other problems that a result has to
@@ -59,11 +54,11 @@ def bootstrap_interval(
 
     data = numpy.asarray(values, dtype=float)
     random = numpy.random.default_rng(seed)
-    rows = max(1, min(resamples, 2_000_000 // len(data)))  # drawn at once: 16 MB
+    rows = max(1, min(RESAMPLES, 2_000_000 // len(data)))  # drawn at once: 16 MB
     means: list[float] = []
-    while len(means) < resamples:
-        drawn = random.integers(0, len(data), size=(min(rows, resamples - len(means)), len(data)))
+    while len(means) < RESAMPLES:
+        drawn = random.integers(0, len(data), size=(min(rows, RESAMPLES - len(means)), len(data)))
         means.extend(data[drawn].mean(axis=1))
-    tail = (1 - confidence) / 2
+    tail = (1 - CONFIDENCE) / 2
     low, high = numpy.quantile(means, [tail, 1 - tail])
     return Interval(float(low), float(high))

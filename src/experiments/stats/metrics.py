@@ -55,7 +55,15 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 from typing import TypeVar
 
-from experiments.records import FinishReason, Generation, Outcome, Problem, Solution, Verdict
+from experiments.records import (
+    FinishReason,
+    Generation,
+    Outcome,
+    Problem,
+    ProblemInfo,
+    Solution,
+    Verdict,
+)
 from experiments.stats.costs import Measured, cost_metrics
 from experiments.stats.intervals import bootstrap_interval, wilson_interval
 
@@ -98,24 +106,17 @@ def pass_all_k(samples: int, passed: int, k: int) -> float:
     return 1.0 - pass_at_k(samples, samples - passed, k)
 
 
-def pass_rates(verdicts: Iterable[Verdict], tests: str = "plus") -> dict[str, float]:
-    """Return, for each problem, the share of its samples that pass.
-
-    Args:
-        verdicts: of one run.
-        tests: `base`, or `plus` for base and extra tests.
-    """
-    return {problem: fmean(results) for problem, results in _passed(verdicts, tests).items()}
+def pass_rates(verdicts: Iterable[Verdict]) -> dict[str, float]:
+    """Return, for each problem, the share of its samples that pass base and extra tests."""
+    return {problem: fmean(results) for problem, results in _passed(verdicts, "plus").items()}
 
 
 def summarise(
     verdicts: Sequence[Verdict],
     solutions: Sequence[Solution],
     generations: Sequence[Generation],
-    problems: Sequence[Problem],
+    problems: Sequence[Problem | ProblemInfo],
     measured: Measured = NOTHING_MEASURED,
-    *,
-    seed: int = 0,
 ) -> dict[str, float]:
     """Return the numbers of one run by name; the module's docstring explains each.
 
@@ -125,12 +126,11 @@ def summarise(
         generations: of the same run.
         problems: that the run was asked, solved or not.
         measured: time, machine and energy of the run as a whole.
-        seed: of the bootstrap.
     """
     result: dict[str, float] = {}
-    result |= _pass_metrics(verdicts, problems, seed)
-    result |= _test_metrics(verdicts, seed)
-    result |= _format_metrics(solutions, seed)
+    result |= _pass_metrics(verdicts, problems)
+    result |= _test_metrics(verdicts)
+    result |= _format_metrics(solutions)
     for tests, section in (("plus", "outcomes"), ("base", "outcomes_base")):
         outcomes = Counter(_outcome(verdict, tests) for verdict in verdicts)
         result |= {f"{section}/{outcome}": float(outcomes[outcome]) for outcome in Outcome}
@@ -167,14 +167,13 @@ def _by_problem(values: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
     return found
 
 
-def _share(name: str, values: Sequence[float], single: bool, seed: int) -> dict[str, float]:
+def _share(name: str, values: Sequence[float], single: bool) -> dict[str, float]:
     """Return a mean over problems with its interval.
 
     Args:
         name: of the metric.
         values: one per problem.
         single: each value is 0 or 1, of one sample.
-        seed: of the bootstrap.
     """
     if not values:
         return {}
@@ -182,12 +181,12 @@ def _share(name: str, values: Sequence[float], single: bool, seed: int) -> dict[
         # The bootstrap of equal values has no width, which would claim certainty.
         low, high = wilson_interval(math.fsum(values), len(values))
     else:
-        low, high = bootstrap_interval(values, seed=seed)
+        low, high = bootstrap_interval(values)
     return {name: fmean(values), f"{name}_low": low, f"{name}_high": high}
 
 
 def _pass_metrics(
-    verdicts: Sequence[Verdict], problems: Sequence[Problem], seed: int
+    verdicts: Sequence[Verdict], problems: Sequence[Problem | ProblemInfo]
 ) -> dict[str, float]:
     """Return pass@k, pass^k, and pass@1 by difficulty, on base tests and on all tests."""
     levels: dict[str, set[str]] = defaultdict(set)
@@ -201,13 +200,13 @@ def _pass_metrics(
         single = max(map(len, outcomes.values()), default=0) == 1
         for k in _ks(fewest):
             values = [pass_at_k(len(each), sum(each), k) for each in outcomes.values()]
-            result |= _share(f"pass_at_{k}/{tests}", values, single, seed)
+            result |= _share(f"pass_at_{k}/{tests}", values, single)
             if k > 1:
                 values = [pass_all_k(len(each), sum(each), k) for each in outcomes.values()]
-                result |= _share(f"pass_all_{k}/{tests}", values, single, seed)
+                result |= _share(f"pass_all_{k}/{tests}", values, single)
         for level, members in levels.items():
             values = [fmean(each) for problem, each in outcomes.items() if problem in members]
-            result |= _share(f"pass_at_1_{level}/{tests}", values, single, seed)
+            result |= _share(f"pass_at_1_{level}/{tests}", values, single)
     return result
 
 
@@ -217,7 +216,7 @@ def _ks(samples: int) -> list[int]:
     return [*range(1, min(samples, 10) + 1), *(k for k in steps if k <= samples)]
 
 
-def _test_metrics(verdicts: Sequence[Verdict], seed: int) -> dict[str, float]:
+def _test_metrics(verdicts: Sequence[Verdict]) -> dict[str, float]:
     """Return the share of tests passed: each problem counts the same, however many it has."""
     counts: dict[str, Callable[[Verdict], tuple[int, int]]] = {
         "base": lambda verdict: (verdict.base_passed, verdict.base_total),
@@ -229,18 +228,18 @@ def _test_metrics(verdicts: Sequence[Verdict], seed: int) -> dict[str, float]:
         counted = ((verdict.problem_id, *count(verdict)) for verdict in verdicts)
         shares = _by_problem((name, passed / total) for name, passed, total in counted if total)
         values = [fmean(each) for each in shares.values()]
-        result |= _share(f"tests_passed/{tests}", values, single=False, seed=seed)
+        result |= _share(f"tests_passed/{tests}", values, single=False)
     return result
 
 
-def _format_metrics(solutions: Sequence[Solution], seed: int) -> dict[str, float]:
+def _format_metrics(solutions: Sequence[Solution]) -> dict[str, float]:
     """Return how many completions kept the format, and how many hold a program."""
-    kept = _by_problem((each.problem_id, each.format_kept) for each in solutions)
-    valid = _by_problem((each.problem_id, each.syntax_valid) for each in solutions)
+    kept = _by_problem((each.problem_id, bool(each.format_kept)) for each in solutions)
+    valid = _by_problem((each.problem_id, bool(each.syntax_valid)) for each in solutions)
     single = all(len(each) == 1 for each in kept.values())
     result: dict[str, float] = {}
     for name, flags in (("format/kept", kept), ("format/syntax_valid", valid)):
-        result |= _share(name, [fmean(each) for each in flags.values()], single, seed)
+        result |= _share(name, [fmean(each) for each in flags.values()], single)
     return result
 
 

@@ -102,7 +102,7 @@ def allocate(units: Mapping[Key, int], spreads: Mapping[Key, float], budget: int
     return drawn
 
 
-def estimate(strata: Sequence[Stratum], confidence: float = CONFIDENCE) -> Estimate | None:
+def estimate(strata: Sequence[Stratum]) -> Estimate | None:
     """Return the mean of the whole with its interval; None if nothing was drawn.
 
     An open stratum of which less than `LEAST` units were drawn is taken together with the next
@@ -131,7 +131,7 @@ def estimate(strata: Sequence[Stratum], confidence: float = CONFIDENCE) -> Estim
         _Part(s.weight / weight, s.units, len(s.values), pseudo, variance)
         for s, (_, variance) in zip(unknown, smoothed, strict=True)
     ]
-    half = normal_quantile(confidence) * math.sqrt(math.fsum(part.variance() for part in parts))
+    half = normal_quantile(CONFIDENCE) * math.sqrt(math.fsum(part.variance() for part in parts))
     low = max(sure, min(mean, centre - half))
     high = min(sure + math.fsum(left), max(mean, centre + half))
     return Estimate(mean, Interval(low, high), drawn, units, _to_halve(parts))

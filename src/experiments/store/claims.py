@@ -9,7 +9,6 @@ them must not be given the same command at a time.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import logging
@@ -19,9 +18,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from experiments.store.files import NO_LOCKS, cannot_use
+from experiments.store.files import cannot_use, read_object, take_lock
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +43,7 @@ def ask(folder: Path, request: str) -> None:
 
 def asked(folder: Path) -> str:
     """Return what was asked for in a folder; empty if nobody said."""
-    return str(_content(folder).get("request", ""))
+    return str(read_object(folder / CLAIM).get("request", ""))
 
 
 @contextmanager
@@ -67,7 +65,7 @@ def claimed(folder: Path, waits: bool = True) -> Iterator[int]:
         raise cannot_use(path, error) from error
     try:
         told = False
-        while not _locked(descriptor, fcntl.LOCK_EX):
+        while not take_lock(descriptor):
             if not waits:
                 raise Busy(holder(folder))
             if not told:
@@ -92,23 +90,15 @@ def is_claimed(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _locked(descriptor, fcntl.LOCK_SH)
+        return not take_lock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 
 
 def holder(folder: Path) -> str:
     """Return who works in a folder, or did so last."""
-    content = _content(folder)
+    content = read_object(folder / CLAIM)
     return f"process {content.get('process', '?')} on {content.get('host', 'a machine')}"
-
-
-def _content(folder: Path) -> dict[str, Any]:
-    try:
-        content = json.loads((folder / CLAIM).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _sign(descriptor: int, request: str) -> None:
@@ -118,15 +108,3 @@ def _sign(descriptor: int, request: str) -> None:
     with suppress(OSError):
         os.pwrite(descriptor, line, 0)
         os.ftruncate(descriptor, len(line))
-
-
-def _locked(descriptor: int, kind: int) -> bool:
-    """Take a lock unless another has it; on file systems without locks there is none to take."""
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            return False
-        if error.errno not in NO_LOCKS:
-            raise
-    return True

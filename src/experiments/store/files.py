@@ -42,6 +42,19 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 """What file systems say that have no locks."""
 
 
+def take_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Return whether a lock is had, without waiting: where a file system has none, it is."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        if error.errno not in NO_LOCKS:
+            raise
+        log.info("This file system has no locks: two runs may do the same work.")
+    return True
+
+
 @contextmanager
 def appending(path: Path) -> Iterator[Callable[[Generation | Verdict], None]]:
     """Yield a function that appends a record to a run's file, each at once and whole.
@@ -152,6 +165,24 @@ def read_yaml(path: Path) -> Any:
         raise StoreError(
             f"{path} cannot be read: {reason}", "Restore the file, or make the run again."
         ) from None
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the names and values in a JSON file; none where it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def write_records(path: Path, records: Iterable[Generation | Verdict]) -> None:

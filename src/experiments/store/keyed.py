@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -74,15 +75,18 @@ class _KeyedStore(Generic[_Record]):
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
         self._segments.close(merges=failure is None)  # whoever interrupts a run does not wait
 
-    def _find(self, keys: Collection[str]) -> Iterator[tuple[str, _Record]]:
-        if self._mode == "off" or not keys:
-            return
-        for key, entry in self._segments.find(keys).items():
-            try:
-                record = self._decode(json.loads(entry.body))
-            except (ValueError, TypeError, KeyError):  # of a version that knows other values
-                continue
-            yield key, record
+    def find(self, keys: Collection[str]) -> dict[str, _Record]:
+        """Return the records that are here, by key.
+
+        Raises:
+            StoreError: a file cannot be read.
+        """
+        found: dict[str, _Record] = {}
+        if self._mode != "off" and keys:
+            for key, entry in self._segments.find(keys).items():
+                with suppress(ValueError, TypeError, KeyError):  # a version that knows other values
+                    found[key] = self._decode(json.loads(entry.body))
+        return found
 
     def _append(self, key: str, record: _Record) -> None:
         if self._mode == "on":
@@ -101,12 +105,8 @@ class GenerationStore(_KeyedStore[Generation]):
         super().__init__(generations_in(folder), mode, to_generation, model)
 
     def find(self, keys: Collection[str]) -> dict[str, Generation]:
-        """Return the generations that are here, marked as cached; of each key the first.
-
-        Raises:
-            StoreError: a file cannot be read.
-        """
-        return {key: replace(generation, cached=True) for key, generation in self._find(keys)}
+        """Return the generations that are here, marked as cached; of each key the first."""
+        return {key: replace(each, cached=True) for key, each in super().find(keys).items()}
 
     def append(self, generation: Generation) -> None:
         """Keep a generation.
@@ -118,18 +118,13 @@ class GenerationStore(_KeyedStore[Generation]):
 
 
 class VerdictStore(_KeyedStore[Verdict]):
-    """Verdicts of all runs. Whose they were, and as which sample, the key does not say."""
+    """Verdicts of all runs, of each key the last.
+
+    Whose they were, and as which sample, the key does not say.
+    """
 
     def __init__(self, folder: Path, mode: str = "on") -> None:
         super().__init__(verdicts_in(folder), mode, to_verdict)
-
-    def find(self, keys: Collection[str]) -> dict[str, Verdict]:
-        """Return the verdicts that are here; of each key the last.
-
-        Raises:
-            StoreError: a file cannot be read.
-        """
-        return dict(self._find(keys))
 
     def append(self, key: str, verdict: Verdict) -> None:
         """Keep a verdict.

@@ -4,7 +4,6 @@ Locks hold among the processes of one machine. Between machines that share a fol
 then two do the same work, each in a draft of its own, and the last one's draft takes the name.
 """
 
-import fcntl
 import logging
 import os
 import re
@@ -14,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from experiments.store.files import HOST, NO_LOCKS
+from experiments.store.files import HOST, take_lock
 
 log = logging.getLogger(__name__)
 
@@ -40,21 +39,10 @@ def locked(target: Path, doing: str) -> Iterator[int]:
     path = target.parent / f".{target.name}.lock"
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        told = False
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not told:
-                    log.info("Waiting for another run that %s %s.", doing, target)
-                    told = True
+        if not take_lock(lock):
+            log.info("Waiting for another run that %s %s.", doing, target)
+            while not take_lock(lock):
                 time.sleep(_WAITING_SECONDS)
-            except OSError as error:
-                if error.errno not in NO_LOCKS:
-                    raise
-                log.info("%s cannot be locked: another run may do the same work.", target)
-                break
         yield lock
     finally:
         os.close(lock)

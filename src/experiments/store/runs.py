@@ -27,7 +27,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from experiments.records import (
     Generation,
     Message,
     Problem,
+    ProblemInfo,
     Prompt,
     RunReport,
     Solution,
@@ -74,41 +75,13 @@ RACE = "race.json"
 FIDELITY = "fidelity.json"
 
 
-@dataclass(frozen=True)
-class ProblemInfo:
-    """What a report shows of a problem: neither its tests nor its reference."""
-
-    id: str
-    title: str = ""
-    difficulty: str = ""
-    topics: tuple[str, ...] = ()
-    entry_point: str = ""
-    prompt: str = ""
-
-
-@dataclass(frozen=True)
-class Program:
-    """A program as `samples.jsonl` has it.
-
-    Attributes:
-        format_kept, syntax_valid: None where the file does not say, as for programs from
-            elsewhere.
-    """
-
-    problem_id: str
-    sample: int
-    source: str
-    format_kept: bool | None = None
-    syntax_valid: bool | None = None
-
-
 def write_run(
     folder: Path,
     *,
     generations: Sequence[Generation] | None = None,
     verdicts: Sequence[Verdict],
-    programs: Iterable[Program],
-    problems: Iterable[Problem],
+    programs: Iterable[Solution],
+    problems: Iterable[Problem | ProblemInfo],
     manifest: Mapping[str, Any],
     metrics: Mapping[str, float],
     audit: Mapping[str, Any] | None = None,
@@ -151,17 +124,6 @@ def add_metrics(folder: Path, metrics: Mapping[str, float]) -> None:
     """
     path = folder / METRICS
     _write_json(path, {**_read_json(path), **metrics})
-
-
-def program_of(solution: Solution) -> Program:
-    """Return a solution as a line of `samples.jsonl`."""
-    return Program(
-        solution.problem_id,
-        solution.sample,
-        solution.program,
-        solution.format_kept,
-        solution.syntax_valid,
-    )
 
 
 def begin(folder: Path) -> None:
@@ -251,16 +213,16 @@ def read_problems(folder: Path) -> list[ProblemInfo]:
     return read_lines(folder / PROBLEMS, _problem)
 
 
-def read_programs(folder: Path) -> list[Program]:
+def read_programs(folder: Path) -> list[Solution]:
     """Return the programs, numbered within each problem where the file has no numbers."""
     numbers: dict[str, int] = {}
 
-    def program(line: dict[str, Any]) -> Program:
+    def program(line: dict[str, Any]) -> Solution:
         problem = line["task_id"]
         number = line.get("sample", numbers.get(problem, 0))
         numbers[problem] = number + 1
         source = str(line.get("solution", ""))
-        return Program(problem, number, source, line.get("format_kept"), line.get("syntax_valid"))
+        return Solution(problem, number, source, line.get("format_kept"), line.get("syntax_valid"))
 
     return read_lines(folder / SAMPLES, program)
 
@@ -286,7 +248,7 @@ _FORMER_METRICS = {
 """Names of metrics of version 1."""
 
 
-def _described(problem: Problem) -> dict[str, Any]:
+def _described(problem: Problem | ProblemInfo) -> dict[str, Any]:
     return {field.name: getattr(problem, field.name) for field in fields(ProblemInfo)}
 
 
@@ -295,13 +257,13 @@ def _problem(line: dict[str, Any]) -> ProblemInfo:
     return ProblemInfo(**{**known, "topics": tuple(line.get("topics", ()))})
 
 
-def _sample(program: Program) -> dict[str, Any]:
+def _sample(solution: Solution) -> dict[str, Any]:
     """Return a program in the form of EvalPlus, which ignores what it does not know."""
-    known = {"format_kept": program.format_kept, "syntax_valid": program.syntax_valid}
+    known = {"format_kept": solution.format_kept, "syntax_valid": solution.syntax_valid}
     return {
-        "task_id": program.problem_id,
-        "solution": program.source,
-        "sample": program.sample,
+        "task_id": solution.problem_id,
+        "solution": solution.program,
+        "sample": solution.sample,
         **{name: value for name, value in known.items() if value is not None},
     }
 

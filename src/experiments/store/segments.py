@@ -42,7 +42,7 @@ from experiments.store.entries import (
     read_entry,
     read_label,
 )
-from experiments.store.files import HOST, append_whole, cannot_use
+from experiments.store.files import HOST, append_whole, cannot_use, sync
 
 log = logging.getLogger(__name__)
 
@@ -259,7 +259,7 @@ class Segments:
                 os.fsync(out.fileno())
             if draft.stat().st_size:
                 draft.rename(path)
-                _sync(self.folder)
+                sync(self.folder)
         finally:
             draft.unlink(missing_ok=True)
 
@@ -397,12 +397,3 @@ def _is_damaged(line: bytes) -> bool:
     earlier versions made of damaged lines.
     """
     return line.endswith(b"\n") and bool(line.strip()) and not is_of_later_version(line)
-
-
-def _sync(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.errors import StoreError
-from experiments.records import Prompt, RunReport, Solution
+from experiments.records import Prompt, RunReport, by_sample
 from experiments.store import claims, runs
 from experiments.tracking import logs, notes
 from experiments.tracking.notes import KEY, Note
@@ -78,8 +78,6 @@ def fill(note: Note) -> None:
         StoreError: a file of the folder cannot be read.
     """
     folder, new = note.new.folder, note.new
-    if folder is None:
-        return
     with explained(new.uri):
         if note.is_sweep:
             _adopt(note, folder)
@@ -198,8 +196,6 @@ def _adopt(note: Note, folder: Path) -> None:
 
 def _ended_at(note: Note) -> float | None:
     """Return when a run's numbers were written; None if that is not known."""
-    if note.new.folder is None:
-        return None
     try:
         return max(note.new.folder.joinpath(runs.METRICS).stat().st_mtime, note.began)
     except OSError:
@@ -209,20 +205,14 @@ def _ended_at(note: Note) -> float | None:
 def _samples(folder: Path) -> Iterable[Sample]:
     """Yield the samples of a finished run, from the files in its folder."""
     prompts = {prompt.problem_id: prompt for prompt in runs.read_prompts(folder)}
-    programs = {(each.problem_id, each.sample): each for each in runs.read_programs(folder)}
-    verdicts = {(each.problem_id, each.sample): each for each in runs.read_verdicts(folder)}
+    programs = by_sample(runs.read_programs(folder))
+    verdicts = by_sample(runs.read_verdicts(folder))
     for generation in runs.read_generations(folder):
         sample = generation.problem_id, generation.sample
         if sample not in verdicts or sample not in programs:
             raise StoreError(f"{folder} lacks the verdict of {sample[0]}", "Make the run again.")
-        found = programs[sample]
-        known = Sample(
-            prompts.get(sample[0], Prompt(sample[0], "")),
-            generation,
-            Solution(*sample, found.source, bool(found.format_kept), bool(found.syntax_valid)),
-            verdicts[sample],
-        )
-        yield logs.storable(known)
+        prompt = prompts.get(sample[0], Prompt(sample[0], ""))
+        yield logs.storable(Sample(prompt, generation, programs[sample], verdicts[sample]))
 
 
 def _description(report: RunReport) -> str:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from experiments.store import runs, write_text
+from experiments.store.files import known_fields
 from experiments.tracking.opening import without_password
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -30,6 +31,7 @@ class NewRun:
     Attributes:
         uri, artifacts, experiment: as `open_experiment` takes them.
         name: of the run.
+        folder: of the run or the sweep, which has the note.
         parent: id of the sweep's run.
         tags: what it is found by, besides its parameters.
         system_metrics: log CPU, memory, disk and network of the machine, where psutil is.
@@ -37,13 +39,13 @@ class NewRun:
         dataset: name, digest and number of problems.
         traces: log each sample as a trace.
         identity: digest of all that decides the result: of the same one, a run goes on.
-        folder: of the run or the sweep, which has the note; None: nothing is noted.
     """
 
     uri: str
     artifacts: str | None
     experiment: str
     name: str
+    folder: Path
     parent: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     system_metrics: bool = True
@@ -51,7 +53,6 @@ class NewRun:
     dataset: tuple[str, str, int] | None = None
     traces: bool = True
     identity: str = ""
-    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Note:
 
 def opened(new: NewRun, now: float) -> Note:
     """Return the note of a run that begins, or goes on where its folder has begun the same."""
-    before = read(new.folder) if new.folder is not None else None
+    before = read(new.folder)
     note = Note(new, uuid.uuid4().hex, now)
     if before is not None:
         same = (new.identity, without_password(new.uri)) == (before.new.identity, before.new.uri)
@@ -110,10 +111,8 @@ def read(folder: Path) -> Note | None:
             new = content.pop("new")
             if new["dataset"] is not None:
                 new["dataset"] = tuple(new["dataset"])
-            known = {each.name for each in fields(NewRun)}
-            begun = NewRun(**{**{k: v for k, v in new.items() if k in known}, "folder": folder})
-            known = {each.name for each in fields(Note)}
-            return Note(**{**{k: v for k, v in content.items() if k in known}, "new": begun})
+            begun = NewRun(**{**known_fields(NewRun, new), "folder": folder})
+            return Note(**{**known_fields(Note, content), "new": begun})
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
     return None
@@ -134,9 +133,9 @@ def lacking(folder: Path) -> int:
     return sum(note.status == "FINISHED" and not note.is_complete for note in found)
 
 
-def outcome(folder: Path | None, said: str) -> str:
+def outcome(folder: Path, said: str) -> str:
     """Return how a run ended: as its folder shows, else as somebody said."""
-    if folder is None or not runs.is_finished(folder):
+    if not runs.is_finished(folder):
         return said
     return "FAILED" if (folder / runs.FAILURE).exists() else "FINISHED"
 
@@ -147,13 +146,10 @@ def write(note: Note) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    folder = note.new.folder
-    if folder is None:
-        return
     content = asdict(note)
     del content["new"]["folder"]  # which may be moved
     content["new"]["uri"] = without_password(note.new.uri)
     content["new"]["artifacts"] = without_password(note.new.artifacts or "") or None
     content["new"]["parameters"] = dict(note.new.parameters)
     name = runs.SWEEP if note.is_sweep else runs.TRACKED
-    write_text(folder / name, json.dumps(content, indent=1, default=str) + "\n")
+    write_text(note.new.folder / name, json.dumps(content, indent=1, default=str) + "\n")

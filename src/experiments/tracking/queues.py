@@ -9,7 +9,8 @@ still tells who answered.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from experiments.errors import TrackingError
@@ -73,7 +74,7 @@ def open_queue(
         TrackingError: there is such a queue, MLflow has none, or it cannot be used.
     """
     found = open_experiment(uri, artifacts, experiment)
-    with explained(uri), _known(uri):
+    with _queues(uri):
         from mlflow.genai.review_queues import (
             create_review_queue,
             list_review_queue_items,
@@ -180,7 +181,7 @@ def fill(uri: str, queue: str, traces: Sequence[str]) -> None:
     Raises:
         TrackingError: MLflow cannot be used.
     """
-    with explained(uri), _known(uri):
+    with _queues(uri):
         from mlflow.genai.review_queues import add_items_to_review_queue
 
         newest_first = list(reversed(traces))  # the list shows the last attached first
@@ -195,7 +196,7 @@ def progress(uri: str, queue: str) -> Progress:
         TrackingError: MLflow cannot be used, or has no such queue.
     """
     require_database(uri)
-    with explained(uri), _known(uri):
+    with _queues(uri):
         from mlflow.genai.review_queues import list_review_queue_items
 
         counts = {"pending": 0, "complete": 0, "declined": 0}
@@ -209,22 +210,20 @@ def progress(uri: str, queue: str) -> Progress:
                 return Progress(**counts)
 
 
-class _known:  # noqa: N801
+@contextmanager
+def _queues(uri: str) -> Iterator[None]:
     """Use MLflow at an address, and say so where it has no review queues."""
-
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-
-    def __enter__(self) -> None:
+    hint = "Update it (pip install 'mlflow>=3.14'), or grade in the terminal: --text"
+    with explained(uri):
         import mlflow
-
-        mlflow.set_tracking_uri(self._uri)
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         from mlflow import MlflowException
 
-        hint = "Update it (pip install 'mlflow>=3.14'), or grade in the terminal: --text"
-        if isinstance(error, ModuleNotFoundError):
+        mlflow.set_tracking_uri(uri)
+        try:
+            yield
+        except ModuleNotFoundError:
             raise TrackingError("This MLflow has no review queues", hint) from None
-        if isinstance(error, MlflowException) and error.error_code == "ENDPOINT_NOT_FOUND":
-            raise TrackingError(f"MLflow at '{self._uri}' has no review queues", hint) from None
+        except MlflowException as error:
+            if error.error_code != "ENDPOINT_NOT_FOUND":
+                raise
+            raise TrackingError(f"MLflow at '{uri}' has no review queues", hint) from None

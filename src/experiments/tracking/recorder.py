@@ -14,33 +14,23 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVarTuple
+from typing import Any
 
 from experiments.errors import TrackingAway, TrackingError
-from experiments.tracking.logs import log_metrics, storable
-from experiments.tracking.notes import NewRun, Status
+from experiments.tracking.logs import storable
+from experiments.tracking.notes import NewRun, Note, Status
 
 log = logging.getLogger(__name__)
-
-Ts = TypeVarTuple("Ts")
 
 SECONDS_BETWEEN_STEPS = 10.0
 """Numbers of a run that goes on are logged as often as MLflow logs those of the machine."""
 
 CHARACTERS_KEPT = 2000
 """So many of the last that the process wrote to standard error are looked at when it died."""
-
-
-@dataclass(frozen=True)
-class StartedRun:
-    """Where a run is in MLflow."""
-
-    run_id: str
-    experiment_id: str
 
 
 @dataclass(frozen=True)
@@ -52,12 +42,11 @@ class End:
 
 
 @dataclass(frozen=True)
-class Call:
-    """A function that logs something to the active run, and what it is given."""
+class Progress:
+    """Numbers of a run that goes on."""
 
-    function: Callable[..., None]
-    arguments: tuple[Any, ...]
-    is_progress: bool = False
+    step: int
+    metrics: Mapping[str, float]
 
 
 class Recorder:
@@ -70,11 +59,11 @@ class Recorder:
             new: what it begins with.
             claim: the descriptor by which the run's folder is held, for as long as it is logged.
         """
-        self._started: Future[StartedRun] = Future()
+        self._started: Future[Note] = Future()
         self._ended: Future[None] = Future()
         self._next_step = 0.0
         self.has_warned = False
-        self._last_step: Call | None = None
+        self._last_step: Progress | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "experiments.tracking.worker"],
@@ -90,10 +79,6 @@ class Recorder:
         threading.Thread(target=self._listen, name="tracking", daemon=True).start()
         self._send(new)
 
-    def log(self, function: Callable[[*Ts], None], *arguments: *Ts) -> None:
-        """Have a function of `logs` or `traces` log something."""
-        self._send(Call(function, arguments))
-
     def progress(self, step: int, metrics: Mapping[str, float]) -> None:
         """Log numbers of a run that goes on: at most once in ten seconds, and the last.
 
@@ -104,7 +89,7 @@ class Recorder:
             with suppress(TrackingAway):  # it is tried once more at the end
                 self._started.result()
         now = time.monotonic()
-        self._last_step = Call(log_metrics, (dict(metrics), step), is_progress=True)
+        self._last_step = Progress(step, dict(metrics))
         if now >= self._next_step:
             self._next_step = now + SECONDS_BETWEEN_STEPS
             self._send_last_step()
@@ -112,14 +97,14 @@ class Recorder:
     def warn_if_away(self) -> None:
         """Say at once if the store cannot be reached: the run goes on without it."""
 
-        def warn(started: Future[StartedRun]) -> None:
+        def warn(started: Future[Note]) -> None:
             if isinstance(error := started.exception(), TrackingAway):
                 self.has_warned = True
                 log.warning("warning: %s", error)
 
         self._started.add_done_callback(warn)
 
-    def started(self) -> StartedRun:
+    def started(self) -> Note:
         """Wait until the run has begun, and return where it is.
 
         Raises:
@@ -152,7 +137,7 @@ class Recorder:
             self._send(self._last_step)
             self._last_step = None
 
-    def _send(self, item: NewRun | Call | End) -> None:
+    def _send(self, item: NewRun | Progress | End) -> None:
         data = pickle.dumps(storable(item))
         with suppress(OSError, ValueError):  # it has died, or was asked to end
             self._stdin.write(data)

@@ -117,7 +117,7 @@ def _assess(trace: str, sample: Sample, known: Collection[str] = ()) -> None:
     verdict = sample.verdict
     assessments = (
         ("passed", verdict.plus == "passed", explanation(verdict)),
-        ("format_kept", sample.solution.format_kept, None),
+        ("format_kept", bool(sample.solution.format_kept), None),
     )
     for name, value, rationale in assessments:
         if name in known:

@@ -1,9 +1,9 @@
 """The process that calls MLflow for one run: `python -m experiments.tracking.worker`.
 
-Standard input brings, pickled, a `NewRun`, then calls, and last an `End`. Standard output takes
-two replies, an exception where something failed: one when the run has begun, one when it has
-ended. Where the input ends without an `End`, whoever wrote it was killed, and the run ends as
-KILLED.
+Standard input brings, pickled, a `NewRun`, then its progress, and last an `End`. Standard output
+takes two replies, an exception where something failed: one when the run has begun, one when it
+has ended. Where the input ends without an `End`, whoever wrote it was killed, and the run ends
+as KILLED.
 
 A store that is away costs nothing but time: when the run ends, all of it is tried once more, for a
 while, and what is missing then is noted in the folder for `experiments sync`.
@@ -26,9 +26,10 @@ from typing import Any, BinaryIO
 
 from experiments.errors import TrackingAway, TrackingError, UserError
 from experiments.tracking import bringing, notes
+from experiments.tracking.logs import log_metrics
 from experiments.tracking.notes import NewRun, Note
 from experiments.tracking.opening import database_file, explained
-from experiments.tracking.recorder import Call, End, StartedRun
+from experiments.tracking.recorder import End, Progress
 
 SECONDS_BETWEEN_TRIES = 2.0
 
@@ -49,10 +50,14 @@ def main() -> None:
     new: NewRun | None = received.get()
     if new is None:
         return
-    note = notes.opened(new, time.time())
+    note = _result(notes.opened, new, time.time())
+    if not isinstance(note, Note):  # nothing can be logged: the folder takes no note of it
+        _reply(replies, note)
+        _reply(replies, note)
+        return
     begun = _result(bringing.begin, note, new.system_metrics)
     if isinstance(begun, Note):
-        note, begun = begun, StartedRun(begun.run_id, begun.experiment_id)
+        note = begun
         _end_stale(note)
     _reply(replies, begun)
     _reply(replies, _result(log, note, iter(received.get, None)))
@@ -64,30 +69,26 @@ def prepare() -> None:
     os.environ.pop("MLFLOW_RUN_ID", None)  # MLflow would go on with that run
 
 
-def log(note: Note, received: Iterable[Call | End]) -> None:
-    """Make the calls, log the folder and end the run; the first failure is raised then.
+def log(note: Note, received: Iterable[Progress | End]) -> None:
+    """Log the progress of a run, then its folder, and end it.
 
-    What is logged of a run's progress may be lost without harm: the rest goes on. After any
-    other failure no further call is made, since each may take MLflow minutes, and a run without
-    a folder, from which it could be logged again, ends as failed.
+    What is logged of a run's progress may be lost without harm: the rest goes on. After a failure
+    no more of it is logged, since each call may take MLflow minutes; the failure is raised at the
+    end.
     """
     end = End("KILLED")
     failure: Exception | None = None
-    goes_on = True
     for item in received:
         if isinstance(item, End):
             end = item
             break
-        if not goes_on or (failure and item.is_progress):
-            continue
-        try:
-            with explained(note.new.uri):
-                item.function(*item.arguments)
-        except Exception as error:
-            failure = failure or error
-            goes_on = item.is_progress
-    folder = note.new.folder
-    status = notes.outcome(folder, end.status if goes_on or folder is not None else "FAILED")
+        if failure is None:
+            try:
+                with explained(note.new.uri):
+                    log_metrics(item.metrics, item.step)
+            except Exception as error:
+                failure = error
+    status = notes.outcome(note.new.folder, end.status)
     bring(replace(note, status=status, description=end.description), patience(note.new.uri))
     if failure is not None and not isinstance(failure, TrackingAway):
         raise failure
@@ -128,7 +129,7 @@ def bring(note: Note, seconds: float) -> None:
 
 def _end_stale(note: Note) -> None:
     """Have runs of this machine ended whose processes were killed, in a process of its own."""
-    if note.new.parent is not None or note.new.folder is None:
+    if note.new.parent is not None:
         return
     with suppress(TrackingError):
         host = note.new.tags.get("host", "")

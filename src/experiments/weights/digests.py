@@ -6,12 +6,12 @@ in `.digests/`, and holds for as long as path, size, inode and time of modificat
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from experiments.errors import WeightsError
+from experiments.errors import StoreError, WeightsError
+from experiments.store.files import read_object, write_text
 
 
 def of_parts(parts: Sequence[Path], folder: Path) -> str:
@@ -35,8 +35,9 @@ def sha256(path: Path, folder: Path) -> str:
     """
     try:
         state = _state(path)
-        if known := _known(_kept(path, folder), state):
-            return known
+        kept = read_object(_kept(path, folder))
+        if kept.get("file") == state and len(str(kept.get("sha256"))) == 64:
+            return str(kept["sha256"])
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if _state(path) == state:
@@ -51,16 +52,10 @@ def keep(path: Path, folder: Path, digest: str) -> None:
 
     A folder that cannot be written costs time only.
     """
-    state = _state(path)
-    kept = _kept(path, folder)
-    try:
+    kept, content = _kept(path, folder), {"file": _state(path), "sha256": digest}
+    with suppress(OSError, StoreError):
         kept.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=kept.parent, suffix=".part")
-        with os.fdopen(handle, "w") as file:
-            json.dump({"file": state, "sha256": digest}, file)
-        Path(name).replace(kept)
-    except OSError:
-        return
+        write_text(kept, json.dumps(content))
 
 
 def _kept(path: Path, folder: Path) -> Path:
@@ -73,13 +68,3 @@ def _state(path: Path) -> str:
     path = path.resolve()
     state = path.stat()
     return f"{path} {state.st_size} {state.st_mtime_ns} {state.st_ino}"
-
-
-def _known(kept: Path, state: str) -> str:
-    """Return the digest that is kept for this state of the file; empty if there is none."""
-    try:
-        found = json.loads(kept.read_text())
-        digest = found["sha256"] if found["file"] == state else ""
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    return digest if isinstance(digest, str) and len(digest) == 64 else ""

@@ -7,10 +7,10 @@ pre-tokenizer that was or was not written down. Where a file does not tell, the 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from typing import Any
 
+from experiments.store.files import read_object
 from experiments.weights.header import Header
 from experiments.weights.levels import TENSOR_TYPES, UNQUANTIZED
 
@@ -85,11 +85,8 @@ def _fetched_from(found: Header) -> dict[str, str]:
     """
     path, source = found.path, found.made_from
     for beside in sorted(path.parent.glob(".*.origin.json")):
-        try:
-            note = json.loads(beside.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
+        note = read_object(beside)
         its = beside.name == f".{path.name}.origin.json"
-        if isinstance(note, dict) and (note.get("sha256") == source if source else its):
+        if note.get("sha256") == source if source else its:
             return note
     return {}

@@ -21,6 +21,7 @@ from pathlib import Path
 from experiments.environment import machine
 from experiments.errors import WeightsError
 from experiments.sandbox import confinement
+from experiments.store.files import sync
 from experiments.store.lock import draft_of, left_over, locked
 from experiments.weights import header
 from experiments.weights.header import Header
@@ -129,14 +130,9 @@ def _make(source: Header, digest: str, target: Path, ftype: str, lock: int) -> H
         made = header.read_part(part)  # complete?
         if made.made_from != digest:
             raise WeightsError(f"llama.cpp wrote {target.name} without the name of its source")
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(part)
         part.replace(target)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(target.parent)
     finally:
         if process.poll() is None:
             process.kill()

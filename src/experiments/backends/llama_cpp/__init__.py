@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -117,7 +118,7 @@ class LlamaCpp:
         }
         self._size_up(Sampling())
         self._build = build()
-        self._totals: dict[str, float] = {}
+        self._totals: defaultdict[str, float] = defaultdict(float)
 
     def _size_up(self, sampling: Sampling) -> None:
         """Settle what depends on how long answers may be: context, sequences at once, batches."""
@@ -167,12 +168,7 @@ class LlamaCpp:
     def memory(self, requests: Sequence[Request], sampling: Sampling) -> Memory:
         """Return what the weights and the sequences decoded at once take; see `Backend`."""
         longest = max(len(one.text.encode()) for one in requests)  # no token is under a byte
-        settings = self._settings
-        tokens = min(settings["context_tokens"], longest + sampling.max_tokens)
-        at_once = 0 if settings["flash_attention"] else settings["micro_batch_tokens"]
-        return memory.need(
-            self._weights, tokens, settings["parallel"], settings["kv_type"], at_once
-        )
+        return self._need(longest + sampling.max_tokens, self._settings["parallel"])
 
     def generate(
         self,
@@ -220,16 +216,16 @@ class LlamaCpp:
             if on_progress is not None:
                 on_progress(f"{new_tokens / (time.perf_counter() - loaded):.0f} tokens/s")
         finally:
-            self._add("load_seconds", worker.load_seconds if is_fresh else 0.0)
-            self._add("generation_seconds", time.perf_counter() - began)
-            self._add("generations_made", made)
+            totals = self._totals
+            totals["load_seconds"] += worker.load_seconds if is_fresh else 0.0
+            totals["generation_seconds"] += time.perf_counter() - began
+            totals["generations_made"] += made
             joules = machine.energy_between(energy, machine.energy_joules())
             if joules is not None:
-                self._add("energy_joules", joules)
-            peak = max(self._totals.get("peak_memory_bytes", 0), worker.peak_bytes)
-            self._totals["peak_memory_bytes"] = peak
+                totals["energy_joules"] += joules
+            totals["peak_memory_bytes"] = max(totals["peak_memory_bytes"], worker.peak_bytes)
             for name, value in worker.counters.items():
-                self._add(name, value)
+                totals[name] += value
 
     def evaluate(
         self,
@@ -266,11 +262,8 @@ class LlamaCpp:
         if not host.is_loaded(identity):
             host.close_worker()
             longest = max(len(one.text.encode()) + len(answer.encode()) for one, answer in texts)
-            tokens = min(settings["context_tokens"], longest)
-            at_once = 0 if settings["flash_attention"] else settings["micro_batch_tokens"]
-            need = memory.need(self._weights, tokens, 1, settings["kv_type"], at_once)
-            if need.refusal:
-                raise need.refusal
+            if refusal := self._need(longest, 1).refusal:
+                raise refusal
         worker, _ = host.worker_for(identity, str(self._weights.path), settings, writable)
         work = [
             {
@@ -368,8 +361,12 @@ class LlamaCpp:
             decides["thoughts"] = [thinking.open, thinking.close, thinking.budget]
         return decides
 
-    def _add(self, name: str, value: float) -> None:
-        self._totals[name] = self._totals.get(name, 0.0) + value
+    def _need(self, longest: int, sequences: int) -> Memory:
+        """Return what sequences of so many tokens, or fewer, take beside each other."""
+        settings = self._settings
+        tokens = min(settings["context_tokens"], longest)
+        at_once = 0 if settings["flash_attention"] else settings["micro_batch_tokens"]
+        return memory.need(self._weights, tokens, sequences, settings["kv_type"], at_once)
 
 
 def _positive(name: str, value: Any) -> int:

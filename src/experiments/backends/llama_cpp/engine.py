@@ -48,19 +48,9 @@ KV_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8, "bf16": 30}
 
 @dataclass(frozen=True)
 class Settings:
-    """How the model is run.
+    """How the model is run; most are as in `LlamaCpp`.
 
     Attributes:
-        parallel: most sequences at once.
-        threads: for decoding and prefilling.
-        context_tokens: most tokens of one sequence, prompt and answer.
-        batch_tokens: most tokens in one call of `llama_decode`.
-        micro_batch_tokens: most tokens in one pass through the model.
-        flash_attention: use llama.cpp's fused attention.
-        kv_type: `f16`, `q8_0`, `q4_0`, `f32` or `bf16`.
-        stop: texts that end a generation, and are not part of it.
-        stop_when_complete: end where the asked answer is complete.
-        memory_map: map the file instead of reading it.
         thought_open, thought_close: markers of a thought beside the known ones.
         thought_tokens: most tokens of a thought; None: there is no such limit.
     """

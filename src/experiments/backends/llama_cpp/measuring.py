@@ -1,6 +1,6 @@
 """How fast this machine prefills and decodes with weights of one type, in a few seconds.
 
-    measure(tensor_type, threads, folder) -> Speed
+    measure(tensor_type, threads, folder)
 
 A llama of the shape below is written as a file of zeros, which takes no room on the disk, and is
 run by llama.cpp in a process of its own, with bare calls of `llama_decode`. Zeros take as long
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,23 +57,10 @@ class TensorType:
         return max(2, min(MOST_LAYERS, round(FILE_BYTES / bytes_per_layer)))
 
 
-@dataclass(frozen=True)
-class Speed:
-    """What was measured with one type of tensor.
+def measure(kind: TensorType, threads: int, folder: Path) -> dict[str, Any]:
+    """Return how fast this machine is with weights of one type, as `estimating.Cost` has it.
 
-    Attributes:
-        prefill: seconds for one weight and one token of a prompt.
-        steps: sequences decoded at once → seconds of a step for one weight.
-        attention: seconds for one number of the KV cache that a step reads.
-    """
-
-    prefill: float
-    steps: dict[int, float]
-    attention: float
-
-
-def measure(kind: TensorType, threads: int, folder: Path) -> Speed:
-    """Return how fast this machine is with weights of one type.
+    As plain data: `prefill`, `attention`, and `steps`, whose numbers of sequences are texts.
 
     Args:
         kind: of the weights.
@@ -95,7 +82,8 @@ def measure(kind: TensorType, threads: int, folder: Path) -> Speed:
             timeout=PATIENCE_SECONDS,
             check=True,
         )
-        found = json.loads(done.stdout)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise BackendError(
             f"This machine could not be measured with {kind.name}: {error}",
@@ -103,8 +91,6 @@ def measure(kind: TensorType, threads: int, folder: Path) -> Speed:
         ) from None
     finally:
         path.unlink(missing_ok=True)
-    steps = {int(count): seconds for count, seconds in found["steps"].items()}
-    return Speed(found["prefill"], steps, found["attention"])
 
 
 def _matrices(layer: int) -> Iterator[tuple[str, int, int]]:
@@ -180,24 +166,19 @@ class _Measured:
     def __init__(self, path: str, threads: int) -> None:
         import llama_cpp.llama_cpp as llama
 
-        self._llama = llama
-        llama.llama_backend_init()
-        loading = llama.llama_model_default_params()
-        loading.load_mode = llama.llama_load_mode_from_str(b"none")  # a hole is not to be mapped
-        model = llama.llama_model_load_from_file(path.encode(), loading)
-        parameters = llama.llama_context_default_params()
+        from experiments.backends.llama_cpp.batch import Batch
+        from experiments.backends.llama_cpp.engine import Settings, context_parameters
+        from experiments.backends.llama_cpp.model import Model
+
         most = max(SEQUENCES)
-        parameters.n_ctx = STREAM_TOKENS * most
-        parameters.n_batch = parameters.n_ubatch = PROMPT_TOKENS
-        parameters.n_seq_max = parameters.n_outputs_max = most
-        parameters.n_threads = parameters.n_threads_batch = threads
-        parameters.flash_attn_type = 0
-        parameters.kv_unified = False
-        parameters.no_perf = True
-        self._context = llama.llama_init_from_model(model, parameters) if model else None
+        self._llama = llama
+        self._model = Model(path, memory_map=False)  # a hole is not to be mapped
+        settings = Settings(most, threads, STREAM_TOKENS, PROMPT_TOKENS, PROMPT_TOKENS)
+        parameters = context_parameters(settings, STREAM_TOKENS, most)
+        self._context = llama.llama_init_from_model(self._model.pointer, parameters)
         if not self._context:
-            raise SystemExit("llama.cpp could not load the model of zeros")
-        self._batch = llama.llama_batch_init(PROMPT_TOKENS, 0, 1)
+            raise SystemExit("llama.cpp could not make a context for the model of zeros")
+        self._batch = Batch(PROMPT_TOKENS)
 
     def prefill(self) -> float:
         """Return the seconds of a prompt in the first sequence, which is then as long."""
@@ -222,23 +203,19 @@ class _Measured:
             self._llama.llama_memory_seq_cp(memory, 0, other, -1, -1)
 
     def _decode(self, rows: list[tuple[int, int]], outputs: int) -> float:
-        batch = self._batch
+        self._batch.clear()
         for row, (sequence, position) in enumerate(rows):
-            batch.token[row] = row % VOCABULARY
-            batch.pos[row] = position
-            batch.n_seq_id[row] = 1
-            batch.seq_id[row][0] = sequence
-            batch.logits[row] = row >= len(rows) - outputs
-        batch.n_tokens = len(rows)
+            is_output = row >= len(rows) - outputs
+            self._batch.add(sequence, [row % VOCABULARY], position, is_output)
         began = time.perf_counter()
-        if self._llama.llama_decode(self._context, batch) != 0:
+        if self._llama.llama_decode(self._context, self._batch.for_llama) != 0:
             raise SystemExit("llama_decode failed")
         self._llama.llama_synchronize(self._context)
         return time.perf_counter() - began
 
 
 def _measured(path: str, threads: int, layers: int) -> dict[str, Any]:
-    """Return what `Speed` has, as plain data."""
+    """Return what `measure` does."""
     model = _Measured(path, threads)
     weights, most = layers * _weights_per_layer(), max(SEQUENCES)
     model.steps(most, 0)  # warms up
@@ -251,7 +228,7 @@ def _measured(path: str, threads: int, layers: int) -> dict[str, Any]:
     model.copy()
     longer = model.steps(most, PROMPT_TOKENS) - steps[most] * weights
     values = most * DEEPER_TOKENS * 2 * KV_WIDTH * layers
-    return asdict(Speed(prefill, steps, max(0.0, longer / values)))
+    return {"prefill": prefill, "steps": steps, "attention": max(0.0, longer / values)}
 
 
 if __name__ == "__main__":

@@ -79,30 +79,18 @@ def need(weights: Weights, tokens: int, sequences: int, kv_type: str, at_once: i
         name for name, size in sizes.items() if size < weights.bytes and size + usual <= there
     ]
     shorter = next((n for n in SHORTER if n < tokens and fits(n, sequences, kv_type, at_once)), 0)
-    hints = [
-        hint
-        for works, hint in (
-            (
-                fits(tokens, sequences, kv_type, 0),
-                "It would fit with backend.flash_attention=true, which keeps no scores.",
-            ),
-            (bool(levels), f"These would fit: quantization={','.join(levels)}."),
-            (
-                sequences > 1 and fits(tokens, 1, kv_type, at_once),
-                "It would fit with fewer at once: backend.parallel=1.",
-            ),
-            (
-                kv_type != "q8_0" and fits(tokens, sequences, "q8_0", 0),
-                "It would fit with a smaller cache: backend.flash_attention=true "
-                "backend.kv_type=q8_0.",
-            ),
-            (
-                shorter > 0,
-                f"It would fit with a shorter context: backend.context_tokens={shorter}.",
-            ),
-        )
-        if works
-    ]
+    hints = []
+    if fits(tokens, sequences, kv_type, 0):
+        hints.append("It would fit with backend.flash_attention=true, which keeps no scores.")
+    if levels:
+        hints.append(f"These would fit: quantization={','.join(levels)}.")
+    if sequences > 1 and fits(tokens, 1, kv_type, at_once):
+        hints.append("It would fit with fewer at once: backend.parallel=1.")
+    if kv_type != "q8_0" and fits(tokens, sequences, "q8_0", 0):
+        smaller = "backend.flash_attention=true backend.kv_type=q8_0"
+        hints.append(f"It would fit with a smaller cache: {smaller}.")
+    if shorter:
+        hints.append(f"It would fit with a shorter context: backend.context_tokens={shorter}.")
     cache = kv_bytes(weights, tokens, kv_type) * (sequences + spare)
     refusal = BackendError(
         f"Not enough memory for {weights.path}: {_size(needed)} needed (weights "

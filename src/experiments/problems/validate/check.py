@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +55,7 @@ def validate(
     limit: int | None = None,
     workers: int | None = None,
     mutation: bool = True,
-    cache_folder: Path | None = Path("outputs/cache"),
+    cache_folder: Path = Path("outputs/cache"),
 ) -> Report:
     """Check a data set.
 
@@ -67,22 +66,11 @@ def validate(
         limit: take the first so many problems.
         workers: programs judged at once; None: one per core.
         mutation: judge mutants; without it the checks take seconds.
-        cache_folder: where problems and expected outputs are kept; None: nowhere.
+        cache_folder: where problems and expected outputs are kept.
 
     Raises:
         DatasetError: there is no such data set, or nothing of it was chosen.
     """
-    if cache_folder is None:
-        with tempfile.TemporaryDirectory() as folder:
-            return validate(
-                dataset,
-                only=only,
-                sample=sample,
-                limit=limit,
-                workers=workers,
-                mutation=mutation,
-                cache_folder=Path(folder),
-            )
     chosen_by = (only, sample, limit)
     if dataset in EVALPLUS:
         whole = load_evalplus(dataset)
@@ -92,18 +80,13 @@ def validate(
         report = _validate_loaded(whole, chosen_by, workers, mutation, cache_folder)
         gaps = [Finding(each.task_id, f"it is left out: {each.reason}") for each in left_out]
         return replace(report, findings=(*gaps, *report.findings))
-    folder_of_problems = at_hand(dataset)
-    paths = _chosen(
-        problem_files(folder_of_problems),
-        [f"{path.parent.name}/{path.stem}" for path in problem_files(folder_of_problems)],
-        only,
-        sample,
-        limit,
-    )
-    report = _validate_own(paths, folder_of_problems.name, workers, mutation, cache_folder)
+    folder = at_hand(dataset)
+    files = problem_files(folder)
+    chosen = _chosen(files, [f"{path.parent.name}/{path.stem}" for path in files], *chosen_by)
+    report = _validate_own(chosen, folder.name, workers, mutation, cache_folder)
     if only or sample is not None or limit is not None:
         return report
-    return replace(report, findings=(*report.findings, *_stale_table(folder_of_problems)))
+    return replace(report, findings=(*report.findings, *_stale_table(folder)))
 
 
 def _validate_loaded(
@@ -320,10 +303,7 @@ def _judged(
     """Judge the references as if they were solutions."""
     if not dataset.problems:
         return []
-    solutions = [
-        Solution(problem.id, 0, problem.reference, syntax_valid=True)
-        for problem in dataset.problems
-    ]
+    solutions = [Solution(problem.id, 0, problem.reference) for problem in dataset.problems]
     with (
         bar(title, len(solutions)) as progress,
         judge(solutions, dataset, settings, cache_folder, hash_seed) as judging,

@@ -45,7 +45,7 @@ class Subject:
 
 
 def scores(
-    subjects: Sequence[Subject], dataset: Dataset, workers: int | None, cache_folder: Path | None
+    subjects: Sequence[Subject], dataset: Dataset, workers: int | None, cache_folder: Path
 ) -> tuple[list[MutationScore], list[Finding]]:
     """Return what the tests do to the mutants of each problem, and what is wrong in the lists."""
     made = {
@@ -53,7 +53,7 @@ def scores(
         for subject in subjects
     }
     solutions = [
-        Solution(problem_id, place, mutant.source, syntax_valid=True)
+        Solution(problem_id, place, mutant.source)
         for problem_id, found in made.items()
         for place, mutant in enumerate(found)
     ]

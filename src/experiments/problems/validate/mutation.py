@@ -38,7 +38,7 @@ import ast
 import copy
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import EllipsisType
 
@@ -84,10 +84,11 @@ def mutants(source: str, entry_point: str) -> Iterator[Mutant]:
         raise ValueError(f"the program does not define {entry_point}")
     seen = {ast.unparse(tree)}
     names: Counter[str] = Counter()
-    places = [place for part in needed(tree, [entry_point]) for place in _places(part, tree)]
+    parts = [(part, tree.body.index(part)) for part in needed(tree, [entry_point])]
+    places = [place for part, index in parts for place in _places(part, tree, "body", index)]
     places.sort(key=lambda place: (place.node.lineno, place.node.col_offset))
     for place in places:
-        for change in place.changes():
+        for change in place.changes:
             changed = _applied(tree, place, change.node)
             if changed is None or changed in seen or not _compiles(changed):
                 continue
@@ -120,7 +121,7 @@ class _Place:
     parent: ast.AST
     field: str
     index: int | None
-    changes: Callable[[], Iterator[_Change]]
+    changes: Iterator[_Change]
 
     def put(self, node: ast.AST) -> None:
         if self.index is None:
@@ -151,71 +152,47 @@ def _compiles(source: str) -> bool:
 
 
 _UNTOUCHED = {
-    "annotation",
-    "returns",
-    "decorator_list",
-    "bases",
-    "type_params",
+    *("annotation", "returns", "decorator_list", "bases", "type_params"),
     "format_spec",  # left out as a whole
 }
 
 
-def _places(top: ast.stmt, module: ast.Module) -> Iterator[_Place]:
-    """Yield all places in a statement of the module where something can be changed."""
-    finder = _Finder()
-    finder.visit(top, module, "body", module.body.index(top))
-    yield from finder.places
+def _places(
+    node: ast.AST, parent: ast.AST, field: str, index: int | None, depth: int = 0
+) -> Iterator[_Place]:
+    """Yield all places in a part of a program where something can be changed.
 
-
-class _Finder:
-    """Walks a tree and notes what can be changed where."""
-
-    def __init__(self) -> None:
-        self.places: list[_Place] = []
-        self.depth = 0
-        """Number of functions around the node: outside of them no statement is left out."""
-
-    def visit(self, node: ast.AST, parent: ast.AST, field: str, index: int | None) -> None:
-        if isinstance(node, ast.Assert | ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal):
-            return
-        if isinstance(node, ast.keyword) and node.arg == "strict":
-            return
-        if isinstance(node, ast.stmt) and self.depth:
-            self._note(node, parent, field, index, lambda: _of_statement(node, parent, field))
-        if isinstance(node, ast.expr):
-            self._note(node, parent, field, index, lambda: _of_expression(node, parent, field))
-        if isinstance(node, ast.Raise):
-            return  # the statement can be left out; what it gives the exception is not shown
-        inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        self.depth += inside
-        for name, value in ast.iter_fields(node):
-            if name in _UNTOUCHED:
-                continue
-            if isinstance(value, ast.AST):
-                self.visit(value, node, name, None)
-            elif isinstance(value, list):
-                docstring = name == "body" and _has_docstring(node)
-                for position, item in enumerate(value):
-                    if isinstance(item, ast.AST) and not (docstring and position == 0):
-                        self.visit(item, node, name, position)
-        self.depth -= inside
-
-    def _note(
-        self,
-        node: ast.expr | ast.stmt,
-        parent: ast.AST,
-        field: str,
-        index: int | None,
-        changes: Callable[[], Iterator[_Change]],
-    ) -> None:
-        self.places.append(_Place(node, parent, field, index, changes))
+    Args:
+        node: the part.
+        parent: the node that it hangs on; likewise `field` and `index` of `_Place`.
+        field: of the parent.
+        index: in the field.
+        depth: number of functions around it: outside of them no statement is left out.
+    """
+    if isinstance(node, ast.Assert | ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal):
+        return
+    if isinstance(node, ast.keyword) and node.arg == "strict":
+        return
+    if isinstance(node, ast.stmt) and depth:
+        yield _Place(node, parent, field, index, _of_statement(node, parent, field))
+    if isinstance(node, ast.expr):
+        yield _Place(node, parent, field, index, _of_expression(node, parent, field))
+    if isinstance(node, ast.Raise):
+        return  # the statement can be left out; what it gives the exception is not shown
+    depth += isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    for name, value in ast.iter_fields(node):
+        if isinstance(value, ast.AST) and name not in _UNTOUCHED:
+            yield from _places(value, node, name, None, depth)
+        elif isinstance(value, list) and name not in _UNTOUCHED:
+            for position, item in enumerate(value):
+                is_docstring = position == 0 and name == "body" and _has_docstring(node)
+                if isinstance(item, ast.AST) and not is_docstring:
+                    yield from _places(item, node, name, position, depth)
 
 
 def _has_docstring(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module)
-        and ast.get_docstring(node, clean=False) is not None
-    )
+    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return isinstance(node, definitions) and ast.get_docstring(node, clean=False) is not None
 
 
 # --- changes of statements ------------------------------------------------------------------
