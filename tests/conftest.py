@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
-TRACKING = "MLFLOW_TRACKING_URI"
+TRACKING = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID")
 
 # Tests run on all cores at once: there, threads of llama.cpp that spin while they wait for each
 # other keep the core from the thread that is waited for, and make a model twenty times slower.
@@ -72,7 +72,7 @@ class Workplace:
 
     def run(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run `python run.py ARGUMENTS` and return what it said."""
-        inherited = {name: os.environ[name] for name in os.environ if name != TRACKING}
+        inherited = {name: os.environ[name] for name in os.environ if name not in TRACKING}
         return subprocess.run(
             [sys.executable, str(ROOT / "run.py"), *arguments],
             cwd=self.folder,
@@ -95,8 +95,10 @@ def workplace(tmp_path: Path) -> Workplace:
 
 
 @pytest.fixture(autouse=True)
-def _no_tracking_uri_of_others() -> Iterator[None]:
-    """Forget the address that a test used: MLflow writes it into the environment, for runs."""
-    os.environ.pop(TRACKING, None)
+def _no_tracking_of_others() -> Iterator[None]:
+    """Forget what MLflow wrote into the environment, for runs to come, in a test before."""
+    for name in TRACKING:
+        os.environ.pop(name, None)
     yield
-    os.environ.pop(TRACKING, None)
+    for name in TRACKING:
+        os.environ.pop(name, None)

@@ -104,7 +104,7 @@ def wait_for(address: str, server: "subprocess.Popen[bytes]") -> None:
     raise AssertionError("mlflow ui does not answer")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_runs_table_has_a_sweep_with_its_jobs_and_their_scores(
     browser: Browser, served: Served
 ) -> None:
@@ -123,7 +123,7 @@ def test_the_runs_table_has_a_sweep_with_its_jobs_and_their_scores(
     assert "sweep ·" not in browser.text()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_compare_view_sets_the_jobs_side_by_side(browser: Browser, served: Served) -> None:
     browser.resize(*DESK)
     chosen = f"runs={quote(json.dumps(served.jobs))}"
@@ -135,7 +135,7 @@ def test_the_compare_view_sets_the_jobs_side_by_side(browser: Browser, served: S
     browser.wait("document.querySelectorAll('.js-plotly-plot .main-svg').length > 0")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_chart_view_draws_the_scores(browser: Browser, served: Served) -> None:
     browser.resize(1600, 1000)
     browser.open("about:blank")
@@ -144,7 +144,7 @@ def test_the_chart_view_draws_the_scores(browser: Browser, served: Served) -> No
     browser.wait("document.querySelectorAll('.js-plotly-plot .main-svg').length > 0")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_trace_shows_the_program_and_what_code_says_of_it(
     browser: Browser, served: Served
 ) -> None:
@@ -156,7 +156,7 @@ def test_a_trace_shows_the_program_and_what_code_says_of_it(
     browser.wait_for_text("format_kept", "passed")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.filterwarnings("ignore:.*Any type hint", "ignore::FutureWarning:mlflow.*")
 def test_a_queue_is_graded_blind_and_its_grade_comes_home(
     browser: Browser, served: Served, capsys: pytest.CaptureFixture[str]
@@ -194,7 +194,7 @@ def test_a_queue_is_graded_blind_and_its_grade_comes_home(
     assert '"grade": "wrong"' in (kept[0] / "reviews.jsonl").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_report_is_an_artifact_that_mlflow_shows(browser: Browser, served: Served) -> None:
     browser.resize(*DESK)
     browser.open("about:blank")

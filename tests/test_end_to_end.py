@@ -234,7 +234,7 @@ def test_prompts_that_do_not_fit_the_context_are_told(workplace: Workplace) -> N
     assert "Traceback" not in none.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_tracking_server_that_is_not_there_is_told_and_nothing_is_lost(
     workplace: Workplace,
 ) -> None:

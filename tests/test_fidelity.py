@@ -361,7 +361,7 @@ def test_a_disk_without_room_is_told_before_the_work(
 # At the end of a sweep, and on the page.
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_sweep_compares_its_levels_and_tells_it_everywhere(workplace: Any) -> None:
     asked = ("-m", "fidelity=true", "quantization=q2_k,f16", "limit=4", "backend.threads=1")
     done = workplace.run(*asked, "hydra.sweep.dir=outputs/sweep")

@@ -170,7 +170,7 @@ def show_one(name: str, conf: Path, folder: Path) -> None:
     if model.api.model or not model.files:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 1))
-    for title in ("quantization", "size", "memory", "from", "file"):
+    for title in ("level", "size", "memory", "from", "file"):
         right = title in ("size", "memory")
         table.add_column(title, justify="right" if right else "left", no_wrap=title != "file")
     found = list(levels(model, quantizations(conf), folder))

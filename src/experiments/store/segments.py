@@ -117,19 +117,23 @@ class Segments:
         return found
 
     def files(self) -> Iterator[Found]:
-        """Yield the files, until none has come beside those that were yielded.
+        """Yield the files, until two listings in a row are alike.
 
-        So whoever reads them all misses nothing that is merged meanwhile: it is then in a file
-        with a new name.
+        So whoever reads them all misses nothing that is renamed or merged meanwhile: it is then in
+        a file with a new name. One listing alone may miss both names of a file, the new one where
+        it has been already and the old one where it comes too late.
 
         Raises:
             StoreError: the folder cannot be read.
         """
         seen: set[Path] = set()
-        while new := [file for file in self._listed() if file.path not in seen]:
-            for file in new:
-                seen.add(file.path)
-                yield file
+        before: set[Path] | None = None
+        while (listed := {file.path: file for file in self._listed()}).keys() != before:
+            before = set(listed)
+            for path in listed:
+                if path not in seen:
+                    seen.add(path)
+                    yield listed[path]
 
     def append(self, entry: Entry) -> None:
         """Add an entry to the file of this process, which is made for the first.
