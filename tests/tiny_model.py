@@ -37,7 +37,8 @@ def write_tiny_model(
     Args:
         end_bias: makes the end token more likely (there is no bias in a llama, so it is
             added to one direction of the output that the final norm keeps constant).
-            None: its logit is 0, which is never the largest of many.
+            None: its logit is 0, which is never the largest of many; so are those of bytes that
+            begin a character, which other programs wait for past any limit.
         scale: of the output's weights: larger, more certain.
         special: texts of the special tokens; the first begins a text, the second ends it.
         pre_tokenizer: as the file names it; empty: it does not, as in old files.
@@ -83,6 +84,7 @@ def write_tiny_model(
     output[:, 0] = 0.0
     if end_bias is None:
         output[END] = 0.0
+        output[0xC0:0x100] = 0.0
     else:
         output[END, 0] = end_bias
     writer.add_tensor("output.weight", output.astype(np.float16))
