@@ -4,7 +4,6 @@ import contextlib
 import gzip
 import json
 import os
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -126,12 +125,8 @@ def judge_samples(
 def _read(path: Path, dataset: Dataset) -> Iterator[tuple[dict[str, Any], str]]:
     """Yield each line's object with its program."""
     prompts = {problem.id: problem.prompt for problem in dataset.problems}
-    try:
-        for where, line in json_lines(path):
-            yield _sample(line, where, prompts, dataset.name)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StoreError(f"{path} cannot be read: {reason}", "Name a .jsonl file.") from None
+    for where, line in json_lines(path, StoreError):
+        yield _sample(line, where, prompts, dataset.name)
 
 
 def _sample(

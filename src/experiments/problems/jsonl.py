@@ -22,8 +22,6 @@ import ast
 import hashlib
 import json
 import logging
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +109,7 @@ def read_jsonl(file: Path, name: str | None = None) -> tuple[Dataset, list[LeftO
     left_out: list[LeftOut] = []
     turned: set[str] = set()
     with Sandbox() as sandbox:
-        for where, line in _lines(file):
+        for where, line in json_lines(file, DatasetError):
             task = _task(where, line)
             if task["task_id"] in turned:
                 raise DatasetError(f"{where}: the task_id '{task['task_id']}' is there twice")
@@ -133,15 +131,6 @@ def read_jsonl(file: Path, name: str | None = None) -> tuple[Dataset, list[LeftO
         preload=imports_of(problem.reference for problem in problems),
     )
     return dataset, left_out
-
-
-def _lines(file: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield each line that is not empty, with where it stands."""
-    try:
-        yield from json_lines(file)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DatasetError(f"{file} cannot be read: {reason}", "Name a .jsonl file.") from None
 
 
 def _task(where: str, line: bytes) -> dict[str, Any]:

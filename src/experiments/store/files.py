@@ -17,6 +17,7 @@ import re
 import secrets
 import socket
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
@@ -24,7 +25,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
-from experiments.errors import StoreError, without
+from experiments.errors import StoreError, UserError, without
 from experiments.records import Failure, FinishReason, Generation, Outcome, Verdict
 
 log = logging.getLogger(__name__)
@@ -123,21 +124,30 @@ def read_lines(path: Path, decode: Callable[[dict[str, Any]], _Record]) -> list[
     return records
 
 
-def json_lines(path: Path) -> Iterator[tuple[str, bytes]]:
+def json_lines(path: Path, kind: type[UserError]) -> Iterator[tuple[str, bytes]]:
     """Yield each line of a file of JSON lines (`.jsonl`, `.jsonl.gz`) that has one, and its place.
 
+    Args:
+        path: of the file.
+        kind: of the error that says that it cannot be read, or would fill the memory.
+
     Raises:
-        OSError, EOFError, zlib.error: it cannot be read, or would fill the memory.
+        UserError: of that kind.
     """
     reading = gzip.open if path.suffix == ".gz" else open
     number = size = 0
-    with reading(path, "rb") as file:
-        while line := file.readline(LONGEST_LINE + 1):
-            number, size = number + 1, size + len(line)
-            if len(line) > LONGEST_LINE or size > MOST_BYTES:
-                raise OSError(f"at line {number} it is longer than any file of problems or answers")
-            if line.strip():
-                yield f"{path}, line {number}", line
+    try:
+        with reading(path, "rb") as file:
+            while line := file.readline(LONGEST_LINE + 1):
+                number, size = number + 1, size + len(line)
+                if len(line) > LONGEST_LINE or size > MOST_BYTES:
+                    what = "longer than any file of problems or answers"
+                    raise OSError(f"at line {number} it is {what}")
+                if line.strip():
+                    yield f"{path}, line {number}", line
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise kind(f"{path} cannot be read: {reason}", "Name a .jsonl file.") from None
 
 
 def read_yaml(path: Path) -> Any:
