@@ -94,7 +94,7 @@ class Checker:
         for folder in sorted(path.parent for path in sweep.glob(f"*/{runs.METRICS}")):
             if not has_result(folder):
                 continue
-            overrides = OmegaConf.load(folder / ".hydra" / "overrides.yaml")
+            overrides = OmegaConf.load(folder / runs.HYDRA / "overrides.yaml")
             if not self.is_same(folder, compose(config_name, [str(each) for each in overrides])):
                 return None
             count += 1

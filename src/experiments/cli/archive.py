@@ -13,7 +13,7 @@ from experiments.environment.terminal import results
 from experiments.errors import StoreError
 from experiments.experiment import elsewhere, shared
 from experiments.records import Dataset
-from experiments.report.collect import read
+from experiments.report.collect import read, readable
 from experiments.store import archive, runs
 from experiments.store.files import replaceable
 
@@ -27,7 +27,10 @@ def export(folder: Path, target: Path) -> int:
     Raises:
         StoreError: there is no run that can be read, or the archive cannot be written.
     """
-    found = _readable(folder)
+    left_out: list[tuple[Path, str]] = []
+    found = readable(report.find_runs([folder])[0], _importable, left_out)
+    for _, reason in left_out:
+        print(f"warning: left out: {reason}", file=sys.stderr)
     if not found:
         raise StoreError(f"No finished run in {folder}", "Name the folder of a run or of a sweep.")
     target = replaceable(target, "Name a file: out.zip")
@@ -37,7 +40,7 @@ def export(folder: Path, target: Path) -> int:
         for number, run in enumerate(found):
             name = "0" if run == whole else run.relative_to(whole).as_posix()
             files |= {f"{name}/{each}": run / each for each in archive.OF_A_RUN}
-            if not (run / runs.SHARED).exists() and (run / ".hydra").exists():
+            if not (run / runs.SHARED).exists() and (run / runs.HYDRA).exists():
                 made = Path(scratch, f"{number}.yaml")
                 made.write_text(shared.text(shared.remade(run), runs.read_manifest(run)), "utf-8")
                 files[f"{name}/{runs.SHARED}"] = made
@@ -52,17 +55,15 @@ def export(folder: Path, target: Path) -> int:
     return len(found)
 
 
-def _readable(folder: Path) -> list[Path]:
-    """Return the folders of the runs in one, and say which of them cannot be read."""
-    readable = []
-    for run in report.find_runs([folder])[0]:
-        try:
-            read(run)
-            elsewhere.judged_programs(run, runs.read_verdicts(run))
-            readable.append(run)
-        except StoreError as error:
-            print(f"warning: left out: {error}", file=sys.stderr)
-    return readable
+def _importable(run: Path) -> Path:
+    """Return the folder of a run, if it can be read, and its archive.
+
+    Raises:
+        StoreError: it cannot.
+    """
+    read(run)
+    elsewhere.judged_programs(run, runs.read_verdicts(run))
+    return run
 
 
 def bring_in(

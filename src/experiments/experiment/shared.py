@@ -82,7 +82,7 @@ def remade(folder: Path) -> dict[str, Any]:
     Raises:
         StoreError: Hydra's note of the configuration is not there, or no manifest.
     """
-    saved = read_yaml(folder / ".hydra" / "config.yaml")
+    saved = read_yaml(folder / runs.CONFIGURATION)
     if not isinstance(saved, dict):
         raise StoreError(f"{folder} has neither {runs.SHARED} nor .hydra/config.yaml")
     return shared(OmegaConf.create(saved), runs.read_manifest(folder))

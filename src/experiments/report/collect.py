@@ -212,14 +212,14 @@ def collect(folders: Sequence[Path]) -> Collection:
     from experiments.report.pooling import pooled  # which makes runs of these
 
     is_single = len(found) == 1 and not failures
-    readable = [read(found[0])] if is_single else _readable(found, read, failures)
-    sweeps = dict.fromkeys(run.report.folder.parent for run in readable)
+    whole = [read(found[0])] if is_single else readable(found, read, failures)
+    sweeps = dict.fromkeys(run.report.folder.parent for run in whole)
     raced = [folder for folder in sweeps if (folder / runs.RACE).exists()]
-    races = _readable(raced, racing.read, failures)
+    races = readable(raced, racing.read, failures)
     kept = (path for folder in folders for path in sorted(folder.rglob(runs.FIDELITY)))
     compared = dict.fromkeys(path.resolve().parent for path in kept)
-    held = _readable(compared, fidelity.read, failures)
-    asked, notes = pooled(readable)
+    held = readable(compared, fidelity.read, failures)
+    asked, notes = pooled(whole)
     named, different = _named(asked)
     beside = tuple(label for label in different if label != "dataset")
     groups = []
@@ -230,7 +230,7 @@ def collect(folders: Sequence[Path]) -> Collection:
     return Collection(tuple(groups), tuple(failures), _command(folders), beside, tuple(notes))
 
 
-def _readable(
+def readable(
     folders: Iterable[Path], read: Callable[[Path], T], failures: list[tuple[Path, str]]
 ) -> list[T]:
     """Return what some folders keep; those whose files are damaged go to the failures."""
@@ -336,7 +336,7 @@ def _read(folder: Path) -> Run:
             "Restore the file, or make the run again: what it generated is in the store.",
         )
     manifest = runs.read_manifest(folder)
-    config = _config(folder / ".hydra" / "config.yaml") or _config(folder / runs.SHARED)
+    config = _config(folder / runs.CONFIGURATION) or _config(folder / runs.SHARED)
     return Run(
         report=replace(report, metrics=_with_known(report, manifest, config)),
         manifest=manifest,
@@ -429,7 +429,7 @@ def _settings(run: Run) -> dict[str, Any]:
 
 def _choices(folder: Path) -> dict[str, str]:
     """Return a run's choice in each group of `conf/`, as Hydra noted it."""
-    chosen = noted(folder / ".hydra" / "hydra.yaml", "hydra", "runtime", "choices")
+    chosen = noted(folder / runs.HYDRA / "hydra.yaml", "hydra", "runtime", "choices")
     return {str(k): str(v) for k, v in chosen.items()} if isinstance(chosen, Mapping) else {}
 
 
@@ -468,7 +468,7 @@ def _command(folders: Sequence[Path]) -> str:
     """Return what was typed for a sweep, if the report is about one."""
     if len(folders) != 1:
         return ""
-    for name, flag in (("multirun.yaml", "-m "), (".hydra/hydra.yaml", "")):
+    for name, flag in (("multirun.yaml", "-m "), (f"{runs.HYDRA}/hydra.yaml", "")):
         overrides = noted(folders[0] / name, "hydra", "overrides", "task")
         if isinstance(overrides, list):
             return f"python run.py {flag}{shlex.join(map(str, overrides))}".rstrip()

@@ -83,8 +83,8 @@ def listed(outputs: Path) -> list[Listed]:
     names = (runs.METRICS, runs.FAILURE)
     found = {path.parent for name in names for path in runs.files_below(outputs, name)}
     found |= {path.parent.parent for path in runs.files_below(outputs, runs.CONFIGURATION)}
-    ours = [each for each in found if not {*each.relative_to(outputs).parts[:1]} & BESIDE]
-    ours = list(filter(_is_ours, ours))
+    beside = [each for each in found if {*each.relative_to(outputs).parts[:1]} & BESIDE]
+    ours = filter(_is_ours, found.difference(beside))
     return [_listed(folder) for folder in sorted(ours, key=_age)]
 
 
@@ -188,7 +188,7 @@ def _listed(folder: Path) -> Listed:
 
 def _typed(folder: Path) -> str:
     """Return what was typed for a run that has no labels yet."""
-    typed = noted(folder / ".hydra" / "overrides.yaml")
+    typed = noted(folder / runs.HYDRA / "overrides.yaml")
     return printable(" ".join(map(str, typed))) if isinstance(typed, list) else ""
 
 

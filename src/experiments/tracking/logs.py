@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.errors import printable
 from experiments.stats.columns import mlflow_columns
+from experiments.store import runs
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -32,9 +33,6 @@ _ODD = re.compile(r"[^\w.\-: /]")
 
 MOST_PARAMETERS = 100
 """A tracking server takes no more at once."""
-
-HYDRA = ".hydra"
-"""The folder in a run's folder that has its configuration."""
 
 COLUMNS = mlflow_columns()
 """Columns of a sweep's view in MLflow, whose own table shows neither settings nor scores."""
@@ -89,8 +87,8 @@ def log_folder(folder: Path, without: Collection[str] = ()) -> None:
     """
     files = [path for path in sorted(folder.iterdir()) if path.name not in without]
     log_files([path for path in files if path.is_file()])
-    if not (folder / HYDRA).is_symlink():
-        log_files([path for path in sorted((folder / HYDRA).glob("*")) if path.is_file()], HYDRA)
+    if not (hydra := folder / runs.HYDRA).is_symlink():
+        log_files([path for path in sorted(hydra.glob("*")) if path.is_file()], hydra.name)
 
 
 def log_files(files: Sequence[Path], folder: str | None = None) -> None:
