@@ -16,18 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
 
 from experiments.errors import masked
-from experiments.store import write_text
-
-_asked: set[str] = set()
-
-
-def _env(name: str, *default: Any) -> Any:
-    """Do what `oc.env` does, and note the name: a file may ask by way of other settings."""
-    _asked.add(name)
-    return oc.env(name, *default)
-
-
-OmegaConf.register_new_resolver("oc.env", _env, replace=True)
+from experiments.store import runs, write_text
 
 
 def mask_configuration(folder: Path, sweep_folder: Path | None) -> None:
@@ -40,7 +29,7 @@ def mask_configuration(folder: Path, sweep_folder: Path | None) -> None:
     Raises:
         StoreError: a file could not be written.
     """
-    files = list(folder.glob(".hydra/*.yaml"))
+    files = list(folder.glob(f"{runs.HYDRA}/*.yaml"))
     if sweep_folder is not None:
         files.append(sweep_folder / "multirun.yaml")
     for file in files:
@@ -53,10 +42,22 @@ def mask_configuration(folder: Path, sweep_folder: Path | None) -> None:
 
 
 def from_environment(config: DictConfig) -> dict[str, str]:
-    """Return the values that a configuration takes from the environment, and how it says so."""
-    _asked.clear()
-    _resolve(config)
-    return {value: f"${{oc.env:{name}}}" for name in _asked if (value := os.environ.get(name))}
+    """Return the values that a configuration takes from the environment, and how it says so.
+
+    A file may ask for them by way of other settings: so all is resolved, and `oc.env` notes names.
+    """
+    asked: set[str] = set()
+
+    def noted(name: str, *default: Any) -> Any:
+        asked.add(name)
+        return oc.env(name, *default)
+
+    OmegaConf.register_new_resolver("oc.env", noted, replace=True)
+    try:
+        _resolve(config)
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
+    return {value: f"${{oc.env:{name}}}" for name in asked if (value := os.environ.get(name))}
 
 
 def _resolve(config: Any) -> None:
