@@ -231,8 +231,12 @@ def _name(override: str) -> str:
 def _collected() -> Iterator[list[str]]:
     """Keep warnings of this project for later; what else it says is not shown."""
     found: list[str] = []
-    logger, keeper = logging.getLogger("experiments"), logging.Handler(logging.WARNING)
-    keeper.emit = lambda record: found.append(record.getMessage())  # type: ignore[method-assign]
+
+    class Keeper(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(record.getMessage())
+
+    logger, keeper = logging.getLogger("experiments"), Keeper(logging.WARNING)
     before = logger.propagate
     logger.addHandler(keeper)
     logger.propagate = False

@@ -326,9 +326,11 @@ def check_servers(config: DictConfig, typed: Collection[str]) -> None:
         except ValueError:
             continue  # no address at all, as is told when it is used
         host = address.hostname or ""
-        if is_here(host) or host in _known() or (not address.netloc and address.scheme in _FILES):
+        if is_here(host) or (not address.netloc and address.scheme in _FILES):
             continue
         if place in values or place == os.environ.get("MLFLOW_TRACKING_URI"):
+            continue
+        if host in _known():
             continue
         raise ConfigError(
             f"{key} is '{place}' in a file that was sent: that server would be told keys and "

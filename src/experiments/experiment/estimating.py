@@ -26,7 +26,6 @@ Loading, fetching, quantizing and judging are not in it: minutes, where generati
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -298,9 +297,17 @@ def dollars(job: Job, prices: tuple[float, float], past: Collection[Past]) -> Es
 
 def gathered(pasts: Sequence[Past]) -> tuple[Past, ...]:
     """Return earlier completions, those of equal runs in one sum."""
-    labels = 6  # of the fields; the others are numbers
-    sums: dict[tuple[str, ...], tuple[float, ...]] = {}
-    for values in (tuple(vars(each).values()) for each in pasts):
-        key, numbers = values[:labels], values[labels:]
-        sums[key] = tuple(map(operator.add, sums.get(key, (0,) * len(numbers)), numbers))
-    return tuple(Past(*key, *numbers) for key, numbers in sums.items())  # type: ignore[arg-type]
+    sums: dict[tuple[str, ...], Past] = {}
+    for each in pasts:
+        key = (each.model, each.level, each.prompt, each.dataset, each.sha256, each.made_on)
+        so_far = sums.get(key, Past(*key))
+        sums[key] = Past(
+            *key,
+            completions=so_far.completions + each.completions,
+            prompt_tokens=so_far.prompt_tokens + each.prompt_tokens,
+            new_tokens=so_far.new_tokens + each.new_tokens,
+            seconds=so_far.seconds + each.seconds,
+            timed=so_far.timed + each.timed,
+            timed_tokens=so_far.timed_tokens + each.timed_tokens,
+        )
+    return tuple(sums.values())
