@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ import pytest
 from conftest import ROOT, Workplace
 from sweeps import has_generations
 from test_resume import make, timeless
+
+from experiments.tracking import notes
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -236,6 +239,24 @@ def test_a_complete_run_is_told_as_such_and_made_again_when_its_problems_changed
     third = scripted(workplace)
     assert third.returncode == 0, third.stderr
     assert len(workplace.runs) == 2
+
+
+def test_a_complete_run_that_mlflow_lacks_is_brought_there_by_the_same_command(
+    workplace: Workplace,
+) -> None:
+    """As after a kill between the last file of its folder and the first word to MLflow."""
+    command = ("backend=scripted", "limit=2")
+    assert workplace.run(*command).returncode == 0
+    (folder,) = workplace.runs
+    note = notes.read(folder)
+    assert note is not None
+    shutil.rmtree(workplace.folder / "mlruns")
+    notes.write(replace(note, run_id="", experiment_id="", status="", is_complete=False))
+    again = workplace.run(*command)
+    assert "Complete already, and not made again" in again.stderr
+    (run,) = ended(workplace.folder)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["pass_at_1/plus"] == 1.0
 
 
 def test_a_failed_job_is_tried_again_and_the_others_are_not(workplace: Workplace) -> None:

@@ -119,11 +119,12 @@ def run_job(config: DictConfig) -> None:
         mask_configuration(folder, _sweep_folder())
         with readable_config_errors(), claims.claimed(folder) as claim:
             config = _typed(config)
-            if Checker().is_complete(folder, config):
-                _leave(config, folder)
-            else:
+            is_complete = Checker().is_complete(folder, config)
+            if not is_complete:
                 runs.begin(folder)
                 _run(config, folder, claim)
+        if is_complete:  # whoever brings to MLflow what it lacks of the run claims it, too
+            _leave(config, folder)
     except Exception as error:
         failed_jobs.append(folder)
         mistake = error if isinstance(error, UserError) else full_disk(error)
