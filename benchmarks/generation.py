@@ -387,6 +387,7 @@ def _write_model(path: Path, shape: Shape) -> None:
 def _quantize(source: Path, target: Path, level: str) -> None:
     import llama_cpp.llama_cpp as llama
 
+    _silence()
     parameters = llama.llama_model_quantize_default_params()
     parameters.ftype = getattr(llama, f"LLAMA_FTYPE_MOSTLY_{level.upper()}")
     code = llama.llama_model_quantize(str(source).encode(), str(target).encode(), parameters)

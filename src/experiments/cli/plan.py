@@ -54,7 +54,7 @@ def show(overrides: Sequence[str], conf: Path, measures: bool) -> int:
 def _table(found: SweepPlan) -> Table:
     """Return a row for each job."""
     table = Table(box=None, pad_edge=False, padding=(0, 1))
-    table.add_column("job", overflow="fold")
+    table.add_column("job", overflow="fold", min_width=12)
     for title in ("to do", "weights", "memory", "time", "likely"):
         table.add_column(title, justify="right", no_wrap=True)
     has_prices = any(job.usd for job in found.jobs)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.backends.llama_cpp import LlamaCpp
+from experiments.environment.project import at_hand
 from experiments.environment.provenance import provenance
 from experiments.environment.terminal import bar
 from experiments.errors import DatasetError, SandboxError, StoreError, WeightsError
@@ -253,7 +254,7 @@ def _texts(plan: Plan) -> tuple[list[tuple[Request, str]], str]:
 def _stored(plan: Plan, requests: Sequence[Request]) -> dict[str, Generation]:
     """Return the answers to requests that the store has, by key."""
     mode = "off" if plan.settings.cache.value == "off" else "read"
-    found = GenerationStore(Path(plan.settings.store), mode).find({one.key for one in requests})
+    found = GenerationStore(at_hand(plan.settings.store), mode).find({one.key for one in requests})
     return {one.key: found[one.key] for one in requests if one.key in found}
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from experiments import store
 from experiments.backends import Backend, Memory
 from experiments.environment import machine
+from experiments.environment.project import at_hand
 from experiments.environment.provenance import provenance
 from experiments.errors import StoreError, UserError
 from experiments.experiment import estimating, resolving
@@ -175,7 +176,7 @@ class Forecaster:
         """Return the generations that are in the store."""
         mode = planned.settings.cache.value
         found = store.GenerationStore(
-            Path(planned.settings.store), "read" if mode == "on" else mode
+            at_hand(planned.settings.store), "read" if mode == "on" else mode
         )
         return found.find(keys)
 

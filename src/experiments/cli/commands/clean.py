@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli.common import OUTPUTS, add_command
-from experiments.environment.terminal import results
+from experiments.environment.terminal import results, size
 from experiments.errors import ConfigError
 
 
@@ -37,8 +37,8 @@ def run(chosen: argparse.Namespace) -> int:
         results.print("There is nothing to remove: no run failed or was stopped.", soft_wrap=True)
         return 0
     listing.show(found, chosen.folder)
-    size = listing.bytes_of(found) / 1e6
-    results.print(f"{len(found)} folders, {size:.1f} MB. Generations are kept in the store.")
+    taken = size(listing.bytes_of(found))
+    results.print(f"{len(found)} folders, {taken}. Generations are kept in the store.")
     if not chosen.yes:
         if not sys.stdin.isatty():
             raise ConfigError("Nobody can be asked here", "To remove them: experiments clean --yes")

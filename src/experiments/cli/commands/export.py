@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli.common import TRACKING, add_command, run_folder
-from experiments.environment.terminal import results
+from experiments.environment.terminal import results, size
 
 
 def add(commands: Any) -> None:
@@ -29,8 +29,6 @@ def run(chosen: argparse.Namespace) -> int:
     from experiments.cli.archive import export
 
     count = export(run_folder(chosen.run, chosen.uri), chosen.archive)
-    size = chosen.archive.stat().st_size / 1e3
-    results.print(
-        f"{count} run{'s' * (count != 1)}: {chosen.archive}, {size:,.0f} kB", soft_wrap=True
-    )
+    written = size(chosen.archive.stat().st_size)
+    results.print(f"{count} run{'s' * (count != 1)}: {chosen.archive}, {written}", soft_wrap=True)
     return 0
