@@ -31,7 +31,7 @@ class Part:
     Attributes:
         name: by which it is asked for.
         title: of its section.
-        beside: what the figures stand beside.
+        beside: what the figures are compared with.
         commands: by size, the arguments of each script.
     """
 
@@ -45,8 +45,10 @@ PARTS = (
     Part(
         "judging",
         "Judging",
-        "EvalPlus's own judge, on the same programs and as many workers. The last figure of a row "
-        "is wall time over half of the programs' own CPU time: 1 is the limit of two workers.",
+        "EvalPlus's own judge, on the same programs and with as many workers. A row has the number "
+        "of programs, how many of them differ, our wall time, that of one program, EvalPlus's wall "
+        "time, and its ratio to ours. The last figure is our wall time over half of the programs' "
+        "own CPU time: 1 is the limit of two workers.",
         {
             "full": ("judge.py",),
             "quick": (
@@ -60,9 +62,9 @@ PARTS = (
     Part(
         "generating",
         "Generating",
-        "End to end: `Llama.create_completion` in a loop. Decoding: bare calls of `llama_decode` "
-        "on the same batches, the limit that the machine sets. Tokens per second, of models with "
-        "random weights.",
+        "`Llama.create_completion` in a loop (end to end), and bare calls of `llama_decode` on the "
+        "same batches (decoding), which is the limit that the machine sets. Figures are tokens per "
+        "second, of models with random weights.",
         {
             "full": ("generation.py",),
             "quick": ("generation.py medium --prompts 16 --new-tokens 96",),
@@ -72,7 +74,7 @@ PARTS = (
     Part(
         "tracking",
         "Tracking",
-        "The same run without MLflow, in pairs; for a run of seconds also a process that does "
+        "the same run without MLflow, in pairs; for a run of seconds also a process that does "
         "nothing but log the same.",
         {
             "full": ("tracking.py large", "tracking.py demo"),
@@ -83,7 +85,7 @@ PARTS = (
     Part(
         "starting",
         "Starting",
-        "What Hydra, argparse and llama-cpp-python take alone.",
+        "what Hydra, argparse and llama-cpp-python take alone.",
         {
             "full": ("startup.py",),
             "quick": ("startup.py --repeats 3",),
@@ -105,8 +107,8 @@ def main() -> int:
     for part in PARTS:
         if chosen.only and part.name not in chosen.only:
             continue
-        print(f"\n{part.title}, beside: {part.beside}", flush=True)
-        text += f"\n## {part.title}\n\nBeside: {part.beside}\n"
+        print(f"\n{part.title}, compared with: {part.beside}", flush=True)
+        text += f"\n## {part.title}\n\nCompared with: {part.beside}\n"
         for command in part.commands[chosen.size]:
             print(f"\n$ python benchmarks/{command}", flush=True)
             printed, code = run(command.split())

@@ -261,7 +261,7 @@ def in_a_container(command: Command) -> None:
     inner = Command(command.page, shlex.join(words[image + 1 :]))
     if is_run_py(inner):
         assert cli.main(["plan", *typed(inner)[2:]]) == 0
-    else:
+    elif not is_left_out(inner):
         console(inner)
 
 
