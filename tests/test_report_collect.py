@@ -280,6 +280,12 @@ def test_one_run_needs_no_recommendation_and_unknown_costs_give_none(tmp_path: P
     assert recommend(group) == []
 
 
+def test_who_solved_nothing_is_not_recommended(tmp_path: Path) -> None:
+    offered(tmp_path / "a", 0, 900, 2.0)
+    offered(tmp_path / "b", 0, 900, 2.0)
+    assert {each.run for each in recommend(report.collect([tmp_path]).groups[0])} == {None}
+
+
 def test_those_who_are_meant_are_named(tmp_path: Path) -> None:
     make_run(tmp_path / "a", [True] * 80, {"model": "a"})
     make_run(tmp_path / "b", [True] * 79 + [False], {"model": "b"})

@@ -39,7 +39,7 @@ def recommend(group: Group) -> list[Advice]:
     """Return the best run for each limit of memory that this machine has, and of time.
 
     Runs whose memory or time is not known (models behind servers, files of earlier versions)
-    are left out. Of runs with the same pass@1 the faster one is taken, so that what is
+    are left out, as are those that solved nothing. Of runs with the same pass@1 the faster one is taken, so that what is
     recommended lies on the Pareto front. Candidates of a race answered other problems each, so
     that there is no such front.
     """
@@ -82,7 +82,8 @@ def _advice(
         fitting = [
             index
             for index, run in enumerate(group.runs)
-            if PASS.metric in run.metrics and run.metrics.get(metric, math.inf) <= limit * scale
+            if run.metrics.get(PASS.metric, 0.0) > 0
+            and run.metrics.get(metric, math.inf) <= limit * scale
         ]
         best = min(fitting, key=lambda index: _worth(group, group.runs[index]), default=None)
         equals = () if best is None else _equals(group, best, fitting)
