@@ -39,9 +39,9 @@ def recommend(group: Group) -> list[Advice]:
     """Return the best run for each limit of memory that this machine has, and of time.
 
     Runs whose memory or time is not known (models behind servers, files of earlier versions)
-    are left out, as are those that solved nothing. Of runs with the same pass@1 the faster one is taken, so that what is
-    recommended lies on the Pareto front. Candidates of a race answered other problems each, so
-    that there is no such front.
+    are left out, as are those that solved nothing. Of runs with the same pass@1 the faster one
+    is taken, so that what is recommended lies on the Pareto front. Candidates of a race answered
+    other problems each, so that there is no such front.
     """
     if len(group.runs) < 2 or group.race:
         return []
