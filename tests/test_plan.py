@@ -55,10 +55,13 @@ def foreseen(*overrides: str, measures: bool = False) -> SweepPlan:
 
 
 def told(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *words: str,
+    columns: int = 80,
 ) -> tuple[int, str, str]:
-    """Return the exit code, output and errors of `experiments plan`, in 80 columns."""
-    monkeypatch.setattr(terminal.results, "width", 80)
+    """Return the exit code, output and errors of `experiments plan`."""
+    monkeypatch.setattr(terminal.results, "width", columns)
     code = cli.main(["plan", *words])
     said = capsys.readouterr()
     return code, said.out, said.err
@@ -232,6 +235,20 @@ def test_a_plan_fits_80_columns(
     rows = [line for line in out.splitlines() if "60 of 60" in line]
     assert len(rows) == 8
     assert all("fetch ≈" in row and " to " in row for row in rows)
+
+
+def test_a_narrow_terminal_has_the_names_of_jobs(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("quantization=f16,q8_0", "prompt=plain,cot", "limit=1")
+    _, out, _ = told(capsys, monkeypatch, *words, columns=40)
+    assert max(map(len, out.splitlines())) <= 40
+    assert [line.split("  ")[0] for line in out.splitlines() if "1 of 1" in line] == [
+        "f16 · plain",
+        "f16 · cot",
+        "q8_0 · plain",
+        "q8_0 · cot",
+    ]
 
 
 def test_nothing_left_to_do_is_said(place: Path) -> None:

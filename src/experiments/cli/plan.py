@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,10 @@ from experiments.weights import Fetch, Here, Make
 UNTIL_MEASURED = (
     "How fast this machine is was guessed. experiments plan --measure … finds out in half a minute."
 )
+
+
+NARROW = 60
+"""Columns of a terminal below which a table has room for the most important alone."""
 
 
 def show(overrides: Sequence[str], conf: Path, measures: bool) -> int:
@@ -52,43 +57,46 @@ def show(overrides: Sequence[str], conf: Path, measures: bool) -> int:
 
 
 def _table(found: SweepPlan) -> Table:
-    """Return a row for each job."""
+    """Return a row for each job; what a narrow terminal has no room for is left out."""
     table = Table(box=None, pad_edge=False, padding=(0, 1))
-    table.add_column("job", overflow="fold", min_width=12)
-    for title in ("to do", "weights", "memory", "time", "likely"):
+    table.add_column("job", overflow="fold")
+    titles = ["to do", "weights", "memory", "time", "likely"]
+    if results.width < NARROW:
+        titles = ["to do", "memory", "time"]
+    for title in titles:
         table.add_column(title, justify="right", no_wrap=True)
     has_prices = any(job.usd for job in found.jobs)
     if has_prices:
         table.add_column("USD", justify="right")
     for name, job in zip(found.names, found.jobs, strict=True):
         price = f"{job.usd.value:.2f}" if job.usd else ""
-        table.add_row(name, *_cells(job), *([price] if has_prices else []))
+        cells = _cells(job)
+        table.add_row(name, *(cells[title] for title in titles), *([price] if has_prices else []))
     return table
 
 
-def _cells(job: Forecast) -> list[str | Text]:
-    """Return what a table shows of a job, beside its name."""
+def _cells(job: Forecast) -> dict[str, str | Text]:
+    """Return what a table shows of a job beside its name, by the title of its column."""
+    cells: dict[str, str | Text] = defaultdict(str)
     if not job.keys:
-        return [Text("refused", style="red"), "", "", "", ""]
-    weights: str | Text = ""
+        cells["to do"] = Text("refused", style="red")
+        return cells
+    cells["to do"] = f"{job.new} of {len(job.keys)}"
     match job.decision:
         case Here():
-            weights = Text("here", style="green")
+            cells["weights"] = Text("here", style="green")
         case Fetch():
-            weights = f"fetch {_size(job)}"
+            cells["weights"] = f"fetch {_size(job)}"
         case Make():
-            weights = f"make {_size(job)}"
-    memory: str | Text = ""
+            cells["weights"] = f"make {_size(job)}"
     if job.memory is not None:
-        memory = size(job.memory.needed)
+        cells["memory"] = size(job.memory.needed)
         if job.memory.refusal is not None:
-            memory = Text(f"{memory} ✗", style="red")
-    to_do = f"{job.new} of {len(job.keys)}"
-    seconds = job.seconds
-    if seconds is None or not seconds.value:
-        return [to_do, weights, memory, "", ""]
-    likely = spread(seconds.low, seconds.high)
-    return [to_do, weights, memory, duration(seconds.value), likely]
+            cells["memory"] = Text(f"{cells['memory']} ✗", style="red")
+    if job.seconds is not None and job.seconds.value:
+        cells["time"] = duration(job.seconds.value)
+        cells["likely"] = spread(job.seconds.low, job.seconds.high)
+    return cells
 
 
 def _size(job: Forecast) -> str:
