@@ -251,8 +251,10 @@ def test_what_is_there_in_part_or_twice_is_mended(tmp_path: Path) -> None:
     kept = notes.read(folder)
     assert kept is not None
     notes.write(replace(kept, is_complete=False))
+    os.utime(folder / runs.METRICS, (time.time() + 600,) * 2)  # numbers were added since
     assert syncing.sync(folder) is Synced.BROUGHT
     assert_whole(uri)
+    assert client.get_run(run.info.run_id).info.end_time == run.info.end_time
 
 
 def test_a_database_that_another_process_locks_for_a_while_gets_all(tmp_path: Path) -> None:
