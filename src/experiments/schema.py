@@ -191,7 +191,8 @@ class ModelConfig:
         active_parameters_billion: parameters that are read for each token, of a mixture of experts.
         context_tokens: the longest context that the model was made for.
         card: address of the model's page.
-        ended: the time when a service was shut down and what came after it, told before a key is asked for.
+        ended: the time when a service was shut down and what came after it, told before a key is
+            asked for.
         published: pass@1 in percent by data set, with its source, for comparison.
         note: a remark that is shown with every result of this model.
     """
@@ -272,7 +273,7 @@ class SamplingConfig:
 
     Attributes:
         samples: generations per problem.
-        temperature: how much chance decides; 0 is greedy, and the other choices then have no effect.
+        temperature: weight of chance; 0 is greedy, and the other choices then have no effect.
         max_tokens: the longest generation, in tokens.
         top_k: keep so many of the most likely tokens; 0 keeps all.
         top_p: keep the most likely tokens that have this share together; 1 keeps all.
@@ -313,7 +314,8 @@ class SandboxConfig:
 
     Attributes:
         workers: programs judged at once; null: one per core.
-        isolation: `auto` takes bubblewrap where it works.
+        isolation: how programs are kept apart from this machine; `auto` takes bubblewrap where it
+            works.
         minimum_cpu_seconds: CPU time that each input is allowed at least (EvalPlus: 1).
         reference_factor: an input is allowed this many times the reference's own time, where
             that is more (EvalPlus: 4).
@@ -453,9 +455,10 @@ class Config:
         limit: take the first N problems; null takes all.
         fidelity: hold the levels of a sweep against the highest, token by token, at its end.
         seed: the seed of the run; each generation has its own, made from it.
-        cache: `on` takes finished generations from the store and adds new ones, `read`
+        cache: use of the store: `on` takes finished generations from it and adds new ones, `read`
             only takes, `off` does neither.
-        rerun: `missing` leaves jobs alone that are complete; `all` makes them anew.
+        rerun: which jobs of a command that is given again are made: `missing` leaves those alone
+            that are complete, `all` makes them anew.
         store: folder of finished generations, shared by all runs.
         models: folder of weights.
     """

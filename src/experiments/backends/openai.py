@@ -64,7 +64,8 @@ class OpenAI:
         name: the model's name in the configuration, for errors.
         concurrency: requests at once.
         timeout_seconds: the longest that one request may take.
-        retries: how often one request is sent again, after 429, 5xx, a timeout or a broken connection.
+        retries: how often one request is sent again, after 429, 5xx, a timeout or a broken
+            connection.
         first_delay_seconds: wait before the first retry; doubled each time, up to a minute. What
             the server asks for (`Retry-After`) comes first.
         stop: texts that end a generation.

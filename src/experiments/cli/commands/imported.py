@@ -40,7 +40,7 @@ def add(commands: Any) -> None:
     dataset = parser.add_argument(
         "--dataset",
         metavar="NAME",
-        help="data set of a result of EvalPlus: name of a file in conf/dataset/, or FILE.jsonl",
+        help="name of a file in conf/dataset/, or FILE.jsonl; EvalPlus needs it",
     )
     complete(dataset, "dataset")
     parser.add_argument(

@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--stop-at-first-failure",
         action="store_true",
-        help="do not run the tests behind it: faster, but the share of passed tests is unknown",
+        help="run no test after it: faster, but the share of passed tests is unknown",
     )
     parser.add_argument(
         "--rejudge", action="store_true", help="judge anew what was judged in an earlier call"
