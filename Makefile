@@ -5,6 +5,9 @@
 # make bench   all benchmarks, into docs/performance.md; bench-quick takes five minutes
 # make coverage   which lines no test reaches
 # make docs    the configuration reference; make pictures: those of the README
+# make ui      MLflow on this machine: http://127.0.0.1:5000
+# make lock    pin the newest versions that fit pyproject.toml
+# make train-demo   train the demo model again
 # More settings for the job: make run ARGS="prompt=cot limit=5"
 
 PYTHON ?= python3
@@ -69,7 +72,7 @@ install-run install-dev: install-%: | .venv
 	@$(BIN)/python tools/install.py $*
 
 .venv:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 $(MAKECMDGOALS)")'
 	@$(PYTHON) -m venv .venv
 
 .venv-train:
@@ -77,4 +80,4 @@ install-run install-dev: install-%: | .venv
 	@.venv-train/bin/python -m pip install --quiet -e '.[train]' || { rm -rf .venv-train; exit 1; }
 
 help:
-	@sed -n 's/^# //p' Makefile | head -8
+	@sed -n '/^$$/q; s/^# //p' Makefile

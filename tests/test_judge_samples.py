@@ -193,7 +193,7 @@ def test_the_command_judges_a_file_once_and_anew_if_it_is_told_to(
         assert cli.main([*command, *more]) == 0
         said = capsys.readouterr().out
         assert "pass@1 100.0 %" in said
-        assert ("1 were judged in an earlier call" in said) is is_kept
+        assert ("1 was judged in an earlier call" in said) is is_kept
 
 
 @pytest.mark.parametrize("workers", ["0", "-1", "two", ""])

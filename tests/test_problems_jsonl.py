@@ -203,6 +203,19 @@ def test_inputs_and_outputs_need_no_solution(tmp_path: Path) -> None:
     assert {verdict.sample: verdict.tests_passed for verdict in verdicts} == {0: 2, 1: 1}
 
 
+def test_tests_without_a_solution_are_not_tried_on_mutants(tmp_path: Path) -> None:
+    solved = {**DOUBLE, "inputs": [[1]], "outputs": [2]}
+    unsolved = {**solved, "task_id": "my/unsolved"}
+    del unsolved["canonical_solution"]
+    report = validate(str(written(tmp_path, solved, unsolved)), workers=1, cache_folder=tmp_path)
+    assert report.ok
+    assert [score.problem_id for score in report.scores] == ["my/double"]
+    assert report.notes == (
+        "the strength of the tests of 1 problem was not measured: that takes a solution to "
+        "change, and none is given",
+    )
+
+
 def test_a_solution_that_gives_other_outputs_is_told(tmp_path: Path) -> None:
     fine = {**DOUBLE, "inputs": [[1]], "outputs": [2]}
     wrong = {**DOUBLE, "task_id": "wrong", "inputs": [[1]], "outputs": [3]}

@@ -139,6 +139,12 @@ def test_a_run_and_its_archive_are_made_again(
     assert "3 of 3 texts and 3 of 3 verdicts are the same." in capsys.readouterr().out
     assert not list(place.folder.glob("outputs/.import-*"))
 
+    assert main(["reproduce", str(folder / "run.yaml")]) == 1
+    assert f"no archive of runs. Type: experiments reproduce {folder}" in capsys.readouterr().err
+    (place.folder / "sent.yaml").write_bytes((folder / "run.yaml").read_bytes())
+    assert main(["reproduce", "sent.yaml"]) == 1
+    assert "no archive of runs. Name the folder of a run" in capsys.readouterr().err
+
     (folder / "run.yaml").unlink()  # as earlier versions left it
     assert main(["reproduce", str(folder), "backend.mode=wrong"]) == 1
     told = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What a run takes from the model's row where its question says nothing."""
+"""What a run takes from the model's file where its question says nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def test_a_model_has_a_sampling_of_its_own_while_it_thinks(
 def test_what_the_makers_ask_for_is_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     resolving.sampling(config(thinking=Mode.off, sampling=SamplingConfig(top_p=0.5)))
-    assert "as the row of thinker has it: temperature 0.7." in caplog.text
+    assert "as the file of thinker in conf/model/ has it: temperature 0.7." in caplog.text
 
 
 def test_greedy_decoding_of_a_model_that_thinks_is_warned_of(

@@ -175,7 +175,7 @@ def test_the_command_works_in_a_real_terminal(folder: Path) -> None:
     shown += _until(ours, "The score: experiments report")
     assert process.wait(60) == 0
     os.close(ours)
-    assert "alice graded 1 programs; 2 of 3 are left" in shown
+    assert "alice graded 1 program; left: 2 of 3" in shown
     (line,) = lines(folder)
     assert (line["grade"], line["reviewer"]) == ("nearly correct", "alice")
 

@@ -433,10 +433,10 @@ def test_the_command_prints_the_report_and_its_exit_code_tells_of_findings(
     write(tmp_path / "mine", STRONG)
     arguments = ["validate", "mine", "--no-mutation", "--workers", "1"]
     assert cli.main(arguments) == 0
-    assert "✓ mine: 1 problems, no findings" in capsys.readouterr().out
+    assert "✓ mine: 1 problem, no findings" in capsys.readouterr().out
     write(tmp_path / "mine", STRONG.replace("-> int:", "-> str:", 1))
     assert cli.main(arguments) == 1
-    assert "✗ mine: 1 problems, 1 finding" in capsys.readouterr().out
+    assert "✗ mine: 1 problem, 1 finding" in capsys.readouterr().out
     assert cli.main(["validate", "none.jsonl"]) == 1
     assert "error: none.jsonl cannot be read: No such file" in capsys.readouterr().err
 
@@ -451,7 +451,7 @@ def test_findings_come_last(tmp_path: Path) -> None:
     from experiments.problems.validate import Finding
 
     text = shown(Report("problems", 1, (Finding("easy/a", "it is [wrong]"),), SCORES))
-    assert text.rstrip().endswith("✗ easy/a: it is [wrong]\n✗ problems: 1 problems, 1 finding")
+    assert text.rstrip().endswith("✗ easy/a: it is [wrong]\n✗ problems: 1 problem, 1 finding")
 
 
 @pytest.mark.parametrize(

@@ -125,8 +125,8 @@ class ApiConfig:
     """A model behind an OpenAI-compatible server, for `backend=openai`.
 
     Attributes:
-        model: as the server names it.
-        base_url: of the server, up to `/v1`.
+        model: the model's name at the server.
+        base_url: address of the server, up to `/v1`.
         key_variable: the environment variable that holds the key. The key itself is in no
             configuration, so that it gets into no log.
         usd_per_million_input, usd_per_million_output: prices of tokens; null: not known.
@@ -170,7 +170,7 @@ class ModelConfig:
     """A model: where its weights are and what is known of it.
 
     Attributes:
-        name: shown in tables.
+        name: the model's name in tables.
         file: path of a GGUF on this disk; decides alone where it is set.
         files: file name per quantization, looked for in `models/` and in `repository`;
             `OWNER/NAME:FILE` is one of another repository, `OWNER/NAME@REVISION:FILE` at a commit.
@@ -186,11 +186,15 @@ class ModelConfig:
             question sets nothing else.
         template_arguments: variables for the chat template.
         thinking: how it thinks before it answers.
-        licence, parameters_billion, context_tokens, card: for people and for reports.
-        active_parameters_billion: that are read for each token, of a mixture of experts.
-        ended: when a service was shut down and what came after it, told before a key is asked for.
+        licence: the licence of the weights, for people.
+        parameters_billion: parameters, in billions.
+        active_parameters_billion: parameters that are read for each token, of a mixture of experts.
+        context_tokens: the longest context that the model was made for.
+        card: address of the model's page.
+        ended: the time when a service was shut down and what came after it, told before a key is
+            asked for.
         published: pass@1 in percent by data set, with its source, for comparison.
-        note: shown with every result of this model.
+        note: a remark that is shown with every result of this model.
     """
 
     name: str = MISSING
@@ -220,10 +224,10 @@ class QuantizationConfig:
     """A level of llama.cpp's quantizer.
 
     Attributes:
-        name: as in file names (`q4_k_m`).
+        name: the level as it stands in file names (`q4_k_m`).
         ftype: llama.cpp's name of the level (`MOSTLY_Q4_K_M`).
-        bits_per_weight: nominal, of a level that `BITS_PER_WEIGHT` has not. The measured value
-            is logged with each run.
+        bits_per_weight: nominal bits per weight, of a level that `BITS_PER_WEIGHT` has not. The
+            measured value is logged with each run.
     """
 
     name: str = MISSING
@@ -248,10 +252,10 @@ class PromptConfig:
     """A prompt strategy: Jinja2 templates over a problem.
 
     Attributes:
-        name: shown in tables.
+        name: the strategy's name in tables.
         system: system message; empty for none.
         user: user message. `problem`, `entry_point` and `examples` are defined.
-        completion: what a base model goes on from, instead of the messages.
+        completion: the text that a base model goes on from, instead of the messages.
     """
 
     name: str = MISSING
@@ -269,12 +273,12 @@ class SamplingConfig:
 
     Attributes:
         samples: generations per problem.
-        temperature: 0 is greedy, and the other choices then have no effect.
+        temperature: weight of chance; 0 is greedy, and the other choices then have no effect.
         max_tokens: the longest generation, in tokens.
-        top_k: so many of the most likely tokens; 0 keeps all.
-        top_p: the most likely tokens that have this share together; 1 keeps all.
-        min_p: tokens with this share of the most likely one's; 0 keeps all.
-        repeat_penalty: 1 is none.
+        top_k: keep so many of the most likely tokens; 0 keeps all.
+        top_p: keep the most likely tokens that have this share together; 1 keeps all.
+        min_p: keep tokens with this share of the most likely one's; 0 keeps all.
+        repeat_penalty: penalty for tokens that were there already; 1 is none.
     """
 
     samples: int | None = limited(None, least=1)
@@ -310,7 +314,8 @@ class SandboxConfig:
 
     Attributes:
         workers: programs judged at once; null: one per core.
-        isolation: `auto` takes bubblewrap where it works.
+        isolation: how programs are kept apart from this machine; `auto` takes bubblewrap where it
+            works.
         minimum_cpu_seconds: CPU time that each input is allowed at least (EvalPlus: 1).
         reference_factor: an input is allowed this many times the reference's own time, where
             that is more (EvalPlus: 4).
@@ -347,7 +352,8 @@ class TrackingConfig:
 
     Attributes:
         enabled: false keeps results in the run folder only.
-        uri: of the tracking server or database; null: `MLFLOW_TRACKING_URI`, else a database here.
+        uri: address of the tracking server or database; null: `MLFLOW_TRACKING_URI`, else a
+            database here.
         artifacts: folder of the artifacts of a database, or an address for them; null: MLflow's
             own choice. A server keeps them where it has them.
         experiment: name of the MLflow experiment.
@@ -410,10 +416,10 @@ class GradeConfig:
     """A grade of a rubric.
 
     Attributes:
-        name: as it is shown and kept.
+        name: the grade as it is shown and kept.
         points: what a program of this grade is worth.
-        right: it does what was asked, whatever the tests say.
-        meaning: one line.
+        right: whether a program of this grade does what was asked, whatever the tests say.
+        meaning: what the grade means, in one line.
     """
 
     name: str = MISSING
@@ -427,9 +433,9 @@ class RubricConfig:
     """How a person grades programs, in `conf/review/`.
 
     Attributes:
-        name: as the file's.
-        version: raised when a grade changes its meaning.
-        grades: the best first.
+        name: the rubric's name, as its file's.
+        version: a number that is raised when a grade changes its meaning.
+        grades: the grades, the best first.
         reasons: tags, any of which may go with a grade.
     """
 
@@ -448,10 +454,11 @@ class Config:
         thinking_budget: most tokens of a thought, which is closed then; null: no such limit.
         limit: take the first N problems; null takes all.
         fidelity: hold the levels of a sweep against the highest, token by token, at its end.
-        seed: of the run; each generation has its own, made from it.
-        cache: `on` takes finished generations from the store and adds new ones, `read`
+        seed: the seed of the run; each generation has its own, made from it.
+        cache: use of the store: `on` takes finished generations from it and adds new ones, `read`
             only takes, `off` does neither.
-        rerun: `missing` leaves jobs alone that are complete; `all` makes them anew.
+        rerun: which jobs of a command that is given again are made: `missing` leaves those alone
+            that are complete, `all` makes them anew.
         store: folder of finished generations, shared by all runs.
         models: folder of weights.
     """

@@ -21,44 +21,46 @@ class Kind:
     """One of Hydra's launchers.
 
     Attributes:
-        package: that has it, as pip names it.
+        install: what is typed to install it.
         target: its class.
         settings: the class of its configuration.
         further: settings that it takes and its configuration does not name.
         is_here: its jobs run on this machine and share it.
     """
 
-    package: str
+    install: str
     target: str
     settings: str
     further: tuple[str, ...] = ()
     is_here: bool = False
 
 
+_PIP = ".venv/bin/pip install"
 _JOBLIB = "hydra_plugins.hydra_joblib_launcher"
 _SUBMITIT = "hydra_plugins.hydra_submitit_launcher"
 
 KINDS = {
     "joblib": Kind(
-        "hydra-joblib-launcher",
+        f"{_PIP} hydra-joblib-launcher",
         f"{_JOBLIB}.joblib_launcher.JoblibLauncher",
         f"{_JOBLIB}.config.JobLibLauncherConf",
         is_here=True,
     ),
     "submitit_local": Kind(
-        "hydra-submitit-launcher",
+        f"{_PIP} hydra-submitit-launcher",
         f"{_SUBMITIT}.submitit_launcher.LocalLauncher",
         f"{_SUBMITIT}.config.LocalQueueConf",
         further=("max_num_timeout",),
         is_here=True,
     ),
     "submitit_slurm": Kind(
-        "hydra-submitit-launcher",
+        f"{_PIP} hydra-submitit-launcher",
         f"{_SUBMITIT}.submitit_launcher.SlurmLauncher",
         f"{_SUBMITIT}.config.SlurmQueueConf",
     ),
     "ray": Kind(
-        "hydra-ray-launcher",
+        # docs/clusters.md says why without its dependencies.
+        f"{_PIP} -e '.[ray]' && {_PIP} --no-deps hydra-ray-launcher",
         "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher",
         f"{__name__}.RaySettings",  # that of the plugin is in a private module
     ),
@@ -85,8 +87,8 @@ def find(name: str) -> tuple[Kind, Callable[..., Any]]:
         found = get_class(kind.target)
     except Exception as error:
         raise ConfigError(
-            f"This launcher needs the package {kind.package}, which is not installed ({error})",
-            f"Type: .venv/bin/pip install {kind.package}",
+            f"The launcher {name} is not installed, or not all that it needs ({error})",
+            f"Type: {kind.install}",
         ) from error
     if name == "submitit_slurm" and shutil.which("sbatch") is None:
         raise ConfigError(

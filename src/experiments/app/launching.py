@@ -33,7 +33,7 @@ from experiments.app.plan import foresee, names
 from experiments.app.trust import quoted
 from experiments.app.watching import Job, watched
 from experiments.environment import machine
-from experiments.environment.terminal import console
+from experiments.environment.terminal import console, counted
 from experiments.experiment import resources
 from experiments.tracking.opening import address, database_file
 
@@ -221,7 +221,7 @@ def _threads(asked: Asked, kind: Kind, settings: dict[str, Any], at_once: int) -
         return whole_number("cpus_per_task", settings.get("cpus_per_task", 1))
     threads = max(1, machine.cores() // at_once)
     each = f"{threads} of {machine.cores()} cores"
-    console.print(f"{at_once} jobs at once, each with {each}.", markup=False)
+    console.print(f"{counted(at_once, 'job')} at once, each with {each}.", markup=False)
     return threads
 
 

@@ -23,7 +23,7 @@ from experiments.app import fidelity, race
 from experiments.app.jobs import combinations, split, swept
 from experiments.app.parts import parts
 from experiments.environment.project import at_hand
-from experiments.environment.terminal import duration, size, spread, when
+from experiments.environment.terminal import counted, duration, size, spread, when
 from experiments.errors import UserError, WeightsError
 from experiments.records import CHOICES
 
@@ -84,7 +84,7 @@ class SweepPlan:
 
         count = len(frozenset().union(*(job.keys for job in self.jobs)))
         new = sum(job.new for job in self.jobs)
-        line = f"{_count(len(self.jobs), 'job')}, {_count(count, 'generation')}: "
+        line = f"{counted(len(self.jobs), 'job')}, {counted(count, 'generation')}: "
         if not count:
             return f"{line}each job is refused."
         if not new:
@@ -102,7 +102,7 @@ class SweepPlan:
             return ""
         here = {j.decision.path for j in self.jobs if isinstance(j.decision, Here)}
         files = forecast.new_files(self.jobs)
-        parts = [f"{_count(len(here), 'file')} here"] if here or not files else []
+        parts = [f"{counted(len(here), 'file')} here"] if here or not files else []
         for is_made, words in ((False, "to be fetched"), (True, "to be made here")):
             if some := [file for file in files if file.is_made is is_made]:
                 origins = list(dict.fromkeys(file.origin for file in some))
@@ -245,7 +245,3 @@ def _collected() -> Iterator[list[str]]:
     finally:
         logger.propagate = before
         logger.removeHandler(keeper)
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.app import continuing
+from experiments.environment.terminal import counted
 from experiments.errors import UserError
 from experiments.schema import Rerun
 from experiments.store import claims
@@ -103,6 +104,6 @@ def _asked_before(outputs: Path, request: str) -> Iterator[Path]:
 
 
 def _tell(folder: Path, done: int) -> None:
-    jobs = "1 job is" if done == 1 else f"{done} jobs are"
+    jobs = counted(done, "job is", "jobs are")
     complete = f": {jobs} complete and not made again (rerun=all makes all anew)" if done else ""
     log.info("Going on with the sweep in %s%s.", folder, complete)

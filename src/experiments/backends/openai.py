@@ -56,16 +56,17 @@ class OpenAI:
         weights: ignored; the server has its own.
         thinking: how the model is asked to think: `reasoning_effort` is a field of the request,
             other variables go to the server's chat template (`chat_template_kwargs`).
-        model: as the server names it.
-        base_url: of the server, up to `/v1`.
+        model: the model's name at the server.
+        base_url: address of the server, up to `/v1`.
         key_variable: environment variable with the key. A server of this machine needs none.
-        usd_per_million_input, usd_per_million_output: prices; None if they are not known.
+        usd_per_million_input, usd_per_million_output: prices of tokens; null: not known.
         omit: fields of the request that the server refuses, and that are not sent.
-        name: of the model in the configuration, for errors.
+        name: the model's name in the configuration, for errors.
         concurrency: requests at once.
-        timeout_seconds: of one request.
-        retries: of one request, after 429, 5xx, a timeout or a broken connection.
-        first_delay_seconds: before the first retry; doubled each time, up to a minute. What
+        timeout_seconds: the longest that one request may take.
+        retries: how often one request is sent again, after 429, 5xx, a timeout or a broken
+            connection.
+        first_delay_seconds: wait before the first retry; doubled each time, up to a minute. What
             the server asks for (`Retry-After`) comes first.
         stop: texts that end a generation.
         stop_when_complete: cut the text where the asked answer is complete, as `llama_cpp`

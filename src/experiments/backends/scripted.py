@@ -35,13 +35,13 @@ class Scripted:
     Args:
         weights: ignored.
         thinking: whose markers tell a thought in an answer from the answer.
-        dataset: whose references are recited (modes `reference` and `mixed`).
+        dataset: the data set whose references are recited (modes `reference` and `mixed`).
         mode: what is said where `answers` has nothing: `reference` gives the reference
             solution, `wrong` a program that returns None, `mixed` one or the other by
             turns, `prose` a sentence without a program.
-        answers: problem id to text (or to a function of the prompt), or one function for
+        answers: a block of problem id to text (or to a function of the prompt), or one function for
             all problems. Comes before `mode`.
-        delay_seconds: waited before each answer.
+        delay_seconds: wait before each answer.
         fails_after: raise a BackendError after this many answers.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from experiments import report
 from experiments.app import sent
-from experiments.environment.terminal import results
+from experiments.environment.terminal import counted, results
 from experiments.errors import StoreError
 from experiments.experiment import elsewhere, shared
 from experiments.records import Dataset
@@ -98,7 +98,8 @@ def bring_in(
             elsewhere.adopt(run, file.name)
             if load is not None:
                 changed = elsewhere.judge_here(run, load, cache)
-                results.print(f"{run.relative_to(folder.resolve())}: {changed} verdicts changed")
+                name, verdicts = run.relative_to(folder.resolve()), counted(changed, "verdict")
+                results.print(f"{name}: {verdicts} changed")
         collection = report.collect([folder])
         report.show_collection(collection)
         names = [run.relative_to(folder.resolve()) for run in found]

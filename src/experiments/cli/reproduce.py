@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,6 +97,11 @@ def _content(folder: Path) -> dict[str, Any]:
 def _folder(source: Path, outputs: Path) -> Iterator[Path]:
     """Yield the folder of the runs; an archive is unpacked for as long."""
     if source.is_file():
+        if not archive.is_archive(source):
+            hint = "Name the folder of a run or of a sweep, an archive, or an MLflow run id."
+            if runs.is_finished(source.parent):
+                hint = f"Type: experiments reproduce {shlex.quote(str(source.parent))}"
+            raise StoreError(f"{source} is no archive of runs", hint)
         with archive.unpacked(source, outputs) as folder:
             yield folder
     else:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli.common import TRACKING
-from experiments.environment.terminal import results
+from experiments.environment.terminal import counted, results
 from experiments.errors import ConfigError, StoreError, masked, printable
 from experiments.report.terminal import MLFLOW_ADDRESS
 from experiments.review import choosing
@@ -55,7 +55,8 @@ def _in_mlflow(
     choice = choosing.choose(found, chosen.budget, chosen.seed)
     name = chosen.name or time.strftime("%Y-%m-%d")
     opened = queues.start(found, choice, folders, rubric, reviewers, name, chosen.uri, chosen.seed)
-    results.print(f"{len(choice.works)} programs of {len(found)} are to be read by each reviewer.")
+    programs = counted(len(choice.works), "program")
+    results.print(f"Each reviewer is to read {programs} of {len(found)}.")
     if not chosen.uri.startswith("http"):
         command = f".venv/bin/mlflow ui --backend-store-uri {shlex.quote(masked(chosen.uri))}"
         results.print(f"Open MLflow: {command}", soft_wrap=True)
@@ -142,7 +143,8 @@ def _in_terminal(
         choosing.keep(choice, found, folders, chosen.seed)
         done = terminal.grade_all(choice.works, grades, reviewer, rubric, opened)
     left = sum(grades.last(work, reviewer) is None for work in choice.works)
-    results.print(f"{reviewer} graded {done} programs; {left} of {len(choice.works)} are left.")
+    programs = counted(done, "program")
+    results.print(f"{reviewer} graded {programs}; left: {left} of {len(choice.works)}.")
     if left:
         results.print("The same command goes on from there.")
     if done:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from experiments.environment.terminal import duration, results, size
+from experiments.environment.terminal import counted, duration, results, size
 from experiments.errors import ConfigError, did_you_mean
 from experiments.store import pruning
 from experiments.store.keyed import generations_in, verdicts_in
@@ -84,13 +84,15 @@ def prune(
         for model, count in sorted(each.chosen.items()):
             of = f" of {model}" if model else ""
             freed = size(count.bytes)
-            results.print(f"Would remove {_number(count, name)}{of}, which frees {freed}.")
+            results.print(f"Would remove {counted(count.entries, name)}{of}, which frees {freed}.")
     if ask and not _agreed():
         results.print("Nothing was removed.")
         return 1
     removed = pruning.prune(generations, is_chosen) if found.chosen else 0
     removed += pruning.prune(verdicts, of_verdicts) if also.chosen else 0
-    results.print(f"Removed {removed:,} entries. What a run asks for again is made again.")
+    results.print(
+        f"Removed {counted(removed, 'entry', 'entries')}. What a run asks for again is made again."
+    )
     return 0
 
 
@@ -113,17 +115,13 @@ def _title(folder: Path, found: Survey, name: str) -> str:
     sum_of = _sum(found.models.values())
     if not sum_of.entries:
         return f"{folder}: no {name}s"
-    files = f"{found.files:,} file" + "s" * (found.files != 1)
-    return f"{folder}: {_number(sum_of, name)}, {size(sum_of.bytes)} in {files}"
+    files = counted(found.files, "file")
+    return f"{folder}: {counted(sum_of.entries, name)}, {size(sum_of.bytes)} in {files}"
 
 
 def _sum(counts: Iterable[Count]) -> Count:
     found = list(counts)
     return Count(sum(each.entries for each in found), sum(each.bytes for each in found))
-
-
-def _number(count: Count, name: str) -> str:
-    return f"{count.entries:,} {name}" + "s" * (count.entries != 1)
 
 
 def _row(count: Count) -> list[str]:

@@ -56,6 +56,11 @@ if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(errors="replace")  # where a terminal is not in UTF-8
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return how many there are of something: `1 problem`, `1,640 problems`."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def duration(seconds: float) -> str:
     """Return a time for a person: `6 s`, `25 min`, `4.5 h`, `3.2 days`."""
     return "{} {}".format(*_in_unit(seconds))

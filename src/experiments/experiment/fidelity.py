@@ -21,7 +21,7 @@ from typing import Any
 from experiments.backends.llama_cpp import LlamaCpp
 from experiments.environment.project import at_hand
 from experiments.environment.provenance import provenance
-from experiments.environment.terminal import bar
+from experiments.environment.terminal import bar, counted
 from experiments.errors import DatasetError, SandboxError, StoreError, WeightsError
 from experiments.experiment import resolving
 from experiments.experiment.measuring import setting
@@ -312,9 +312,9 @@ def _checked(folder: Path, is_reference: bool) -> Callable[[Mapping[str, Any]], 
             return
         if size["unfit"]:
             log.warning(
-                "%d texts do not fit into the context and are left out: set "
+                "%s left out, since the context has no room for more: set "
                 "backend.context_tokens higher.",
-                len(size["unfit"]),
+                counted(len(size["unfit"]), "text is", "texts are"),
             )
         free = shutil.disk_usage(folder).free - SPARE_BYTES
         if size["bytes"] > free:

@@ -32,7 +32,7 @@ def thinking(settings: Config) -> Thinking:
         can = f"It takes thinking={','.join(row.modes)}." if row.modes else "Leave thinking out."
         raise ConfigError(
             f"The model '{model.name}' cannot be asked for thinking={asked}",
-            f"{can} What it can do stands in its row: model.thinking.modes, with "
+            f"{can} What it can do stands in its file in conf/model/: model.thinking.modes, with "
             "model.thinking.argument or model.thinking.switch.",
         )
     mode = asked or row.default
@@ -55,7 +55,7 @@ def sampling(settings: Config) -> Sampling:
     What the makers ask for is told, and so is greedy decoding of a model that thinks.
 
     Raises:
-        ConfigError: the model's row asks for what there is not.
+        ConfigError: the model's file asks for what there is not.
     """
     model = settings.model
     makers = _of_makers(model.sampling, "model.sampling")
@@ -68,7 +68,7 @@ def sampling(settings: Config) -> Sampling:
     used = {name: value for name, value in makers.items() if name not in question}
     if used:
         words = ", ".join(f"{name} {value}" for name, value in used.items())
-        log.info("Sampling as the row of %s has it: %s.", model.name, words)
+        log.info("Sampling as the file of %s in conf/model/ has it: %s.", model.name, words)
     if is_thinking and resolved.is_greedy and "temperature" not in model.api.omit:
         log.warning(
             "%s thinks before it answers, and greedy decoding makes many such models repeat "

@@ -4,7 +4,7 @@ Many models think before they answer, between markers of their own. A thought is
 nothing in it ends a generation or holds the program. A thought stands at the head of a text. It
 may have been opened by the prompt already, since some templates end in the opening marker.
 
-The markers are those that the makers document or their templates write; a model's row may name
+The markers are those that the makers document or their templates write; a model's file may name
 others (`model.thinking.open`, `model.thinking.close`).
 """
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.environment.terminal import bar
+from experiments.environment.terminal import bar, counted
 from experiments.errors import DatasetError, StoreError
 from experiments.judge.solutions import Judging, judge
 from experiments.records import Dataset, Outcome, Solution, Verdict
@@ -52,23 +52,25 @@ class SamplesSummary:
 
     def lines(self) -> list[str]:
         """Return the summary as lines for a terminal."""
-        found = [f"{self.samples} samples of {self.problems} problems, {self.isolation}"]
+        samples, problems = counted(self.samples, "sample"), counted(self.problems, "problem")
+        found = [f"{samples} of {problems}, {self.isolation}"]
         for name, values in (("base", self.base), ("base + extra", self.plus)):
             shares = "  ".join(f"pass@{k} {100 * value:.1f} %" for k, value in values.items())
             found.append(f"{name}: {shares}")
         found.append("  ".join(f"{name} {count}" for name, count in self.outcomes.items()))
         if self.shared:
-            found.append(f"{self.shared} have the verdict of an equal sample")
+            found.append(f"{counted(self.shared, 'has', 'have')} the verdict of an equal sample")
         if self.kept:
-            found.append(f"{self.kept} were judged in an earlier call; --rejudge judges them anew")
+            kept = counted(self.kept, "was", "were")
+            found.append(f"{kept} judged in an earlier call; --rejudge judges them anew")
         if self.retried:
-            found.append(
-                f"{self.retried} programs near a limit judged once more, {self.changed} changed"
-            )
+            programs = counted(self.retried, "program")
+            found.append(f"{programs} near a limit judged once more, {self.changed} changed")
         if self.missing:
-            found.append(
-                f"{self.missing} problems of the data set have no sample; pass@k is of the others"
+            have = counted(
+                self.missing, "problem of the data set has", "problems of the data set have"
             )
+            found.append(f"{have} no sample; pass@k is of the others")
         return found
 
 

@@ -85,7 +85,7 @@ def load_evalplus(name: str) -> Dataset:
     """Return one of EvalPlus's sets.
 
     Args:
-        name: `humaneval`, `humaneval_plus`, `mbpp` or `mbpp_plus`.
+        name: which set: `humaneval`, `humaneval_plus`, `mbpp` or `mbpp_plus`.
 
     Raises:
         DatasetError: there is no such set, or it is not here and cannot be fetched.

@@ -73,8 +73,8 @@ def load_jsonl(file: str | Path | None, name: str | None = None) -> Dataset:
     """Return the problems of a JSON Lines file, and warn of those that are left out.
 
     Args:
-        file: `.jsonl` or `.jsonl.gz`.
-        name: of the data set; None: the file's name.
+        file: path of the file, `.jsonl` or `.jsonl.gz`.
+        name: name of the data set; null: the file's name.
 
     Raises:
         DatasetError: the file cannot be read, a line is broken, or no problem is left.
@@ -278,16 +278,25 @@ def _program(task: dict[str, Any]) -> str:
     raise CannotBeTurnedError(f"its solution does not define {task['entry_point']}")
 
 
+def is_lookup(problem: Problem) -> bool:
+    """Return whether a problem has no solution, so that a program looks its outputs up."""
+    return problem.reference.endswith(_LOOKUP.format(entry_point=problem.entry_point))
+
+
 def _lookup(entry_point: str, inputs: Inputs, outputs: list[Any]) -> str:
     """Return a program that gives the outputs for the inputs, where there is no solution."""
-    return (
-        f"_CASES = {list(zip(inputs, outputs, strict=True))!r}\n\n\n"
-        f"def {entry_point}(*arguments):\n"
-        "    for given, output in _CASES:\n"
-        "        if given == arguments:\n"
-        "            return output\n"
-        "    raise LookupError('there is no output for these arguments')\n"
-    )
+    cases = list(zip(inputs, outputs, strict=True))
+    return f"_CASES = {cases!r}\n{_LOOKUP.format(entry_point=entry_point)}"
+
+
+_LOOKUP = """
+
+def {entry_point}(*arguments):
+    for given, output in _CASES:
+        if given == arguments:
+            return output
+    raise LookupError('there is no output for these arguments')
+"""
 
 
 _HELD_AGAINST = """

@@ -30,8 +30,8 @@ def load_own(
     the files: a comment does not change it.
 
     Args:
-        folder: with one folder per difficulty.
-        name: of the data set.
+        folder: a folder with one folder per difficulty.
+        name: name of the data set.
         cache: where problems are kept that were read before; None: in `outputs`, here or of the
             project.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.environment.terminal import counted
 from experiments.errors import StoreError
 from experiments.report import labels
 from experiments.stats.columns import MEMORY, PASS, SPEED
@@ -146,8 +147,7 @@ def _or_infinite(number: float | None) -> float:
 def question(found: Fidelity) -> str:
     """Return what was compared with what, on which texts."""
     texts = f"{found.reference}'s own answers" if found.own_answers else "the reference solutions"
-    number = found.levels[0].problems
-    problems = "1 problem" if number == 1 else f"{number} problems"
+    problems = counted(found.levels[0].problems, "problem")
     what = " · ".join(found.labels[name] for name in ("model", "prompt", "dataset"))
     return (
         f"{what}, compared with {found.reference} on {texts}: {problems}, {found.tokens:,} tokens"

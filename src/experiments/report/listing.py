@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from experiments.environment.terminal import results
+from experiments.environment.terminal import counted, results
 from experiments.errors import StoreError, printable
 from experiments.records import run_name
 from experiments.report.collect import noted
@@ -196,8 +196,9 @@ def _so_far(folder: Path) -> str:
     """Return how far a run came that has no result."""
     made, judged = (_lines(folder / name) for name in (runs.GENERATIONS, runs.VERDICTS))
     if judged:
-        return f"its numbers; {judged} verdicts are there"
-    return f"verdicts; {made} generations are there" if made else "everything"
+        return f"its numbers; {counted(judged, 'verdict is', 'verdicts are')} there"
+    generations = counted(made, "generation is", "generations are")
+    return f"verdicts; {generations} there" if made else "everything"
 
 
 def _lacking(folder: Path) -> Iterator[str]:

@@ -21,6 +21,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from experiments.environment.terminal import counted
 from experiments.errors import printable
 from experiments.report import analysis, fidelity, racing, thinking
 from experiments.report.caveats import caveats
@@ -114,7 +115,7 @@ def page(collection: Collection, drawn: Mapping[str, str]) -> str:
     budget = LARGEST_PROGRAMS // max(1, len(collection.groups))
     return _rendered(
         "page",
-        title=f"{len(collection.runs)} runs on {names}" if names else "No finished run",
+        title=f"{counted(len(collection.runs), 'run')} on {names}" if names else "No finished run",
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
         "img-src data:; base-uri 'none'; form-action 'none'",
         style=style,

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from experiments.environment.terminal import counted
 from experiments.records import Generation, RunReport, Solution
 from experiments.report.collect import Run, Sample
 from experiments.report.labels import is_beside
@@ -28,14 +29,14 @@ def pooled(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:
     different = [_different(same) for same in questions.values()]
     notes = []
     if repeated := len(runs) - sum(map(len, different)):
-        notes.append(f"Left out, since they repeat others word for word: {_runs(repeated)}.")
+        notes.append(
+            f"Left out, since they repeat others word for word: {counted(repeated, 'run')}."
+        )
     if joined := sum(len(each) for each in different if len(each) > 1):
-        notes.append(f"{_runs(joined)} differ in the seed alone: samples of the same question.")
+        notes.append(
+            f"{counted(joined, 'run')} differ in the seed alone: samples of the same question."
+        )
     return [_joined(each) if len(each) > 1 else each[0] for each in different], notes
-
-
-def _runs(number: int) -> str:
-    return "1 run" if number == 1 else f"{number} runs"
 
 
 def _question(run: Run) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments.environment.terminal import console
+from experiments.environment.terminal import console, counted
 from experiments.errors import UserError
 from experiments.judge import judge
 from experiments.records import Dataset, Solution, Verdict
@@ -52,5 +52,6 @@ def judge_sanitized(folder: Path, load: Callable[[str], Dataset], cache: Path) -
             )
         with judge(others, dataset, cache_folder=cache) as judging:
             verdicts += judging
-    console.print(f"{folder.name}: the sanitizer's program differs in {len(others)} completions")
+    completions = counted(len(others), "completion")
+    console.print(f"{folder.name}: the sanitizer's program differs in {completions}")
     runs.write_sanitized(folder, verdicts)

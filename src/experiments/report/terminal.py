@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from experiments.environment.terminal import console, results
+from experiments.environment.terminal import console, counted, results
 from experiments.records import CHOICES, RunReport
 from experiments.report.labels import differing
 from experiments.schema import TrackingConfig
@@ -117,8 +117,7 @@ def show_failures(failures: Sequence[tuple[Path, str]]) -> None:
     """Name the jobs that have no result, and why."""
     if not failures:
         return
-    jobs = "1 job" if len(failures) == 1 else f"{len(failures)} jobs"
-    console.print(f"\n{jobs} failed:", style="bold red")
+    console.print(f"\n{counted(len(failures), 'job')} failed:", style="bold red")
     by_reason: dict[str, list[Path]] = {}
     for folder, reason in failures:
         by_reason.setdefault(reason, []).append(folder)

@@ -41,7 +41,7 @@ class Worth:
 def worth(group: Group, labels: Sequence[str]) -> list[Worth]:
     """Return each run that thinks compared with the one that thinks least.
 
-    A mode that was left to the model is its row's default. There is none for candidates of a
+    A mode that was left to the model is its file's default. There is none for candidates of a
     race, which answered other problems each.
 
     Args:

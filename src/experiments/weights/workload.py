@@ -48,7 +48,7 @@ def workload(decision: Decision, model: ModelConfig, quantization: QuantizationC
     """Return the workload of weights that may not be here yet.
 
     Those that are not here are taken to be of the level's own type throughout, and a little more
-    of them, as some stay in a finer one. Where not even a source is here, the model's row says
+    of them, as some stay in a finer one. Where not even a source is here, the model's file says
     how many there are, and how many of them are active.
     """
     if isinstance(decision, Here):

@@ -54,13 +54,13 @@ class LlamaCpp:
         weights: the file, and what its header says.
         thinking: how the model is asked to think before it answers.
         parallel: sequences decoded at once; `auto` by cores, memory and the model's KV size.
-        threads: `auto` is one per core.
+        threads: threads of llama.cpp; `auto` is one per core.
         context_tokens: most tokens of one prompt and its answer; `auto` has room for the longest
             answer and a prompt of usual length. The model's own limit caps it.
         batch_tokens: most tokens in one call of llama.cpp.
         micro_batch_tokens: most tokens in one pass through the model.
-        flash_attention: llama.cpp's fused attention.
-        kv_type: numbers in the KV cache: f16, q8_0, q4_0, f32 or bf16.
+        flash_attention: use llama.cpp's fused attention.
+        kv_type: type of the numbers in the KV cache: f16, q8_0, q4_0, f32 or bf16.
         stop: texts that end a generation.
         stop_when_complete: end where the asked answer is complete.
         memory_map: map the file instead of reading it.

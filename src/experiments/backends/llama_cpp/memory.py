@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from experiments.backends import Memory
 from experiments.environment import machine
+from experiments.environment.terminal import counted
 from experiments.errors import BackendError
 from experiments.records import Weights
 from experiments.schema import BITS_PER_WEIGHT
@@ -94,8 +95,9 @@ def need(weights: Weights, tokens: int, sequences: int, kv_type: str, at_once: i
     cache = kv_bytes(weights, tokens, kv_type) * (sequences + spare)
     refusal = BackendError(
         f"Not enough memory for {weights.path}: {_size(needed)} needed (weights "
-        f"{_size(weights.bytes)}, {sequences} sequences of {tokens} tokens {_size(cache)}, scores "
-        f"of attention {_size(4 * weights.heads * at_once * tokens)}), {_size(there)} there",
+        f"{_size(weights.bytes)}, {counted(sequences, 'sequence')} of {tokens} tokens "
+        f"{_size(cache)}, scores of attention {_size(4 * weights.heads * at_once * tokens)}), "
+        f"{_size(there)} there",
         " ".join(hints)
         or "No quantization of it would fit: choose a smaller model, or free some memory.",
     )

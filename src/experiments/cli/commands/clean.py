@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli.common import OUTPUTS, add_command
-from experiments.environment.terminal import results, size
+from experiments.environment.terminal import counted, results, size
 from experiments.errors import ConfigError
 
 
@@ -22,9 +22,14 @@ def add(commands: Any) -> None:
         "experiments clean outputs/2026-01-31 --yes",
     )
     parser.add_argument(
-        "folder", metavar="FOLDER", nargs="?", type=Path, default=OUTPUTS, help="default: outputs"
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        type=Path,
+        default=OUTPUTS,
+        help="folder of runs; default: outputs",
     )
-    parser.add_argument("--yes", action="store_true", help="without asking")
+    parser.add_argument("--yes", action="store_true", help="do not ask before")
     parser.set_defaults(do=run)
 
 
@@ -38,7 +43,7 @@ def run(chosen: argparse.Namespace) -> int:
         return 0
     listing.show(found, chosen.folder)
     taken = size(listing.bytes_of(found))
-    results.print(f"{len(found)} folders, {taken}. Generations are kept in the store.")
+    results.print(f"{counted(len(found), 'folder')}, {taken}. Generations are kept in the store.")
     if not chosen.yes:
         if not sys.stdin.isatty():
             raise ConfigError("Nobody can be asked here", "To remove them: experiments clean --yes")

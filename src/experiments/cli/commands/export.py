@@ -19,8 +19,10 @@ def add(commands: Any) -> None:
         "experiments export outputs/2026-01-31/12-00-00 out.zip",
     )
     parser.add_argument("run", metavar="RUN", help="folder of a run or a sweep, or MLflow run id")
-    parser.add_argument("archive", metavar="OUT.zip", type=Path, help="is replaced if it is there")
-    parser.add_argument("--uri", default=TRACKING, help=f"of MLflow; default: {TRACKING}")
+    parser.add_argument(
+        "archive", metavar="OUT.zip", type=Path, help="archive to write; a former one is replaced"
+    )
+    parser.add_argument("--uri", default=TRACKING, help=f"address of MLflow; default: {TRACKING}")
     parser.set_defaults(do=run)
 
 

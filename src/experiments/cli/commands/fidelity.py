@@ -27,7 +27,11 @@ def add(commands: Any) -> None:
     )
     default = OUTPUTS / "fidelity"
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", default=default, help=f"default: {default}"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        default=default,
+        help=f"folder of the results; default: {default}",
     )
     parser.set_defaults(do=run)
 

@@ -29,19 +29,28 @@ def add(commands: Any) -> None:
         "experiments import samples_eval_results.json --dataset humaneval_plus",
     )
     parser.add_argument(
-        "file", metavar="FILE", type=Path, help="of experiments export, or of evalplus.evaluate"
+        "file",
+        metavar="FILE",
+        type=Path,
+        help="archive of experiments export, or result of evalplus.evaluate",
     )
     parser.add_argument(
-        "--judge", action="store_true", help="of an archive: judge its programs here"
+        "--judge", action="store_true", help="judge the programs of an archive here"
     )
     dataset = parser.add_argument(
-        "--dataset", metavar="NAME", help="as in conf/dataset/, or FILE.jsonl; EvalPlus needs it"
+        "--dataset",
+        metavar="NAME",
+        help="name of a file in conf/dataset/, or FILE.jsonl; EvalPlus needs it",
     )
     complete(dataset, "dataset")
-    parser.add_argument("--name", help="of EvalPlus's model, or of the folder; default: the file's")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: outputs/imported/NAME")
+    parser.add_argument(
+        "--name", help="name of EvalPlus's model, or of the folder; default: the file's"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the runs; default: outputs/imported/NAME"
+    )
     parser.add_argument("--no-mlflow", action="store_true", help="leave MLflow out")
-    parser.add_argument("--uri", default=TRACKING, help=f"of MLflow; default: {TRACKING}")
+    parser.add_argument("--uri", default=TRACKING, help=f"address of MLflow; default: {TRACKING}")
     parser.set_defaults(do=run)
 
 

@@ -21,21 +21,32 @@ def add(commands: Any) -> None:
         "experiments judge mine.jsonl samples.jsonl --out verdicts.jsonl",
     )
     dataset = parser.add_argument(
-        "dataset", metavar="DATASET", help="as in conf/dataset/, or FILE.jsonl"
+        "dataset", metavar="DATASET", help="name of a file in conf/dataset/, or FILE.jsonl"
     )
     complete(dataset, "dataset")
-    parser.add_argument("samples", metavar="SAMPLES.jsonl", type=Path, help=".gz is read, too")
-    parser.add_argument("--out", required=True, type=Path, metavar="VERDICTS.jsonl")
-    parser.add_argument("--workers", type=count, metavar="N", help="default: one per core")
+    parser.add_argument(
+        "samples", metavar="SAMPLES.jsonl", type=Path, help="file of programs; .gz is read, too"
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="VERDICTS.jsonl", help="file to write"
+    )
+    parser.add_argument(
+        "--workers", type=count, metavar="N", help="programs judged at once; default: one per core"
+    )
     parser.add_argument(
         "--stop-at-first-failure",
         action="store_true",
-        help="faster; the share of passed tests is then unknown",
+        help="run no test after it: faster, but the share of passed tests is unknown",
     )
     parser.add_argument(
         "--rejudge", action="store_true", help="judge anew what was judged in an earlier call"
     )
-    parser.add_argument("--isolation", choices=("auto", "bubblewrap", "process"), default="auto")
+    parser.add_argument(
+        "--isolation",
+        choices=("auto", "bubblewrap", "process"),
+        default="auto",
+        help="how programs are kept apart from this machine; auto: bubblewrap where it works",
+    )
     parser.set_defaults(do=run)
 
 

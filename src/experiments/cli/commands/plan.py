@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
         "overrides",
         nargs="*",
         metavar="OVERRIDE",
-        help="as for run.py: model=mistral,dolphin quantization=q4_k_m prompt=plain,cot",
+        help="settings as for run.py: model=mistral,dolphin quantization=q4_k_m prompt=plain,cot",
     )
     parser.add_argument(
         "--measure",

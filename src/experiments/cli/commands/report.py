@@ -33,13 +33,15 @@ def add(commands: Any) -> None:
         nargs="*",
         help="folder of a run or a sweep, or an MLflow run id; default: the newest in outputs/",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: the folder of the runs")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the page; default: that of the runs"
+    )
     parser.add_argument(
         "--sanitizer",
         action="store_true",
         help="also judge what EvalPlus's sanitizer finds in the answers; kept with each run",
     )
-    parser.add_argument("--uri", default=TRACKING, help=f"of MLflow; default: {TRACKING}")
+    parser.add_argument("--uri", default=TRACKING, help=f"address of MLflow; default: {TRACKING}")
     parser.set_defaults(do=run)
 
 

@@ -21,10 +21,10 @@ def add(commands: Any) -> None:
         "run", metavar="RUN", help="folder of a run or a sweep, MLflow run id, or archive"
     )
     parser.add_argument(
-        "overrides", nargs="*", metavar="OVERRIDE", help="as for run.py: model.file=PATH"
+        "overrides", nargs="*", metavar="OVERRIDE", help="setting as for run.py: model.file=PATH"
     )
     parser.add_argument("--sample", type=count, metavar="N", help="N problems, drawn at random")
-    parser.add_argument("--uri", default=TRACKING, help=f"of MLflow; default: {TRACKING}")
+    parser.add_argument("--uri", default=TRACKING, help=f"address of MLflow; default: {TRACKING}")
     parser.set_defaults(do=run)
 
 

@@ -25,18 +25,18 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--budget", type=count, default=60, metavar="N", help="programs to read; default: 60"
     )
-    parser.add_argument("--reviewers", metavar="NAMES", help="alice,bob; default: you")
+    parser.add_argument("--reviewers", metavar="NAMES", help="who grades: alice,bob; default: you")
     rubric = parser.add_argument(
-        "--rubric", default="default", metavar="NAME", help="as in conf/review/"
+        "--rubric", default="default", metavar="NAME", help="name of a file in conf/review/"
     )
     complete(rubric, "review")
-    parser.add_argument("--seed", type=int, default=0, help="of choice and order; default: 0")
-    parser.add_argument("--name", help="of the review in MLflow; default: the date")
+    parser.add_argument("--seed", type=int, default=0, help="seed of choice and order; default: 0")
+    parser.add_argument("--name", help="name of the review in MLflow; default: the date")
     doing = parser.add_mutually_exclusive_group()
     doing.add_argument("--text", action="store_true", help="grade here, in the terminal")
     doing.add_argument("--status", action="store_true", help="say how far the queues are")
     doing.add_argument("--collect", action="store_true", help="bring the grades home")
-    parser.add_argument("--uri", default=TRACKING, help=f"of MLflow; default: {TRACKING}")
+    parser.add_argument("--uri", default=TRACKING, help=f"address of MLflow; default: {TRACKING}")
     parser.set_defaults(do=run)
 
 

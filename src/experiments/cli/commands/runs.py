@@ -19,7 +19,12 @@ def add(commands: Any) -> None:
         "experiments runs outputs/2026-01-31",
     )
     parser.add_argument(
-        "folder", metavar="FOLDER", nargs="?", type=Path, default=OUTPUTS, help="default: outputs"
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        type=Path,
+        default=OUTPUTS,
+        help="folder of runs; default: outputs",
     )
     parser.set_defaults(do=run)
 

@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
         "--unused", action="store_true", help="generations that no run's folder has"
     )
     parser.add_argument(
-        "--outputs", type=Path, default=OUTPUTS, help="where runs' folders are, with --unused"
+        "--outputs", type=Path, default=OUTPUTS, help="folder of runs, with --unused"
     )
     parser.add_argument("--yes", action="store_true", help="do not ask before")
     parser.set_defaults(do=run)

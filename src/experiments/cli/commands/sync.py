@@ -28,7 +28,9 @@ def add(commands: Any) -> None:
         type=Path,
         help="folder of a run, a sweep or many; default: all in outputs/",
     )
-    parser.add_argument("--uri", help="of MLflow; default: where each run was to be tracked")
+    parser.add_argument(
+        "--uri", help="address of MLflow; default: where each run was to be tracked"
+    )
     parser.set_defaults(do=run)
 
 

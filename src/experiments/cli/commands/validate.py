@@ -27,7 +27,11 @@ def add(commands: Any) -> None:
     )
     complete(dataset, "dataset")
     parser.add_argument(
-        "--only", action="append", default=[], metavar="ID", help="easy, easy/quiet_hours, ..."
+        "--only",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="problems to check: easy, easy/quiet_hours, ...",
     )
     parser.add_argument("--sample", type=count, metavar="N", help="N problems, drawn at random")
     parser.add_argument("--limit", type=count, metavar="N", help="the first N problems")

@@ -10,7 +10,7 @@ from random import Random
 from typing import TypeVar
 
 from experiments.environment.project import at_hand
-from experiments.environment.terminal import bar
+from experiments.environment.terminal import bar, counted
 from experiments.errors import DatasetError, did_you_mean
 from experiments.judge import judge
 from experiments.problems import (
@@ -23,7 +23,7 @@ from experiments.problems import (
     table,
 )
 from experiments.problems.evalplus_sets import is_at_hand
-from experiments.problems.jsonl import JSON_LINES
+from experiments.problems.jsonl import JSON_LINES, is_lookup
 from experiments.problems.own import canonical, imports_of
 from experiments.problems.run import extra_inputs
 from experiments.problems.validate import mutants
@@ -101,10 +101,18 @@ def _validate_loaded(
     chosen = replace(whole, problems=tuple(_chosen(whole.problems, ids, *chosen_by)))
     sound, findings = _with_sound_reference(chosen, workers, cache_folder)
     scores: list[MutationScore] = []
+    notes: list[str] = []
     if mutation:
-        subjects = [mutants.Subject(problem, problem.id) for problem in sound.problems]
-        scores, _ = mutants.scores(subjects, sound, workers, cache_folder)
-    return Report(whole.name, len(chosen.problems), tuple(findings), tuple(scores))
+        solved = [problem for problem in sound.problems if not is_lookup(problem)]
+        if unsolved := len(sound.problems) - len(solved):
+            notes.append(
+                f"the strength of the tests of {counted(unsolved, 'problem')} was not measured: "
+                "that takes a solution to change, and none is given"
+            )
+        if solved:
+            subjects = [mutants.Subject(problem, problem.id) for problem in solved]
+            scores, _ = mutants.scores(subjects, sound, workers, cache_folder)
+    return Report(whole.name, len(chosen.problems), tuple(findings), tuple(scores), tuple(notes))
 
 
 def _validate_own(

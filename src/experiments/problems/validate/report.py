@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from experiments.environment.terminal import counted
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -135,14 +137,12 @@ def show(report: Report, console: Console, details: bool = True) -> None:
         console.print(
             f"[red]✗[/] [bold]{escape(finding.where)}[/]: {escape(finding.what)}", soft_wrap=True
         )
-    count = len(report.findings)
+    problems = counted(report.problems, "problem")
     if report.ok:
-        console.print(f"[green]✓[/] {report.dataset}: {report.problems} problems, no findings")
+        console.print(f"[green]✓[/] {report.dataset}: {problems}, no findings")
     else:
-        console.print(
-            f"[red]✗[/] {report.dataset}: {report.problems} problems, "
-            f"{count} finding{'s' * (count != 1)}"
-        )
+        findings = counted(len(report.findings), "finding")
+        console.print(f"[red]✗[/] {report.dataset}: {problems}, {findings}")
 
 
 def percent(share: float) -> str:
