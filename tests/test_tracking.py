@@ -254,9 +254,13 @@ def test_a_run_whose_process_was_killed_ends_as_killed(store: Store) -> None:
         "os.kill(os.getpid(), 9)"
     )
     folder = store.new("killed").folder
+    (folder / "verdicts.jsonl").touch()
+    os.utime(folder / "verdicts.jsonl", (0, 0))  # of an attempt before
     done = subprocess.run([sys.executable, "-c", code, store.uri, folder], timeout=120)
     assert done.returncode == -signal.SIGKILL
     assert store.status("killed") == "KILLED"
+    info = store.run("killed").info
+    assert info.end_time > info.start_time
 
 
 def test_what_an_interrupted_run_had_to_log_is_logged_after_its_end(store: Store) -> None:

@@ -195,10 +195,12 @@ def _adopt(note: Note, folder: Path) -> None:
 
 
 def _ended_at(note: Note) -> float | None:
-    """Return when a run's last program was judged; None if that is not known.
+    """Return when a finished run's last program was judged; None if that is not known.
 
     Not when its numbers were written: a comparison of levels adds some, at the end of a sweep.
     """
+    if not runs.is_finished(note.new.folder):
+        return None  # verdicts may be there of an attempt before
     try:
         return max(note.new.folder.joinpath(runs.VERDICTS).stat().st_mtime, note.began)
     except OSError:
