@@ -39,6 +39,23 @@ def add_command(commands: Any, name: str, does: str, *examples: str) -> argparse
     return parser
 
 
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """Add the folder of runs that a command is about."""
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        type=Path,
+        default=OUTPUTS,
+        help="folder of runs; default: outputs",
+    )
+
+
+def add_uri(parser: argparse.ArgumentParser) -> None:
+    """Add the address of MLflow, which is this project's own unless it is given."""
+    parser.add_argument("--uri", default=TRACKING, help=f"address of MLflow; default: {TRACKING}")
+
+
 def complete(argument: argparse.Action, group: str) -> None:
     """Let the shell complete an argument with the names of the files in a folder of `conf/`."""
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
-from experiments.cli.common import OUTPUTS, add_command
+from experiments.cli.common import add_command, add_folder
 from experiments.environment.terminal import counted, results, size
 from experiments.errors import ConfigError
 
@@ -21,14 +20,7 @@ def add(commands: Any) -> None:
         "experiments clean",
         "experiments clean outputs/2026-01-31 --yes",
     )
-    parser.add_argument(
-        "folder",
-        metavar="FOLDER",
-        nargs="?",
-        type=Path,
-        default=OUTPUTS,
-        help="folder of runs; default: outputs",
-    )
+    add_folder(parser)
     parser.add_argument("--yes", action="store_true", help="do not ask before")
     parser.set_defaults(do=run)
 

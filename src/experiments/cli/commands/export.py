@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.cli.common import TRACKING, add_command, run_folder
-from experiments.environment.terminal import results, size
+from experiments.cli.common import add_command, add_uri, run_folder
+from experiments.environment.terminal import counted, results, size
 
 
 def add(commands: Any) -> None:
@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "archive", metavar="OUT.zip", type=Path, help="archive to write; a former one is replaced"
     )
-    parser.add_argument("--uri", default=TRACKING, help=f"address of MLflow; default: {TRACKING}")
+    add_uri(parser)
     parser.set_defaults(do=run)
 
 
@@ -32,5 +32,5 @@ def run(chosen: argparse.Namespace) -> int:
 
     count = export(run_folder(chosen.run, chosen.uri), chosen.archive)
     written = size(chosen.archive.stat().st_size)
-    results.print(f"{count} run{'s' * (count != 1)}: {chosen.archive}, {written}", soft_wrap=True)
+    results.print(f"{counted(count, 'run')}: {chosen.archive}, {written}", soft_wrap=True)
     return 0

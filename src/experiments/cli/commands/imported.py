@@ -10,8 +10,8 @@ from experiments.cli.common import (
     CACHE,
     MLRUNS,
     OUTPUTS,
-    TRACKING,
     add_command,
+    add_uri,
     complete,
     load_dataset,
 )
@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
         "--out", type=Path, metavar="DIR", help="folder of the runs; default: outputs/imported/NAME"
     )
     parser.add_argument("--no-mlflow", action="store_true", help="leave MLflow out")
-    parser.add_argument("--uri", default=TRACKING, help=f"address of MLflow; default: {TRACKING}")
+    add_uri(parser)
     parser.set_defaults(do=run)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from experiments.cli.common import (
     CACHE,
     OUTPUTS,
-    TRACKING,
     add_command,
+    add_uri,
     load_dataset,
     run_folder,
 )
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
         action="store_true",
         help="also judge what EvalPlus's sanitizer finds in the answers; kept with each run",
     )
-    parser.add_argument("--uri", default=TRACKING, help=f"address of MLflow; default: {TRACKING}")
+    add_uri(parser)
     parser.set_defaults(do=run)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from experiments.cli.common import CONF, OUTPUTS, TRACKING, add_command, count, run_folder
+from experiments.cli.common import CONF, OUTPUTS, add_command, add_uri, count, run_folder
 
 
 def add(commands: Any) -> None:
@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
         "overrides", nargs="*", metavar="OVERRIDE", help="setting as for run.py: model.file=PATH"
     )
     parser.add_argument("--sample", type=count, metavar="N", help="N problems, drawn at random")
-    parser.add_argument("--uri", default=TRACKING, help=f"address of MLflow; default: {TRACKING}")
+    add_uri(parser)
     parser.set_defaults(do=run)
 
 

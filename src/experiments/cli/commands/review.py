@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from experiments.cli.common import CONF, TRACKING, add_command, complete, count, run_folder
+from experiments.cli.common import CONF, add_command, add_uri, complete, count, run_folder
 from experiments.errors import StoreError
 
 
@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
     doing.add_argument("--text", action="store_true", help="grade here, in the terminal")
     doing.add_argument("--status", action="store_true", help="say how far the queues are")
     doing.add_argument("--collect", action="store_true", help="bring the grades home")
-    parser.add_argument("--uri", default=TRACKING, help=f"address of MLflow; default: {TRACKING}")
+    add_uri(parser)
     parser.set_defaults(do=run)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from experiments.cli.common import OUTPUTS, add_command
+from experiments.cli.common import add_command, add_folder
 
 
 def add(commands: Any) -> None:
@@ -18,14 +17,7 @@ def add(commands: Any) -> None:
         "experiments runs",
         "experiments runs outputs/2026-01-31",
     )
-    parser.add_argument(
-        "folder",
-        metavar="FOLDER",
-        nargs="?",
-        type=Path,
-        default=OUTPUTS,
-        help="folder of runs; default: outputs",
-    )
+    add_folder(parser)
     parser.set_defaults(do=run)
 
 
