@@ -45,6 +45,7 @@ from experiments.app.sent import SENT
 from experiments.environment.machine import is_here
 from experiments.environment.project import PROJECT
 from experiments.errors import ConfigError, UserError, did_you_mean
+from experiments.store import runs
 
 VARIABLE = "EXPERIMENTS_TRUSTED"
 """Of the environment: packages and servers that a configuration may name, with commas between."""
@@ -295,9 +296,9 @@ def check(config: DictConfig, typed: Collection[str] = (), is_ours: bool = True)
             "have other code run, or be written into the run's files",
             "Set them where you start the run: NAME=VALUE python run.py ...",
         )
-    if hydra["output_subdir"] not in (".hydra", None):
+    if hydra["output_subdir"] not in (runs.HYDRA, None):
         raise ConfigError(
-            f"hydra.output_subdir is '{hydra['output_subdir']}', and reports look in .hydra",
+            f"hydra.output_subdir is '{hydra['output_subdir']}', and reports look in {runs.HYDRA}",
             "Leave it out.",
         )
     if not is_ours:

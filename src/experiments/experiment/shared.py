@@ -84,7 +84,7 @@ def remade(folder: Path) -> dict[str, Any]:
     """
     saved = read_yaml(folder / runs.CONFIGURATION)
     if not isinstance(saved, dict):
-        raise StoreError(f"{folder} has neither {runs.SHARED} nor .hydra/config.yaml")
+        raise StoreError(f"{folder} has neither {runs.SHARED} nor {runs.CONFIGURATION}")
     return shared(OmegaConf.create(saved), runs.read_manifest(folder))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from experiments.environment.terminal import counted
 from experiments.errors import DatasetError, did_you_mean
 from experiments.problems.source import bound_by, needed, parse
 from experiments.prompts import Example, examples
@@ -77,7 +78,7 @@ def check_arguments(function: ast.FunctionDef, count: int) -> str:
     least = len(takes) - len(arguments.defaults)
     if count < least or (count > len(takes) and not arguments.vararg):
         named = ", ".join(argument.arg for argument in takes)
-        return f"has {count} argument{'s' * (count != 1)}, but {function.name}({named}) is called"
+        return f"has {counted(count, 'argument')}, but {function.name}({named}) is called"
     return ""
 
 
