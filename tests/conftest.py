@@ -1,7 +1,9 @@
 """What several test modules need: the project's root, the public data sets, a quiet MLflow."""
 
+import contextlib
 import gzip
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -102,3 +104,16 @@ def _no_tracking_of_others() -> Iterator[None]:
     yield
     for name in TRACKING:
         os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let every write beyond so many bytes of a file fail in its middle, as a full disk does."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+        signal.signal(signal.SIGXFSZ, handler)

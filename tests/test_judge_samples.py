@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from conftest import files_of_at_most
 
 from experiments import cli
 from experiments.cli import commands
@@ -129,6 +130,21 @@ def test_a_link_leads_to_the_file_that_is_written_and_a_pipe_stays_one(tmp_path:
     judge_samples(DATASET, samples, link, SETTINGS)
     assert link.is_symlink()
     assert "passed" in (tmp_path / "elsewhere" / "out.jsonl").read_text()
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz"])
+def test_a_full_disk_is_told_with_the_file_and_nothing_half_written_is_left(
+    tmp_path: Path, name: str
+) -> None:
+    line = {"task_id": "set/0", "completion": "    return x", "more": os.urandom(9000).hex()}
+    samples = write(tmp_path / "samples.jsonl", line)
+    out, cache = tmp_path / "results" / name, tmp_path / "cache"
+    judge_samples(DATASET, samples, out, SETTINGS, cache)
+    before = out.read_bytes()
+    with files_of_at_most(5000), pytest.raises(StoreError, match=rf"{name} cannot be written: "):
+        judge_samples(DATASET, samples, out, SETTINGS, cache)
+    assert out.read_bytes() == before
+    assert os.listdir(out.parent) == [name]
 
 
 def test_a_file_of_no_samples_is_an_error(tmp_path: Path) -> None:

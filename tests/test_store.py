@@ -1,7 +1,6 @@
 import errno
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import files_of_at_most
 
 from experiments.errors import ConfigError, StoreError
 from experiments.records import (
@@ -192,16 +192,8 @@ def test_a_full_disk_is_told_in_one_line_and_nothing_half_written_is_kept(
     store = GenerationStore(tmp_path)
     store.append(generation(1))
     before = only_file(tmp_path).read_bytes()
-    # A limit on the size of files fails a write in its middle, as a full disk does.
-    former = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 1000, former[1]))
-    try:
-        with pytest.raises(StoreError) as failure:
-            store.append(generation(17, "y" * 5000))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, former)
-        signal.signal(signal.SIGXFSZ, handler)
+    with files_of_at_most(len(before) + 1000), pytest.raises(StoreError) as failure:
+        store.append(generation(17, "y" * 5000))
     assert str(only_file(tmp_path)) in str(failure.value)
     assert "\n" not in str(failure.value)
     assert only_file(tmp_path).read_bytes() == before

@@ -5,7 +5,7 @@ import gzip
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,13 +114,15 @@ def judge_samples(
         for number, (sample, program) in enumerate(samples)
     ]
     with (
-        _writing(target) as file,
+        _writing(target) as write,
         bar("Judging", len(samples)) as progress,
         judge(solutions, dataset, settings, cache_folder) as judging,
     ):
         verdicts = {verdict.sample: verdict for verdict in progress.each(judging)}
-        for number, (sample, _) in enumerate(samples):
-            file.write(json.dumps(_line(sample, verdicts[number])) + "\n")
+        write(
+            json.dumps(_line(sample, verdicts[number])) + "\n"
+            for number, (sample, _) in enumerate(samples)
+        )
     return _summary(dataset, solutions, verdicts, judging)
 
 
@@ -154,26 +156,36 @@ def _sample(
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[Any]:
-    """Open a file beside the one that is wanted, and put it there when it is complete."""
+def _writing(path: Path) -> Iterator[Callable[[Iterable[str]], None]]:
+    """Open a file beside the one that is wanted, and give what writes lines and puts it there.
+
+    It is opened first, so that a folder that cannot be written is told before all is judged.
+    """
     part = path.with_name(path.name + ".part")
+    with contextlib.ExitStack() as stack:
+        with _told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            opening = gzip.open if path.suffix == ".gz" else open
+            file: Any = stack.enter_context(opening(part, "wt", encoding="utf-8"))
+        stack.callback(part.unlink, missing_ok=True)
+
+        def write(lines: Iterable[str]) -> None:
+            with _told(path):
+                with file:
+                    file.writelines(lines)
+                os.replace(part, path)
+
+        yield write
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file: Any = (
-            gzip.open(part, "wt", encoding="utf-8")  # noqa: SIM115 - closed below
-            if path.suffix == ".gz"
-            else part.open("w", encoding="utf-8")
-        )
+        yield
     except OSError as error:
         raise StoreError(
             f"{path} cannot be written: {error.strerror or error}", "Choose another --out."
         ) from None
-    try:
-        with file:
-            yield file
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _line(sample: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
