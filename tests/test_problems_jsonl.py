@@ -66,11 +66,22 @@ def test_a_program_is_judged_by_what_the_assertions_say(tmp_path: Path) -> None:
 
 
 def test_a_tolerance_and_sets_are_kept(tmp_path: Path) -> None:
-    close = with_test("assert abs(candidate(0.5) - 1.0) < 1e-3\nassert candidate(1) == 2")
-    items = with_test("assert set(candidate((1, 2))) == {1, 2}", task_id="my/items")
-    dataset, _ = read_jsonl(written(tmp_path, close, items))
-    assert [problem.atol for problem in dataset.problems] == [1e-3, 0.0]
-    assert [problem.comparison for problem in dataset.problems] == ["equal", "set"]
+    tests = {
+        "assert abs(candidate(0.5) - 1.0) < 1e-3\nassert candidate(1) == 2": (1e-3, "equal"),
+        "assert abs(candidate(0.5) - 1.0) <= 10 ** -5": (1e-5, "equal"),
+        "import math\nassert math.isclose(candidate(0.5), 1.0, abs_tol=1e-2)": (1e-2, "equal"),
+        "assert set(candidate((1, 2))) == {1, 2}": (0.0, "set"),
+    }
+    tasks = [with_test(test, task_id=f"my/{n}") for n, test in enumerate(tests)]
+    dataset, _ = read_jsonl(written(tmp_path, *tasks))
+    assert [(each.atol, each.comparison) for each in dataset.problems] == list(tests.values())
+
+
+def test_tests_may_stand_at_the_top_and_call_the_function_by_its_name(tmp_path: Path) -> None:
+    test = "from math import inf\n\nassert double(2) == 4\nfor x in (3, inf):\n"
+    test += "    assert double(x) == x + x\n"
+    (problem,) = load_jsonl(written(tmp_path, {**DOUBLE, "test": test})).problems
+    assert problem.base_inputs == ((2,), (3,), (float("inf"),))
 
 
 @pytest.mark.parametrize(
@@ -78,11 +89,19 @@ def test_a_tolerance_and_sets_are_kept(tmp_path: Path) -> None:
     [
         ("assert len(candidate('a')) == 2", "not of a known form"),
         ("assert candidate(1) in (2, 3)", "not of a known form"),
+        ("assert candidate(1) == 2 == 2", "not of a known form"),
+        ("assert candidate(1) != 3", "not of a known form"),
+        ("assert not candidate(1) == 3", "not of a known form"),
+        ("assert set(candidate((1,))) == {1}\nassert candidate(1) == 2", "and some do not"),
         ("assert candidate(candidate(1)) == 4", "not of a known form"),
         ("output = candidate(1)\nassert output[0] == 2", "not of a known form"),
         ("a = candidate(1)\nb = candidate(1)\nassert a == b", "outside of an assertion's call"),
         ("a = candidate(1)\nassert a == 2\nprint(a)", "outside of an assertion's call"),
+        ("a = b = candidate(1)\nassert a == 2", "outside of an assertion's call"),
         ("assert candidate(1)", "counts as true"),
+        ("assert math.isclose(candidate(1.0), 2.0, abs=0.1)", "not of a known form"),
+        ("assert math.isclose(candidate(1.0), 2.0, abs_tol=MOST)", "not of a known form"),
+        ("assert sum(candidate((1,)), 2) == 4", "not of a known form"),
         ("assert math.isclose(candidate(1.0), 2.0, rel_tol=0.1)", "not of a known form"),
         ("try:\n    assert candidate(1) == 2\nexcept ValueError: pass", "within try"),
         ("assert candidate(1) == 3", "its solution fails its tests"),
@@ -221,6 +240,31 @@ def test_a_solution_that_gives_other_outputs_is_told(tmp_path: Path) -> None:
     wrong = {**DOUBLE, "task_id": "wrong", "inputs": [[1]], "outputs": [3]}
     _, (left_out,) = read_jsonl(written(tmp_path, fine, wrong))
     assert "gives 2, and not 3" in left_out.reason
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"outputs": [2, 4]}, "it has 1 inputs and 2 outputs"),
+        ({"outputs": 2}, "no list of outputs"),
+        ({"inputs": []}, "an empty one"),
+        ({"inputs": [1]}, "the list of a call's arguments"),
+        ({"atol": -1}, "atol is -1"),
+        ({"canonical_solution": 5}, "is no text"),
+        ({"canonical_solution": "    return x ("}, "does not define double"),
+        ({"inputs": ["[lambda: 1]"], "outputs": None}, "its inputs are no plain data"),
+        ({"inputs": None, "outputs": None}, "no 'test', and no inputs and outputs"),
+    ],
+)
+def test_inputs_and_outputs_that_cannot_be_used_are_left_out_with_the_reason(
+    tmp_path: Path, changed: dict[str, Any], reason: str
+) -> None:
+    fine = {**DOUBLE, "inputs": [[1]], "outputs": [2]}
+    task = {**fine, "task_id": "no", **changed}
+    task = {key: value for key, value in task.items() if value is not None}
+    _, (left_out,) = read_jsonl(written(tmp_path, fine, task))
+    assert left_out.task_id == "no"
+    assert reason in left_out.reason
 
 
 @pytest.mark.parametrize(

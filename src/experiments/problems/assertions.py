@@ -96,6 +96,8 @@ class Tests:
         """Return the call whose output an assertion fixes; None if its form is not known."""
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             test = test.operand
+            if not self._is_call(test):
+                return None  # it is only said what the output is not
         if self._is_call(test):
             self.has_bare_calls = True
             self._others += 1
