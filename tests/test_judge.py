@@ -16,7 +16,7 @@ import pytest
 from experiments.errors import DatasetError
 from experiments.judge import judge, references, solutions
 from experiments.records import Dataset, Outcome, Problem, Solution
-from experiments.sandbox import Sandbox
+from experiments.sandbox import Calls, Kind, Reply, Sandbox
 from experiments.schema import SandboxConfig
 
 PROBLEM = Problem(
@@ -280,10 +280,37 @@ def test_no_more_workers_start_than_there_are_programs() -> None:
         assert len(workers()) == 2
 
 
-def test_a_failing_reference_is_an_error_of_the_data_set() -> None:
-    broken = replace(PROBLEM, reference="def f(x): return object()")
-    with pytest.raises(DatasetError, match=r"p: the reference fails on f\(1\)"):
-        verdict_of("", broken)
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"reference": "def f(x): return object()"}, r"the reference fails on f\(1\)"),
+        ({"reference": "def f(x): raise type('Own', (Exception,), {})"}, r"fails on f\(1\): .*Own"),
+        ({"reference": "1 / 0"}, "the reference cannot be loaded: ZeroDivisionError"),
+        ({"reference": "def g(x): return x"}, "the reference cannot be loaded"),
+        ({"reference": "import os\ndef f(x): os._exit(0)"}, "p: the reference"),
+        ({"base_inputs": ((object(),),)}, "an input is not plain data"),
+        ({"comparison": "alike"}, "unknown comparison 'alike'"),
+    ],
+)
+def test_a_reference_that_cannot_be_used_is_an_error_of_the_data_set(
+    changed: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(DatasetError, match=told):
+        verdict_of("", replace(PROBLEM, **changed))
+
+
+def test_a_slow_reference_is_timed_until_two_times_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    times, asked = iter([9.0, 4.0, 2.0, 1.0, 1.1]), []
+
+    def replies(sandbox: object, problem: Problem, calls: Calls) -> list[Reply]:
+        asked.append(len(calls))
+        seconds = [0.01, next(times)][: len(calls)] if len(calls) > 1 else [next(times)]
+        return [Reply(n, Kind.VALUE, b"N", cpu_seconds=each) for n, each in enumerate(seconds)]
+
+    monkeypatch.setattr(references, "_replies", replies)
+    (_, _, fast), (_, _, slow) = references._compute(None, PROBLEM, Calls([(1,), (2,)]))  # type: ignore[arg-type]
+    assert (fast, slow) == (0.01, 1.0)
+    assert asked == [2, 1, 1, 1, 1]
 
 
 def test_a_solution_of_an_unknown_problem_is_an_error() -> None:

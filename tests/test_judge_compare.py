@@ -1,6 +1,8 @@
 """Comparing: Python's equality and EvalPlus's tolerances, on bytes of a stranger."""
 
 import marshal
+from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
@@ -195,3 +197,40 @@ def test_numpy_results_equal_plain_ones_where_numpy_says_so() -> None:
     assert right(numpy.array([5]), 5)
     assert not right(numpy.array([5, 6]), [5, 6])  # ambiguous for `==`, as in EvalPlus
     assert not right(numpy.float64(0.1) + numpy.float64(0.2), 0.3)  # close, of another type
+
+
+def test_arrays_of_floats_have_a_tolerance() -> None:
+    numpy = pytest.importorskip("numpy")
+    single, sums, wanted = numpy.float32, numpy.array([0.1, 0.1]) + 0.2, numpy.array([0.3, 0.3])
+    assert right(sums, wanted)
+    assert right(sums.reshape(2, 1), wanted.reshape(2, 1))
+    assert right(sums.astype(single), wanted.astype(single))
+    assert right(numpy.float64(0.1) + numpy.float64(0.2), numpy.float64(0.3))
+    assert not right(sums + 0.1, wanted)
+    assert not right(sums.reshape(2, 1), wanted)
+    assert not right(sums.astype(single), wanted)
+    assert not right(list(sums), wanted)
+    assert not right(numpy.array([3, 4]), numpy.array([3, 3]))
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "passes"),
+    [
+        ({0.1 + 0.2, 1.0}, {1.0, 0.3}, True),
+        ({0.31, 1.0}, {1.0, 0.3}, False),
+        ({0.1 + 0.2}, {0.3, 1.0}, False),
+        ({"0.3"}, {0.3}, False),
+        ({0.3 + 1e-9j}, {0.3}, False),
+        ({10**400}, {0.3}, False),
+    ],
+)
+def test_sets_of_floats_have_a_tolerance(value, wanted, passes) -> None:
+    assert right(value, wanted, "set") is passes
+
+
+def test_decimals_and_fractions_are_compared_by_value() -> None:
+    assert right(Decimal("0.50"), Fraction(1, 2))
+    assert right(Decimal("1E+5000"), Decimal("10E+4999"))
+    assert not right(Decimal("1E+5000"), Decimal("1E+5001"))
+    assert not right(Decimal("sNaN"), Decimal("0"))
+    assert right(Decimal("Infinity"), float("inf"))

@@ -1,4 +1,4 @@
-"""`samples.jsonl` is accepted by `evalplus.evaluate`, with the verdicts that we give."""
+"""EvalPlus beside a run: its judge on `samples.jsonl`, and its sanitizer on the completions."""
 
 import json
 import os
@@ -8,6 +8,12 @@ from pathlib import Path
 
 import pytest
 from conftest import Workplace
+from test_report import make_run
+
+from experiments import report
+from experiments.errors import UserError
+from experiments.records import Dataset, Problem
+from experiments.report import analysis
 
 TASKS = 4
 
@@ -53,3 +59,39 @@ def test_evalplus_gives_the_same_verdicts(
         )
         for task, (entry,) in theirs.items()
     }
+
+
+def test_what_the_sanitizer_finds_is_judged_where_it_is_another_program(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", [True, False, False])
+    path = folder / "generations.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    right = "def other():\n    return 0\n\n\ndef f(x):\n    return x + 1\n"
+    lines[1]["text"] = f"Here it is:\n\n```python\n{right}```\n"
+    lines[2]["text"] = "I do not know."
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    problems = tuple(
+        Problem(f"p{n}", "f", "def f(x):\n", "def f(x):\n    return x + 1\n", ((1,),))
+        for n in range(3)
+    )
+    asked = []
+
+    def load(name: str) -> Dataset:
+        asked.append(name)
+        return Dataset(name, "0" * 64, problems)
+
+    report.judge_sanitized(folder, load, tmp_path / "cache")
+    (run,) = report.collect([folder]).runs
+    outcomes = {verdict.problem_id: verdict.plus.value for verdict in run.sanitized}
+    # The first is not judged again: there the sanitizer finds what was judged.
+    assert outcomes == {"p0": "passed", "p1": "passed", "p2": "no_code"}
+    assert analysis.extraction(run).sanitizer == pytest.approx(2 / 3)
+    report.judge_sanitized(folder, load, tmp_path / "cache")
+    assert asked == ["d"]
+
+
+def test_the_sanitizer_is_not_held_against_another_data_set(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", [True])
+    path = folder / "samples.jsonl"
+    path.write_text(path.read_text().replace("return x", "return 2"))
+    with pytest.raises(UserError, match="the data set d has changed since this run"):
+        report.judge_sanitized(folder, lambda name: Dataset(name, "1" * 64, ()), tmp_path)

@@ -1,7 +1,7 @@
 """The reader of GGUF headers: what it finds, and what it says of anything else."""
 
+import re
 import struct
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -272,8 +272,8 @@ def _reads_or_tells(path: Path, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", ["numbers", "texts"])
-def test_many_small_arrays_are_read_in_bounded_time(tmp_path: Path, kind: str) -> None:
-    """A file that declares more than any model has is refused, not read for minutes."""
+def test_of_many_small_arrays_no_more_is_read_than_any_model_has(tmp_path: Path, kind: str) -> None:
+    """A file that declares more is refused on the way, and not read for minutes."""
     path = tmp_path / "m.gguf"
     count = 9_000
     if kind == "numbers":
@@ -284,6 +284,6 @@ def test_many_small_arrays_are_read_in_bounded_time(tmp_path: Path, kind: str) -
         file.write(b"GGUF" + struct.pack("<IQQ", 3, 0, count))
         for number in range(count):
             file.write(struct.pack("<Q", 6) + b"%06d" % number + array)
-    began = time.process_time()
-    assert "is damaged: near byte" in error_of(path)
-    assert time.process_time() - began < 20
+    reached = re.search(r"is damaged: near byte (\d+)", error_of(path))
+    assert reached is not None
+    assert int(reached[1]) < path.stat().st_size / 2
