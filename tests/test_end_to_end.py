@@ -162,6 +162,18 @@ def test_a_failed_job_does_not_stop_the_sweep(workplace: Workplace) -> None:
     assert statuses == ["FAILED", "FAILED", "FINISHED"]  # the parent, and one job
 
 
+def test_a_complete_run_of_a_model_is_told_as_such_and_leaves_no_other_folder(
+    workplace: Workplace,
+) -> None:
+    first = workplace.run("limit=2", "tracking.enabled=false")
+    assert first.returncode == 0, first.stderr
+    folders = list(workplace.folder.glob("outputs/20*/*"))
+    second = workplace.run("limit=2", "tracking.enabled=false")
+    assert second.returncode == 0, second.stderr
+    assert "Complete already, and not made again" in second.stderr
+    assert list(workplace.folder.glob("outputs/20*/*")) == folders == workplace.runs
+
+
 def test_the_second_of_two_equal_runs_generates_nothing(workplace: Workplace) -> None:
     first = workplace.run("limit=3", "tracking.enabled=false")
     assert first.returncode == 0, first.stderr

@@ -121,7 +121,9 @@ class Checker:
 
         if not trust.needs_weights(config.backend):
             return True
-        settings: Config = OmegaConf.to_object(config)  # type: ignore[assignment]
+        # Not Hydra's part: it names the folder that is being decided on.
+        own = OmegaConf.masked_copy(config, [key for key in map(str, config) if key != "hydra"])
+        settings: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), own))
         asked = (settings.model, settings.quantization, at_hand(settings.models))
         try:
             decision = decide(*asked)
