@@ -41,6 +41,7 @@ RUN = (
     str(ROOT / "run.py"),
     f"models={ROOT / 'models'}",
     f"dataset.folder={ROOT / 'problems'}",
+    "rerun=all",
 )
 
 
