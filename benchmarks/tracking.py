@@ -97,7 +97,7 @@ def demo(folder: Path, repeats: int, limit: int) -> int:
     pairs, alone = [], []
     for number in range(repeats):
         pairs.append(pair(folder, [f"limit={limit}", "cache=off"], number))
-        tracked = [path.parent for path in folder.glob("outputs/*/*/metrics.json")]
+        tracked = [path.parent for path in folder.glob("outputs/*/*/tracking.json")]
         alone.append(seconds(folder, [__file__, "alone", str(max(tracked))]))
     added = report("demo", pairs)
     print(f"MLflow alone: {statistics.median(alone):.2f} s to be imported and to log the same")
