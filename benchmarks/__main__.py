@@ -1,6 +1,6 @@
 """All benchmarks that have a peer or a limit, one after the other, and docs/performance.md.
 
-    python benchmarks full      everything, an hour and a half on a quiet machine (`make bench`)
+    python benchmarks full      everything, an hour on a quiet machine (`make bench`)
     python benchmarks quick     the same tables of less, in five minutes (`make bench-quick`)
     python benchmarks quick --only judging generating
 
