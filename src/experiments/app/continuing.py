@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments.app import trust
 from experiments.environment.project import at_hand
 from experiments.errors import UserError
-from experiments.schema import Config, Rerun
+from experiments.schema import Rerun
 from experiments.store import runs
 
 if TYPE_CHECKING:
@@ -121,10 +121,10 @@ class Checker:
 
         if not trust.needs_weights(config.backend):
             return True
-        # Not Hydra's part: it names the folder that is being decided on.
-        own = OmegaConf.masked_copy(config, [key for key in map(str, config) if key != "hydra"])
-        settings: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), own))
-        asked = (settings.model, settings.quantization, at_hand(settings.models))
+        # Not the whole configuration: Hydra's part names the folder that is being decided on.
+        model: Any = OmegaConf.to_object(config.model)
+        level: Any = OmegaConf.to_object(config.quantization)
+        asked = (model, level, at_hand(config.models))
         try:
             decision = decide(*asked)
         except UserError:
